@@ -1,0 +1,101 @@
+# tipring: every verb of the house. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+CHECKED := --profile checked
+ROUTER := target/release/tipring
+CHECKED_ROUTER := target/checked/tipring
+SEEDS ?= 2000
+
+help: ## List the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# ---- set-up: what a fresh Debian machine with the Rust toolchain lacks
+
+# $(call need,COMMAND,PACKAGE): install a Debian package unless its command is there
+define need
+	@command -v $(1) >/dev/null || { $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $(2) >/dev/null; }
+endef
+
+setup: ## Install what `make run` needs (a C linker)
+	$(call need,cc,build-essential)
+
+setup-test: setup ## Install what `make test` needs: sipp, sipsak, baresip
+	$(call need,sipp,sip-tester)
+	$(call need,sipsak,sipsak)
+	$(call need,baresip,baresip-core)
+
+setup-bench: setup ## Install what `make bench` and `make compare` need: kamailio
+	$(call need,kamailio,kamailio)
+
+# ---- running
+
+run: setup ## Build and start the router on 127.0.0.1:5060 with the built-in configuration
+	@$(CARGO) build --release --locked -p tipring-server
+	@exec $(ROUTER) run $(ARGS)
+
+build: setup ## Build the release binary, target/release/tipring
+	@$(CARGO) build --release --locked -p tipring-server
+
+doctor: build ## Print what this machine allows, and what to do about the rest
+	@$(ROUTER) doctor
+
+# ---- proving
+
+test: setup-test lint unit scenarios clients docs ## Everything CI runs: about 10 minutes on 2 cores
+	@echo "make test: all passed"
+
+lint: ## rustfmt, clippy, the arrows between rooms
+	@$(CARGO) fmt --all -- --check
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@$(CARGO) run -q --locked -p xtask -- arrows
+
+unit: ## Unit, property and simulation tests
+	@$(CARGO) test --locked --workspace $(CHECKED) --no-fail-fast
+
+sim: ## Simulate SEEDS random worlds (SEEDS=2000)
+	@$(CARGO) run --locked $(CHECKED) -p tipring-sim -- --seeds $(SEEDS)
+
+scenarios: setup-test ## Real sipp through the router, every behaviour of sipp-scenarios/
+	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
+	@target/checked/xtask scenarios --router $(CHECKED_ROUTER)
+
+clients: setup-test ## sipsak and baresip place calls through the router
+	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
+	@target/checked/xtask clients --router $(CHECKED_ROUTER)
+
+docs: ## Build the API documentation without a warning
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --locked --workspace --no-deps --document-private-items
+
+# ---- measuring
+
+bench: build setup-bench ## One table: floor, tipring, ratio, CAPS per core, p99.9, bytes per held call
+	@$(CARGO) build --release --locked -p tipring-bench
+	@target/release/tipring-bench suite --router $(ROUTER) $(ARGS)
+
+compare: build setup-bench ## The same load through tipring and Kamailio, interleaved
+	@$(CARGO) build --release --locked -p tipring-bench
+	@target/release/tipring-bench compare --router $(ROUTER) $(ARGS)
+
+micro: ## Criterion micro-benchmarks: parse, print, transactions, timers, route look-up
+	@$(CARGO) bench --locked -p tipring-wire -p tipring-stack -p tipring-router $(ARGS)
+
+# ---- making
+
+bpf: ## Re-make the steering program's bytecode (needs clang)
+	@engine/reactor/bpf/build.sh
+
+fmt: ## Format the code
+	@$(CARGO) fmt --all
+
+clean: ## Remove what was built
+	@$(CARGO) clean
+
+.PHONY: help setup setup-test setup-bench run build doctor test lint unit sim scenarios clients docs \
+	bench compare micro bpf fmt clean
