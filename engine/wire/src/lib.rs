@@ -1,0 +1,42 @@
+//! SIP messages, bytes to values and back.
+//!
+//! What lives here: finding the lines of a datagram ([`Index`]), reading a value out of them when somebody asks ([`Message`] and
+//! the typed headers), and printing new messages in one pass ([`print`]). Reading never copies and never allocates: every value
+//! is a slice of the datagram. What may not live here: state between messages, a clock, sockets, and any opinion on what to do
+//! with a message.
+#![forbid(unsafe_code)]
+
+mod address;
+mod body;
+mod cseq;
+mod error;
+mod host;
+mod index;
+mod lex;
+mod list;
+mod message;
+mod method;
+mod name;
+mod params;
+pub mod print;
+mod salvage;
+mod span;
+mod start_line;
+mod uri;
+mod via;
+
+pub use address::NameAddr;
+pub use body::{Part, Parts, holds_sdp};
+pub use cseq::{CSeq, RAck};
+pub use error::ParseError;
+pub use host::Host;
+pub use index::{Index, Limits};
+pub use list::Values;
+pub use message::{Header, Message};
+pub use method::Method;
+pub use name::HeaderName;
+pub use params::{Param, Params};
+pub use span::Span;
+pub use start_line::StartLine;
+pub use uri::{Scheme, Uri};
+pub use via::Via;

@@ -1,0 +1,377 @@
+//! A received message: the datagram and its index, and every value read on demand.
+
+use crate::address::NameAddr;
+use crate::body;
+use crate::cseq::{CSeq, RAck};
+use crate::error::ParseError;
+use crate::index::{Index, Limits, Line, skip_line_ends};
+use crate::lex::{is_lws, number};
+use crate::list::Values;
+use crate::method::Method;
+use crate::name::HeaderName;
+use crate::span::Span;
+use crate::start_line::{Start, StartLine};
+use crate::uri::{Scheme, Uri};
+use crate::via::Via;
+use std::ops::Range;
+
+/// A message whose lines are known and whose values are read when asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    index: &'a Index,
+}
+
+/// One header line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// The header, whatever its spelling.
+    pub name: HeaderName,
+    /// The name as written.
+    pub token: &'a [u8],
+    /// The value, trimmed; the line ends of folds are still inside.
+    pub value: &'a [u8],
+    /// The whole line, its final CRLF included.
+    pub line: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Reads the datagram `bytes`. Line ends before the start line are passed over, bytes after the
+    /// body are left out (RFC 3261 7.5, 18.3).
+    ///
+    /// This finds lines and checks their form; [`Message::check_mandatory`] checks what a message
+    /// must have, and the typed accessors check each value.
+    ///
+    /// # Errors
+    /// The first thing found wrong; see [`ParseError`]. [`Index::salvage`] then reads what a
+    /// refusal needs.
+    #[inline]
+    pub fn parse(
+        bytes: &'a [u8],
+        index: &'a mut Index,
+        limits: &Limits,
+    ) -> Result<Message<'a>, ParseError> {
+        let bytes = skip_line_ends(bytes);
+        index.read(bytes, limits)?;
+        Ok(Message::new(bytes, index))
+    }
+
+    pub(crate) fn new(bytes: &'a [u8], index: &'a Index) -> Message<'a> {
+        Message {
+            bytes: bytes.get(..index.length()).unwrap_or(bytes),
+            index,
+        }
+    }
+
+    /// The message, start line to body.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The start line.
+    #[inline]
+    pub fn start_line(&self) -> StartLine<'a> {
+        self.index.start.of(self.bytes)
+    }
+
+    /// Whether this is a request.
+    #[inline]
+    pub fn is_request(&self) -> bool {
+        matches!(self.index.start, Start::Request { .. })
+    }
+
+    /// The status code; 0 for a request.
+    #[inline]
+    pub fn code(&self) -> u16 {
+        match self.index.start {
+            Start::Request { .. } => 0,
+            Start::Response { code, .. } => code,
+        }
+    }
+
+    /// The reason phrase; empty for a request.
+    pub fn reason(&self) -> &'a [u8] {
+        match self.index.start {
+            Start::Request { .. } => &[],
+            Start::Response { reason, .. } => reason.of(self.bytes),
+        }
+    }
+
+    /// The method: a request's own; for a response that of its CSeq, `Other` when it is unreadable.
+    #[inline]
+    pub fn method(&self) -> Method {
+        match self.index.start {
+            Start::Request { method, .. } => method,
+            Start::Response { .. } => self.cseq().map_or(Method::Other, |cseq| cseq.method),
+        }
+    }
+
+    /// The method as written, from the same place as [`Message::method`].
+    pub fn method_token(&self) -> &'a [u8] {
+        match self.index.start {
+            Start::Request { token, .. } => token.of(self.bytes),
+            Start::Response { .. } => self.cseq().map_or(&[], |cseq| cseq.token),
+        }
+    }
+
+    /// The Request-URI as written; empty for a response.
+    #[inline]
+    pub fn request_uri(&self) -> &'a [u8] {
+        match self.index.start {
+            Start::Request { uri, .. } => uri.of(self.bytes),
+            Start::Response { .. } => &[],
+        }
+    }
+
+    /// Every header line, in order.
+    pub fn headers(&self) -> impl Iterator<Item = Header<'a>> + 'a {
+        let bytes = self.bytes;
+        self.index.lines.iter().map(move |line| header(bytes, line))
+    }
+
+    /// The name of every header line and where in [`Message::bytes`] it stands.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (HeaderName, Range<usize>)> {
+        let range = |span: Span| usize::from(span.start)..usize::from(span.end);
+        self.index
+            .lines
+            .iter()
+            .map(move |line| (line.name, range(line.line)))
+    }
+
+    /// The value of the first line called `name`. For `Other` the first unknown header.
+    #[inline]
+    pub fn header(&self, name: HeaderName) -> Option<&'a [u8]> {
+        self.first_line(name).map(|line| line.value.of(self.bytes))
+    }
+
+    /// Every line called `name`, in order.
+    pub fn lines(&self, name: HeaderName) -> impl Iterator<Item = Header<'a>> + 'a {
+        let bytes = self.bytes;
+        let first = self.index.first(name).unwrap_or(self.index.lines.len());
+        let lines = self.index.lines.get(first..).unwrap_or_default();
+        lines
+            .iter()
+            .filter(move |line| line.name == name)
+            .map(move |line| header(bytes, line))
+    }
+
+    /// Every value of the header `name`, across its lines and split at separating commas. Not for
+    /// headers whose single value may hold a comma (Date, the challenges and credentials).
+    pub fn values(&self, name: HeaderName) -> impl Iterator<Item = &'a [u8]> + 'a {
+        self.lines(name).flat_map(|line| Values::new(line.value))
+    }
+
+    /// The Call-ID; empty when there is none.
+    #[inline]
+    pub fn call_id(&self) -> &'a [u8] {
+        self.header(HeaderName::CallId).unwrap_or_default()
+    }
+
+    /// The CSeq.
+    ///
+    /// # Errors
+    /// `MissingCSeq`, `BadCSeq`.
+    #[inline]
+    pub fn cseq(&self) -> Result<CSeq<'a>, ParseError> {
+        CSeq::parse(
+            self.header(HeaderName::CSeq)
+                .ok_or(ParseError::MissingCSeq)?,
+        )
+    }
+
+    /// The first Via.
+    ///
+    /// # Errors
+    /// `MissingVia`, `BadVia`.
+    #[inline]
+    pub fn top_via(&self) -> Result<Via<'a>, ParseError> {
+        let value = self.header(HeaderName::Via).ok_or(ParseError::MissingVia)?;
+        Via::parse(Values::new(value).next().unwrap_or_default())
+    }
+
+    /// The From.
+    ///
+    /// # Errors
+    /// `MissingFrom`, `BadFrom`.
+    #[inline]
+    pub fn from(&self) -> Result<NameAddr<'a>, ParseError> {
+        let value = self
+            .header(HeaderName::From)
+            .ok_or(ParseError::MissingFrom)?;
+        NameAddr::parse(value).map_err(|_| ParseError::BadFrom)
+    }
+
+    /// The To.
+    ///
+    /// # Errors
+    /// `MissingTo`, `BadTo`.
+    #[inline]
+    pub fn to(&self) -> Result<NameAddr<'a>, ParseError> {
+        let value = self.header(HeaderName::To).ok_or(ParseError::MissingTo)?;
+        NameAddr::parse(value).map_err(|_| ParseError::BadTo)
+    }
+
+    /// The tag of a readable From.
+    pub fn from_tag(&self) -> Option<&'a [u8]> {
+        self.from().ok()?.tag()
+    }
+
+    /// The tag of a readable To.
+    pub fn to_tag(&self) -> Option<&'a [u8]> {
+        self.to().ok()?.tag()
+    }
+
+    /// The first Contact, when there is one.
+    ///
+    /// # Errors
+    /// `BadContact`; also for `*`, which is no address.
+    #[inline]
+    pub fn contact(&self) -> Result<Option<NameAddr<'a>>, ParseError> {
+        let first = self
+            .header(HeaderName::Contact)
+            .map(|value| Values::new(value).next());
+        first
+            .map(|value| NameAddr::parse(value.unwrap_or_default()))
+            .transpose()
+            .map_err(|_| ParseError::BadContact)
+    }
+
+    /// Max-Forwards, when there is one.
+    ///
+    /// # Errors
+    /// `BadMaxForwards`: not a number from 0 to 255 (RFC 3261 20.22).
+    #[inline]
+    pub fn max_forwards(&self) -> Result<Option<u32>, ParseError> {
+        let Some(value) = self.header(HeaderName::MaxForwards) else {
+            return Ok(None);
+        };
+        let hops = number(value).filter(|&hops| hops < 256);
+        hops.map(Some).ok_or(ParseError::BadMaxForwards)
+    }
+
+    /// RAck, when there is one.
+    ///
+    /// # Errors
+    /// `BadRAck`.
+    pub fn rack(&self) -> Result<Option<RAck<'a>>, ParseError> {
+        self.header(HeaderName::RAck).map(RAck::parse).transpose()
+    }
+
+    /// The body; may be empty.
+    #[inline]
+    pub fn body(&self) -> &'a [u8] {
+        self.index.body().of(self.bytes)
+    }
+
+    /// The Content-Type.
+    #[inline]
+    pub fn content_type(&self) -> Option<&'a [u8]> {
+        self.header(HeaderName::ContentType)
+    }
+
+    /// Whether the body is a session description, or a multipart that holds one.
+    pub fn has_sdp(&self) -> bool {
+        self.content_type()
+            .is_some_and(|kind| body::holds_sdp(kind, self.body()))
+    }
+
+    /// Whether Require names `option`.
+    pub fn requires(&self, option: &str) -> bool {
+        self.names(HeaderName::Require, option)
+    }
+
+    /// Whether Supported names `option`.
+    pub fn supports(&self, option: &str) -> bool {
+        self.names(HeaderName::Supported, option)
+    }
+
+    /// Checks what every message must have (RFC 3261 8.1.1, 8.2.6): Via, From, To, Call-ID and
+    /// CSeq, readable and but for Via only once; Max-Forwards readable if present; in a request
+    /// also a CSeq of the request's method and a Request-URI that can be read and has no headers.
+    ///
+    /// # Errors
+    /// The first thing found wrong.
+    pub fn check_mandatory(&self) -> Result<(), ParseError> {
+        self.check_present()?;
+        self.check_repeated()?;
+        self.top_via()?;
+        self.from()?;
+        self.to()?;
+        self.max_forwards()?;
+        if self.call_id().is_empty() || self.call_id().iter().any(|&byte| is_lws(byte)) {
+            return Err(ParseError::BadCallId);
+        }
+        match self.index.start {
+            Start::Request { .. } => self.check_request(),
+            Start::Response { .. } => self.cseq().map(|_| ()),
+        }
+    }
+
+    fn check_present(&self) -> Result<(), ParseError> {
+        let mandatory = [
+            (HeaderName::Via, ParseError::MissingVia),
+            (HeaderName::From, ParseError::MissingFrom),
+            (HeaderName::To, ParseError::MissingTo),
+            (HeaderName::CallId, ParseError::MissingCallId),
+            (HeaderName::CSeq, ParseError::MissingCSeq),
+        ];
+        let missing = mandatory
+            .into_iter()
+            .find(|&(name, _)| self.index.first(name).is_none());
+        missing.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    fn check_repeated(&self) -> Result<(), ParseError> {
+        let single = [
+            (HeaderName::From, ParseError::DuplicateFrom),
+            (HeaderName::To, ParseError::DuplicateTo),
+            (HeaderName::CallId, ParseError::DuplicateCallId),
+            (HeaderName::CSeq, ParseError::DuplicateCSeq),
+            (HeaderName::MaxForwards, ParseError::DuplicateMaxForwards),
+        ];
+        let repeated = single
+            .into_iter()
+            .find(|&(name, _)| self.index.is_repeated(name));
+        repeated.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// RFC 3261 8.1.1.5: the methods match. 19.1.1: no headers in the Request-URI.
+    fn check_request(&self) -> Result<(), ParseError> {
+        if self.cseq()?.token != self.method_token() {
+            return Err(ParseError::CSeqMismatch);
+        }
+        match Uri::parse(self.request_uri()) {
+            Ok(Uri {
+                scheme: Scheme::Sip | Scheme::Sips,
+                headers: [_, ..],
+                ..
+            })
+            | Err(_) => Err(ParseError::BadRequestUri),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Option tags are tokens and ignore case (RFC 3261 7.3.1).
+    fn names(&self, list: HeaderName, option: &str) -> bool {
+        self.values(list)
+            .any(|value| value.eq_ignore_ascii_case(option.as_bytes()))
+    }
+
+    #[inline]
+    fn first_line(&self, name: HeaderName) -> Option<&'a Line> {
+        self.index.lines.get(self.index.first(name)?)
+    }
+}
+
+#[inline]
+fn header<'a>(bytes: &'a [u8], line: &Line) -> Header<'a> {
+    let start = usize::from(line.line.start);
+    Header {
+        name: line.name,
+        token: bytes
+            .get(start..usize::from(line.token_end))
+            .unwrap_or_default(),
+        value: line.value.of(bytes),
+        line: line.line.of(bytes),
+    }
+}
