@@ -1,0 +1,554 @@
+//! Dialogs (RFC 3261 12): identity, route set, remote target and CSeq spaces of one peer-to-peer
+//! relation. What a dialog *means* (calls, subscriptions) is the transaction user's business.
+//!
+//! All strings of a dialog live in one pooled block, in the order they are printed: a held call pays
+//! for its own text and one struct per leg.
+
+use smallvec::SmallVec;
+use thiserror::Error;
+use wire::{HeaderName, Message, NameAddr, ParseError, Span, Uri, Values, print};
+
+use crate::pool::{Block, Pool};
+
+/// Where a dialog stands (RFC 3261 12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialogState {
+    /// The UAC has sent its request; no tagged answer has come, so there is no dialog yet.
+    Initial,
+    /// Created by a tagged 101-199.
+    Early,
+    /// Created or confirmed by a 2xx.
+    Confirmed,
+}
+
+/// Why a dialog could not be made or changed. All but `TooLong` are the peer's fault.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum DialogError {
+    /// A header the dialog is built from is missing or unreadable.
+    #[error("{}", .0.reason())]
+    Header(#[from] ParseError),
+    /// A request that creates a dialog must have exactly one Contact with a URI (8.1.1.8).
+    #[error("Missing Contact Header")]
+    NoContact,
+    /// A response that creates a dialog has no To tag.
+    #[error("Missing To Tag")]
+    NoTag,
+    /// The dialog's strings together exceed 64 KB.
+    #[error("Header Too Long")]
+    TooLong,
+}
+
+/// A request's CSeq number is not above the last one of this dialog (RFC 3261 12.2.2: answer 500).
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("CSeq out of order")]
+pub struct OutOfOrder;
+
+/// One dialog. Groups: constructors (`uas`, `uac`, `fork`), moves (`establish`, `refresh_target`,
+/// `receive_cseq`, `next_cseq`), getters, printing.
+#[derive(Debug)]
+pub struct Dialog {
+    text: Block,
+    spans: Spans,
+    local_cseq: u32,
+    /// 0 until the peer has sent a request; RFC 3261 allows a first CSeq of 0, which then is
+    /// refused only if repeated.
+    remote_cseq: Option<u32>,
+    state: DialogState,
+}
+
+/// Where each string of the dialog lies in its block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spans {
+    call_id: Span,
+    local: Span,
+    remote: Span,
+    remote_tag: Span,
+    target: Span,
+    routes: Span,
+}
+
+/// The strings a dialog is assembled from.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    call_id: &'a [u8],
+    local: &'a [u8],
+    local_tag: Option<&'a [u8]>,
+    remote: &'a [u8],
+    target: &'a [u8],
+    routes: &'a [u8],
+}
+
+type Scratch = SmallVec<[u8; 1024]>;
+
+impl Dialog {
+    /// The dialog of a UAS (RFC 3261 12.1.1): early from the start, confirmed by its 2xx.
+    ///
+    /// # Errors
+    /// When From, To, CSeq or Contact cannot be read.
+    pub fn uas(
+        request: &Message<'_>,
+        local_tag: &[u8],
+        pool: &mut Pool,
+    ) -> Result<Dialog, DialogError> {
+        let contact = request.contact()?.ok_or(DialogError::NoContact)?;
+        request.from()?;
+        request.to()?;
+        let routes = route_set(request, false);
+        let parts = Parts {
+            call_id: request.call_id(),
+            local: request.header(HeaderName::To).unwrap_or_default(),
+            local_tag: Some(local_tag),
+            remote: request.header(HeaderName::From).unwrap_or_default(),
+            target: contact.uri,
+            routes: &routes,
+        };
+        let (text, spans) = assemble(parts, pool)?;
+        let remote_cseq = Some(request.cseq()?.number);
+        Ok(Dialog { text, spans, local_cseq: 0, remote_cseq, state: DialogState::Early })
+    }
+
+    /// What a UAC knows before its first answer: the values of its own request. `local` is the From
+    /// value with its tag, `remote` the To value without one, `target` the Request-URI.
+    ///
+    /// # Errors
+    /// [`DialogError::TooLong`].
+    pub fn uac(
+        call_id: &[u8],
+        local: &[u8],
+        remote: &[u8],
+        target: &[u8],
+        pool: &mut Pool,
+    ) -> Result<Dialog, DialogError> {
+        let parts = Parts { call_id, local, local_tag: None, remote, target, routes: b"" };
+        let (text, spans) = assemble(parts, pool)?;
+        Ok(Dialog { text, spans, local_cseq: 0, remote_cseq: None, state: DialogState::Initial })
+    }
+
+    /// A tagged 1xx or a 2xx to the request that creates this dialog: takes the peer's tag, Contact
+    /// and route set. On a 2xx the route set is computed anew (RFC 3261 13.2.2.4), on a second 1xx
+    /// with the same tag only the target may move.
+    ///
+    /// # Errors
+    /// When the answer has no To tag or cannot be read; the dialog is then unchanged.
+    pub fn establish(&mut self, response: &Message<'_>, pool: &mut Pool) -> Result<(), DialogError> {
+        let confirmed = response.code() >= 200;
+        if self.state == DialogState::Early && !confirmed && !self.target_moves(response) {
+            return Ok(());
+        }
+        let (text, spans) = self.assemble_answered(response, pool)?;
+        pool.release(std::mem::replace(&mut self.text, text));
+        self.spans = spans;
+        self.state = if confirmed { DialogState::Confirmed } else { DialogState::Early };
+        Ok(())
+    }
+
+    /// Another early or confirmed dialog from the same request: the answer's To tag is new.
+    ///
+    /// # Errors
+    /// As [`Dialog::establish`].
+    pub fn fork(&self, response: &Message<'_>, pool: &mut Pool) -> Result<Dialog, DialogError> {
+        let (text, spans) = self.assemble_answered(response, pool)?;
+        let confirmed = response.code() >= 200;
+        let state = if confirmed { DialogState::Confirmed } else { DialogState::Early };
+        Ok(Dialog { text, spans, local_cseq: self.local_cseq, remote_cseq: None, state })
+    }
+
+    /// The UAS has sent its 2xx.
+    pub fn confirm(&mut self) {
+        self.state = DialogState::Confirmed;
+    }
+
+    /// A target refresh (RFC 3261 12.2): the peer's Contact of a re-INVITE, UPDATE or its 2xx.
+    pub fn refresh_target(&mut self, target: &[u8], pool: &mut Pool) {
+        if target == self.target() {
+            return;
+        }
+        let parts = Parts { target, ..self.parts() };
+        // A target too long for the block is ignored: the old one stays valid for the peer.
+        if let Ok((text, spans)) = assemble(parts, pool) {
+            pool.release(std::mem::replace(&mut self.text, text));
+            self.spans = spans;
+        }
+    }
+
+    /// The CSeq of a request from the peer (RFC 3261 12.2.2). ACK and CANCEL are not asked.
+    ///
+    /// # Errors
+    /// [`OutOfOrder`] when it is not above the last one; the dialog is then unchanged.
+    pub fn receive_cseq(&mut self, number: u32) -> Result<(), OutOfOrder> {
+        if self.remote_cseq.is_some_and(|last| number <= last) {
+            return Err(OutOfOrder);
+        }
+        self.remote_cseq = Some(number);
+        Ok(())
+    }
+
+    /// The CSeq number of the next request of ours.
+    pub fn next_cseq(&mut self) -> u32 {
+        // RFC 3261 8.1.1.5: below 2^31. Wrapping would take 2^31 requests on one dialog.
+        self.local_cseq = (self.local_cseq + 1) & 0x7fff_ffff;
+        self.local_cseq
+    }
+
+    /// Where the dialog stands.
+    pub fn state(&self) -> DialogState {
+        self.state
+    }
+
+    /// The Call-ID.
+    pub fn call_id(&self) -> &[u8] {
+        self.part(self.spans.call_id)
+    }
+
+    /// The peer's tag; empty in [`DialogState::Initial`] and for RFC 2543 peers.
+    pub fn remote_tag(&self) -> &[u8] {
+        self.part(self.spans.remote_tag)
+    }
+
+    /// The peer's Contact URI.
+    pub fn target(&self) -> &[u8] {
+        self.part(self.spans.target)
+    }
+
+    /// The last CSeq number we used; 0 before the first.
+    pub fn local_cseq(&self) -> u32 {
+        self.local_cseq
+    }
+
+    /// The URI whose host the next request is sent to: the first of the route set, else the target.
+    pub fn next_hop(&self) -> &[u8] {
+        first_route(self.part(self.spans.routes)).unwrap_or_else(|| self.target())
+    }
+
+    /// Prints the request line (RFC 3261 12.2.1.1, strict routers included).
+    pub fn print_request_line(&self, out: &mut Vec<u8>, method: &[u8]) {
+        match self.strict_route() {
+            Some((uri, _)) => print::request_line(out, method, uri),
+            None => print::request_line(out, method, self.target()),
+        }
+    }
+
+    /// Prints Route, From, To, Call-ID and CSeq of a request with this CSeq number.
+    pub fn print_headers(&self, out: &mut Vec<u8>, method: &[u8], cseq: u32) {
+        self.print_routes(out);
+        print::header(out, "From", self.part(self.spans.local));
+        print::header(out, "To", self.part(self.spans.remote));
+        print::header(out, "Call-ID", self.call_id());
+        out.extend_from_slice(b"CSeq: ");
+        print::number(out, cseq.into());
+        out.push(b' ');
+        out.extend_from_slice(method);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Gives the dialog's text back to the pool it came from.
+    pub fn release(self, pool: &mut Pool) {
+        pool.release(self.text);
+    }
+
+    fn print_routes(&self, out: &mut Vec<u8>) {
+        let routes = self.part(self.spans.routes);
+        match self.strict_route() {
+            None if routes.is_empty() => {}
+            None => print::header(out, "Route", routes),
+            Some((_, rest)) => {
+                // RFC 3261 12.2.1.1: the target becomes the last route of a strict router's list.
+                out.extend_from_slice(b"Route: ");
+                out.extend_from_slice(rest);
+                out.extend_from_slice(if rest.is_empty() { b"<" } else { b", <" });
+                out.extend_from_slice(self.target());
+                out.extend_from_slice(b">\r\n");
+            }
+        }
+    }
+
+    /// The first route's URI and the routes after it, when that first one is no loose router.
+    fn strict_route(&self) -> Option<(&[u8], &[u8])> {
+        let routes = self.part(self.spans.routes);
+        let uri = first_route(routes)?;
+        if Uri::parse(uri).is_ok_and(|uri| uri.param("lr").is_some()) {
+            return None;
+        }
+        let first = Values::new(routes).next()?;
+        let rest = routes.get(first.len()..).unwrap_or_default();
+        Some((uri, rest.strip_prefix(b", ").unwrap_or_default()))
+    }
+
+    fn target_moves(&self, response: &Message<'_>) -> bool {
+        matches!(response.contact(), Ok(Some(contact)) if contact.uri != self.target())
+    }
+
+    fn assemble_answered(
+        &self,
+        response: &Message<'_>,
+        pool: &mut Pool,
+    ) -> Result<(Block, Spans), DialogError> {
+        response.to()?.tag().ok_or(DialogError::NoTag)?;
+        let reuse = self.state == DialogState::Early && response.code() < 200;
+        let routes = if reuse {
+            Scratch::from_slice(self.part(self.spans.routes))
+        } else {
+            route_set(response, true)
+        };
+        // A 1xx without Contact leaves the target as it was (12.1.2 wants one; many peers omit it).
+        let contact = response.contact()?.map(|contact| contact.uri);
+        let parts = Parts {
+            remote: response.header(HeaderName::To).unwrap_or_default(),
+            target: contact.unwrap_or_else(|| self.target()),
+            routes: &routes,
+            ..self.parts()
+        };
+        assemble(parts, pool)
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            call_id: self.call_id(),
+            local: self.part(self.spans.local),
+            local_tag: None,
+            remote: self.part(self.spans.remote),
+            target: self.target(),
+            routes: self.part(self.spans.routes),
+        }
+    }
+
+    fn part(&self, span: Span) -> &[u8] {
+        span.of(self.text.as_slice())
+    }
+}
+
+/// Record-Route values joined to one Route value; reversed for a UAC (RFC 3261 12.1.2).
+fn route_set(message: &Message<'_>, reversed: bool) -> Scratch {
+    let mut routes: SmallVec<[&[u8]; 8]> = message.values(HeaderName::RecordRoute).collect();
+    if reversed {
+        routes.reverse();
+    }
+    let mut joined = Scratch::new();
+    for route in routes {
+        if !joined.is_empty() {
+            joined.extend_from_slice(b", ");
+        }
+        joined.extend_from_slice(route);
+    }
+    joined
+}
+
+/// The URI of the first route of a joined list.
+fn first_route(routes: &[u8]) -> Option<&[u8]> {
+    let first = Values::new(routes).next()?;
+    NameAddr::parse(first).ok().map(|route| route.uri)
+}
+
+fn assemble(parts: Parts<'_>, pool: &mut Pool) -> Result<(Block, Spans), DialogError> {
+    let mut text = Scratch::new();
+    let mut spans = Spans { call_id: append(&mut text, &[parts.call_id])?, ..Spans::default() };
+    spans.local = match parts.local_tag {
+        Some(tag) => append(&mut text, &[parts.local, b";tag=", tag])?,
+        None => append(&mut text, &[parts.local])?,
+    };
+    spans.remote = append(&mut text, &[parts.remote])?;
+    spans.remote_tag = tag_span(parts.remote, spans.remote);
+    spans.target = append(&mut text, &[parts.target])?;
+    spans.routes = append(&mut text, &[parts.routes])?;
+    Ok((pool.store(&text), spans))
+}
+
+/// Where the tag of a From or To value lies, given where the value lies.
+fn tag_span(value: &[u8], at: Span) -> Span {
+    let Some(tag) = NameAddr::parse(value).ok().and_then(|address| address.tag()) else {
+        return Span::default();
+    };
+    let offset = tag.as_ptr().addr().wrapping_sub(value.as_ptr().addr());
+    // `tag` is a part of `value`, whose place was checked to fit 16 bits.
+    let start = at.start.saturating_add(u16::try_from(offset).unwrap_or(u16::MAX));
+    let end = start.saturating_add(u16::try_from(tag.len()).unwrap_or(u16::MAX));
+    Span { start, end }
+}
+
+fn append(text: &mut Scratch, pieces: &[&[u8]]) -> Result<Span, DialogError> {
+    let start = u16::try_from(text.len()).map_err(|_| DialogError::TooLong)?;
+    for piece in pieces {
+        text.extend_from_slice(piece);
+    }
+    let end = u16::try_from(text.len()).map_err(|_| DialogError::TooLong)?;
+    Ok(Span { start, end })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Index, Limits};
+
+    fn with<T>(text: &str, check: impl FnOnce(&Message<'_>) -> T) -> T {
+        let bytes = text.replace('\n', "\r\n").into_bytes();
+        let mut index = Index::new();
+        let message = Message::parse(&bytes, &mut index, &Limits::default());
+        check(&message.expect("the test's message parses"))
+    }
+
+    fn invite(more: &str) -> String {
+        format!(
+            "INVITE sip:bob@b.example SIP/2.0\nVia: SIP/2.0/UDP a.example;branch=z9hG4bK1\n\
+             From: Alice <sip:alice@a.example>;tag=a1\nTo: Bob <sip:bob@b.example>\n\
+             Call-ID: c1\nCSeq: 7 INVITE\n{more}\n"
+        )
+    }
+
+    fn answer(code: u16, tag: &str, more: &str) -> String {
+        format!(
+            "SIP/2.0 {code} X\nVia: SIP/2.0/UDP a.example;branch=z9hG4bK1\n\
+             From: Alice <sip:alice@a.example>;tag=a1\nTo: Bob <sip:bob@b.example>;tag={tag}\n\
+             Call-ID: c1\nCSeq: 1 INVITE\n{more}\n"
+        )
+    }
+
+    fn uac(pool: &mut Pool) -> Dialog {
+        let local = b"Alice <sip:alice@a.example>;tag=a1";
+        let mut dialog =
+            Dialog::uac(b"c1", local, b"Bob <sip:bob@b.example>", b"sip:bob@b.example", pool)
+                .expect("short");
+        assert_eq!(dialog.next_cseq(), 1);
+        dialog
+    }
+
+    fn bye(dialog: &mut Dialog) -> String {
+        let mut out = Vec::new();
+        let cseq = dialog.next_cseq();
+        dialog.print_request_line(&mut out, b"BYE");
+        dialog.print_headers(&mut out, b"BYE", cseq);
+        String::from_utf8(out).expect("ASCII").replace('\r', "")
+    }
+
+    #[test]
+    fn a_uas_sends_requests_to_the_contact_through_the_record_route_in_order() {
+        let mut pool = Pool::default();
+        let text = invite(
+            "Record-Route: <sip:p2;lr>, <sip:p1;lr>\nRecord-Route: <sip:p0;lr>\n\
+             Contact: <sip:alice@10.0.0.1:5070>\n",
+        );
+        let mut dialog =
+            with(&text, |invite| Dialog::uas(invite, b"b1", &mut pool)).expect("a dialog");
+        assert_eq!(dialog.next_hop(), b"sip:p2;lr");
+        assert_eq!(
+            bye(&mut dialog),
+            "BYE sip:alice@10.0.0.1:5070 SIP/2.0\n\
+             Route: <sip:p2;lr>, <sip:p1;lr>, <sip:p0;lr>\n\
+             From: Bob <sip:bob@b.example>;tag=b1\n\
+             To: Alice <sip:alice@a.example>;tag=a1\nCall-ID: c1\nCSeq: 1 BYE\n"
+        );
+        assert_eq!(dialog.remote_tag(), b"a1");
+    }
+
+    #[test]
+    fn a_uac_reverses_the_record_route_and_takes_it_anew_from_the_2xx() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        assert_eq!(dialog.state(), DialogState::Initial);
+        let early = answer(180, "b1", "Record-Route: <sip:p1;lr>\nContact: <sip:bob@10.0.0.2>\n");
+        with(&early, |response| dialog.establish(response, &mut pool)).expect("early");
+        assert_eq!(dialog.state(), DialogState::Early);
+        assert_eq!(dialog.next_hop(), b"sip:p1;lr");
+        let final_answer = answer(
+            200,
+            "b1",
+            "Record-Route: <sip:p2;lr>, <sip:p1;lr>\nContact: <sip:bob@10.0.0.3>\n",
+        );
+        with(&final_answer, |response| dialog.establish(response, &mut pool)).expect("confirmed");
+        assert_eq!(dialog.state(), DialogState::Confirmed);
+        assert_eq!(
+            bye(&mut dialog),
+            "BYE sip:bob@10.0.0.3 SIP/2.0\nRoute: <sip:p1;lr>, <sip:p2;lr>\n\
+             From: Alice <sip:alice@a.example>;tag=a1\nTo: Bob <sip:bob@b.example>;tag=b1\n\
+             Call-ID: c1\nCSeq: 2 BYE\n"
+        );
+    }
+
+    #[test]
+    fn a_strict_router_becomes_the_request_uri_and_the_target_the_last_route() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text = answer(
+            200,
+            "b1",
+            "Record-Route: <sip:p2;lr>, \"a, b\" <sip:p1>\nContact: <sip:bob@10.0.0.3>\n",
+        );
+        with(&text, |response| dialog.establish(response, &mut pool)).expect("confirmed");
+        assert_eq!(dialog.next_hop(), b"sip:p1");
+        let request = bye(&mut dialog);
+        assert!(request.starts_with("BYE sip:p1 SIP/2.0\n"), "{request}");
+        assert!(request.contains("Route: <sip:p2;lr>, <sip:bob@10.0.0.3>\n"), "{request}");
+    }
+
+    #[test]
+    fn a_lone_strict_router_leaves_only_the_target_as_route() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text =
+            answer(200, "b1", "Record-Route: <sip:p1>\nContact: <sip:bob@10.0.0.3>\n");
+        with(&text, |response| dialog.establish(response, &mut pool)).expect("confirmed");
+        assert!(bye(&mut dialog).contains("Route: <sip:bob@10.0.0.3>\n"));
+    }
+
+    #[test]
+    fn forks_differ_in_their_tag_and_target_only() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let first = answer(180, "b1", "Contact: <sip:one@10.0.0.1>\n");
+        with(&first, |response| dialog.establish(response, &mut pool)).expect("early");
+        let second = answer(200, "b2", "Contact: <sip:two@10.0.0.2>\n");
+        let fork = with(&second, |response| dialog.fork(response, &mut pool)).expect("a fork");
+        assert_eq!((dialog.remote_tag(), dialog.target()), (&b"b1"[..], &b"sip:one@10.0.0.1"[..]));
+        assert_eq!((fork.remote_tag(), fork.target()), (&b"b2"[..], &b"sip:two@10.0.0.2"[..]));
+        assert_eq!(fork.state(), DialogState::Confirmed);
+        assert_eq!(fork.call_id(), b"c1");
+    }
+
+    #[test]
+    fn the_target_moves_with_a_refresh_and_with_a_second_provisional() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        for (contact, expected) in [("one", "sip:one@h"), ("two", "sip:two@h")] {
+            let text = answer(183, "b1", &format!("Contact: <sip:{contact}@h>\n"));
+            with(&text, |response| dialog.establish(response, &mut pool)).expect("early");
+            assert_eq!(dialog.target(), expected.as_bytes());
+        }
+        dialog.refresh_target(b"sip:three@a-much-longer-host.example:5099;x=y", &mut pool);
+        assert_eq!(dialog.target(), b"sip:three@a-much-longer-host.example:5099;x=y");
+        assert_eq!(dialog.remote_tag(), b"b1");
+        assert_eq!(dialog.call_id(), b"c1");
+    }
+
+    #[test]
+    fn cseq_numbers_of_the_peer_must_rise() {
+        let mut pool = Pool::default();
+        let text = invite("Contact: <sip:alice@10.0.0.1>\n");
+        let mut dialog =
+            with(&text, |invite| Dialog::uas(invite, b"b1", &mut pool)).expect("a dialog");
+        assert_eq!(dialog.receive_cseq(7), Err(OutOfOrder));
+        assert_eq!(dialog.receive_cseq(9), Ok(()));
+        assert_eq!(dialog.receive_cseq(8), Err(OutOfOrder));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let mut pool = Pool::default();
+        let error = with(&invite(""), |invite| Dialog::uas(invite, b"b1", &mut pool).err());
+        assert_eq!(error, Some(DialogError::NoContact));
+        let mut dialog = uac(&mut pool);
+        let untagged = answer(200, "b1", "").replace(";tag=b1", "");
+        let error = with(&untagged, |response| dialog.establish(response, &mut pool));
+        assert_eq!(error, Err(DialogError::NoTag));
+        assert_eq!(dialog.state(), DialogState::Initial);
+    }
+
+    #[test]
+    fn every_block_goes_back_to_the_pool() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text = answer(200, "b1", "Contact: <sip:bob@10.0.0.3>\n");
+        with(&text, |response| dialog.establish(response, &mut pool)).expect("confirmed");
+        dialog.refresh_target(b"sip:elsewhere", &mut pool);
+        dialog.release(&mut pool);
+        assert_eq!(pool.live(), 0);
+    }
+}

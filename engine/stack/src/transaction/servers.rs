@@ -1,0 +1,122 @@
+//! Server transactions as stored values, found by slot or by the key of their request.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use wire::{Message, Method, ParseError, Via};
+
+use super::key::print_key;
+use super::server_machine::ServerState;
+use crate::Flow;
+use crate::pool::Block;
+use crate::slab::{Id, Slab};
+use crate::timer::TimerKey;
+
+/// One server transaction.
+#[derive(Debug)]
+pub(super) struct Server<U> {
+    pub(super) hash: u64,
+    pub(super) user: Option<U>,
+    /// Where responses go (RFC 3261 18.2.2).
+    pub(super) flow: Flow,
+    pub(super) repeating: Option<TimerKey>,
+    /// The key and, until the final response, the head every response begins with.
+    pub(super) kept: Block,
+    /// The last response.
+    pub(super) last: Option<Block>,
+    pub(super) key_len: u16,
+    pub(super) state: ServerState,
+    /// How often the repeating timer has fired.
+    pub(super) repeats: u8,
+    /// The request's To has a tag already.
+    pub(super) tagged: bool,
+}
+
+impl<U> Server<U> {
+    pub(super) fn key(&self) -> &[u8] {
+        self.kept
+            .as_slice()
+            .get(..usize::from(self.key_len))
+            .unwrap_or_default()
+    }
+
+    /// From the top Via to the To value, without its line end.
+    pub(super) fn head(&self) -> &[u8] {
+        self.kept
+            .as_slice()
+            .get(usize::from(self.key_len)..)
+            .unwrap_or_default()
+    }
+}
+
+/// All server transactions of a shard.
+#[derive(Debug)]
+pub(super) struct Servers<U> {
+    slab: Slab<Server<U>>,
+    by_key: HashTable<u32>,
+    hasher: FixedState,
+    /// The key of the request at hand, and then its response head.
+    pub(super) scratch: Vec<u8>,
+}
+
+impl<U> Servers<U> {
+    /// Room for `limit` transactions; the hash is keyed by `seed`.
+    pub(super) fn new(seed: u64, limit: usize) -> Servers<U> {
+        Servers {
+            slab: Slab::with_capacity(limit),
+            by_key: HashTable::with_capacity(limit),
+            hasher: FixedState::with_seed(seed),
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(super) fn get(&self, id: Id) -> Option<&Server<U>> {
+        self.slab.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Server<U>> {
+        self.slab.get_mut(id)
+    }
+
+    /// The transaction `request` belongs to when it is taken for one of `method`, or the hash under
+    /// which it would be. Leaves the key in `scratch`.
+    pub(super) fn find(
+        &mut self,
+        request: &Message<'_>,
+        via: &Via<'_>,
+        method: Method,
+    ) -> Result<Result<Id, u64>, ParseError> {
+        self.scratch.clear();
+        print_key(&mut self.scratch, request, via, method)?;
+        let hash = self.hasher.hash_one(self.scratch.as_slice());
+        let slot = self.by_key.find(hash, |slot| self.has_key(*slot, hash));
+        Ok(slot.and_then(|slot| self.slab.id_at(*slot)).ok_or(hash))
+    }
+
+    fn has_key(&self, slot: u32, hash: u64) -> bool {
+        let server = self.slab.at(slot);
+        server.is_some_and(|server| server.hash == hash && server.key() == self.scratch)
+    }
+
+    pub(super) fn insert(&mut self, server: Server<U>) -> Id {
+        let hash = server.hash;
+        let id = self.slab.insert(server);
+        let slab = &self.slab;
+        let hash_of = |slot: &u32| slab.at(*slot).map_or(0, |server| server.hash);
+        self.by_key.insert_unique(hash, id.slot, hash_of);
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: Id) -> Option<Server<U>> {
+        let server = self.slab.remove(id)?;
+        if let Ok(entry) = self.by_key.find_entry(server.hash, |slot| *slot == id.slot) {
+            entry.remove();
+        }
+        Some(server)
+    }
+}
