@@ -1,0 +1,327 @@
+//! Answers to the callee's INVITE: 18x and early dialogs, the 2xx and its forks, rejections, silence;
+//! and the caller's ACK.
+
+use stack::dialog::{Dialog, DialogState};
+use stack::{Answer, Flow, Outbox, Time, Token};
+use wire::{HeaderName, Message, Method};
+
+use super::print::{self, Reason, Request};
+use super::{After, Call, FORKS_MAX, Stage};
+use crate::core::{Alarm, Core, Purpose, Side, User};
+
+impl Call {
+    /// An answer to the INVITE that made the call.
+    pub(crate) fn on_invite_answer(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        answer: &Answer<User>,
+        source: Flow,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        match response.code() {
+            ..200 => self.on_provisional(core, now, source, response, out),
+            200..300 if answer.first_final => self.on_answered(core, now, source, response, out),
+            200..300 => self.on_second_2xx(core, now, response, out),
+            _ => self.on_rejected(core, now, response, out),
+        }
+    }
+
+    fn on_provisional(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        source: Flow,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        if self.stage != Stage::Calling {
+            return After::Keep;
+        }
+        self.callee.peer = source;
+        if (180..190).contains(&response.code()) {
+            core.disarm(&mut self.no_18x);
+        }
+        self.note_early_dialog(core, response);
+        self.restart_ringing(core, now);
+        if self.rung.passes(response, &self.terms) {
+            self.relay_to_caller(core, now, response, out);
+        }
+        After::Keep
+    }
+
+    /// RFC 3261 16.7 step 2: each provisional but the 100 starts timer C anew. `noAnswerTimeout`, where
+    /// the route sets it, takes timer C's place and counts on.
+    fn restart_ringing(&mut self, core: &mut Core, now: Time) {
+        if !self.terms.no_answer {
+            core.disarm(&mut self.alarm);
+            self.alarm = core.arm(now, self.id, Alarm::Ringing, Some(core.timers.ringing));
+        }
+    }
+
+    /// RFC 3261 12.1: a tagged provisional makes an early dialog, one for each tag. The current one is
+    /// the one that spoke last: a PRACK or UPDATE of the caller is for it.
+    fn note_early_dialog(&mut self, core: &mut Core, response: &Message<'_>) {
+        let Some(tag) = response.to_tag() else { return };
+        let current = &mut self.callee.dialog;
+        if current.state() == DialogState::Initial || current.remote_tag() == tag {
+            // A provisional that cannot be read as a dialog is still relayed; the 2xx decides.
+            let _unreadable = current.establish(response, &mut core.pool);
+            return;
+        }
+        if let Some(fork) = self.forks.iter_mut().find(|fork| fork.remote_tag() == tag) {
+            let _unreadable = fork.establish(response, &mut core.pool);
+            std::mem::swap(fork, current);
+        } else if self.forks.len() < FORKS_MAX
+            && let Ok(fork) = current.fork(response, &mut core.pool)
+        {
+            self.forks.push(std::mem::replace(current, fork));
+        }
+    }
+
+    fn on_answered(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        source: Flow,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        self.callee.peer = source;
+        self.stop_alarms(core);
+        if self.settle_dialog(core, response).is_err() {
+            // A 2xx without a To tag or with an unreadable header makes no dialog: nothing can be ACKed.
+            return self.finish_calling(core, now, 502, &Reason::sip(502, "Unreadable 2xx"), out);
+        }
+        if self.stage == Stage::Cancelling || !self.relay_to_caller(core, now, response, out) {
+            // The caller has had another final answer: CANCEL and 200 have crossed (9.1).
+            self.acknowledge_callee(core, now, None, out);
+            return self.bye_callee_only(core, now, &Reason::default(), out);
+        }
+        core.counters.calls_answered += 1;
+        self.caller.dialog.confirm();
+        self.stage = Stage::Answered;
+        After::Keep
+    }
+
+    /// Makes the dialog of this 2xx the callee's, and drops the other early ones (13.2.2.4).
+    fn settle_dialog(
+        &mut self,
+        core: &mut Core,
+        response: &Message<'_>,
+    ) -> Result<(), stack::dialog::DialogError> {
+        let tag = response.to_tag().unwrap_or_default();
+        let current = &mut self.callee.dialog;
+        let same = current.state() == DialogState::Initial || current.remote_tag() == tag;
+        if same {
+            current.establish(response, &mut core.pool)?;
+        } else if let Some(fork) = self.forks.iter_mut().find(|fork| fork.remote_tag() == tag) {
+            fork.establish(response, &mut core.pool)?;
+            std::mem::swap(fork, current);
+        } else {
+            let fork = current.fork(response, &mut core.pool)?;
+            std::mem::replace(current, fork).release(&mut core.pool);
+        }
+        for fork in std::mem::take(&mut self.forks) {
+            fork.release(&mut core.pool);
+        }
+        Ok(())
+    }
+
+    /// RFC 3261 13.2.2.4: further 2xx from other branches of a fork are ACKed, and their dialogs ended.
+    fn on_second_2xx(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        let tag = response.to_tag().unwrap_or_default();
+        if tag == self.callee.dialog.remote_tag() {
+            // The callee repeats its 2xx because the caller's ACK is not here yet.
+            return After::Keep;
+        }
+        let Ok(mut fork) = self.callee.dialog.fork(response, &mut core.pool) else {
+            return After::Keep;
+        };
+        let flow = core.next_hop(now, &fork, self.callee.peer);
+        self.send_ack(core, now, &fork, flow, None, out);
+        let cseq = fork.next_cseq();
+        let user = User { call: self.id, purpose: Purpose::Discard };
+        let door = &core.doors[usize::from(flow.listener)];
+        let print = |out: &mut Vec<u8>, branch: &Token| {
+            let request = Request {
+                door,
+                dialog: &fork,
+                method: b"BYE",
+                cseq,
+                branch,
+                max_forwards: print::MAX_FORWARDS,
+            };
+            request.print_own(out, b"");
+        };
+        core.transactions.request(now, flow, Method::Bye, user, print, out);
+        fork.release(&mut core.pool);
+        After::Keep
+    }
+
+    fn on_rejected(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        if self.stage == Stage::Calling {
+            core.counters.calls_failed += 1;
+            self.relay_to_caller(core, now, response, out);
+        }
+        After::Remove
+    }
+
+    /// Nothing came from the callee in time, or nothing can reach it.
+    pub(crate) fn on_invite_failed(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        code: u16,
+        text: &str,
+        out: &mut Outbox,
+    ) -> After {
+        match self.stage {
+            Stage::Calling => self.finish_calling(core, now, code, &Reason::sip(code, text), out),
+            Stage::Cancelling => After::Remove,
+            Stage::Answered | Stage::Connected | Stage::Ending => After::Keep,
+        }
+    }
+
+    /// The last answer to a caller whose callee needs no further word.
+    pub(super) fn finish_calling(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        code: u16,
+        reason: &Reason,
+        out: &mut Outbox,
+    ) -> After {
+        if self.stage == Stage::Calling {
+            core.counters.calls_failed += 1;
+            self.answer_caller(core, now, code, reason, out);
+        }
+        After::Remove
+    }
+
+    /// A final answer of our own to the caller's INVITE.
+    pub(super) fn answer_caller(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        code: u16,
+        reason: &Reason,
+        out: &mut Outbox,
+    ) {
+        let tag = self.tag(Side::Caller).tag_text();
+        let rest = |out: &mut Vec<u8>| {
+            out.extend_from_slice(reason.as_bytes());
+            wire::print::end(out, b"");
+        };
+        core.transactions.respond(now, self.server, code, b"", Some(&tag), rest, out);
+    }
+
+    /// The callee's answer on the caller's transaction; false when the caller has a final one already.
+    fn relay_to_caller(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        let tag = self.tag(Side::Caller);
+        let door = &core.doors[usize::from(self.caller.peer.listener)];
+        let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, &tag);
+        let (code, reason) = (response.code(), response.reason());
+        let text = tag.tag_text();
+        core.transactions.respond(now, self.server, code, reason, Some(&text), rest, out)
+    }
+
+    /// An ACK of this side: for the INVITE that made the call, or for a re-INVITE (13.2.2.4, 14.1).
+    pub(crate) fn on_ack(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        side: Side,
+        ack: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        let Ok(cseq) = ack.cseq() else { return After::Keep };
+        let first = side == Side::Caller && cseq.number == self.invite_cseq;
+        if first && self.stage == Stage::Answered {
+            core.transactions.acknowledge(now, self.server);
+            self.acknowledge_callee(core, now, Some(ack), out);
+            self.stage = Stage::Connected;
+            self.alarm = core.arm(now, self.id, Alarm::MaxDuration, self.terms.max_duration);
+            return After::Keep;
+        }
+        self.on_reinvite_ack(core, now, side, cseq.number, ack, out);
+        After::Keep
+    }
+
+    /// ACKs the callee's 2xx, with the caller's headers and body when they are there.
+    pub(super) fn acknowledge_callee(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        ack: Option<&Message<'_>>,
+        out: &mut Outbox,
+    ) {
+        let flow = self.flow(core, now, Side::Callee);
+        self.send_ack(core, now, &self.callee.dialog, flow, ack, out);
+    }
+
+    fn send_ack(
+        &self,
+        core: &mut Core,
+        now: Time,
+        dialog: &Dialog,
+        flow: Flow,
+        ack: Option<&Message<'_>>,
+        out: &mut Outbox,
+    ) {
+        let door = &core.doors[usize::from(flow.listener)];
+        let max_forwards = ack.and_then(print::max_forwards).unwrap_or(print::MAX_FORWARDS);
+        // The first INVITE of the callee's dialog is the first request of ours in it.
+        let cseq = 1;
+        let print = |out: &mut Vec<u8>, branch: &Token| {
+            let request = Request { door, dialog, method: b"ACK", cseq, branch, max_forwards };
+            match ack {
+                Some(ack) => request.print_relayed(out, ack, None, b""),
+                None => request.print_own(out, b""),
+            }
+        };
+        let tag = dialog.remote_tag();
+        core.transactions.acknowledge_2xx(now, self.client, tag, flow, print, out);
+    }
+}
+
+impl super::Rung {
+    /// `disallowSimilar18x` and `disallowDifferent18x` of the routing DB; an 18x with SDP or one that
+    /// must be PRACKed always passes.
+    fn passes(&mut self, response: &Message<'_>, terms: &super::Terms) -> bool {
+        let Some(digit) = response.code().checked_sub(180).filter(|digit| *digit < 10) else {
+            return true;
+        };
+        let digit = digit as u8;
+        let similar = self.codes & (1 << digit) != 0;
+        let different = self.first.is_some_and(|first| first != digit);
+        let bare = !response.has_sdp() && response.header(HeaderName::RSeq).is_none();
+        let dropped = bare
+            && (similar && terms.disallow_similar_18x
+                || different && terms.disallow_different_18x);
+        if !dropped {
+            self.codes |= 1 << digit;
+            self.first.get_or_insert(digit);
+        }
+        !dropped
+    }
+}

@@ -1,0 +1,229 @@
+//! How a call ends: CANCEL, BYE from either side or from us, timeouts, an ACK that never came.
+
+use stack::{Outbox, ServerId, Time, Token};
+use wire::{Message, Method};
+
+use super::print::{self, Reason, Request};
+use super::{After, Call, Stage};
+use crate::core::{Core, Purpose, Side, User};
+
+impl Call {
+    /// The caller's CANCEL of the INVITE that made the call (RFC 3261 9.2). The CANCEL itself has been
+    /// answered.
+    pub(crate) fn on_cancel(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        cancel: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        if self.stage != Stage::Calling {
+            return After::Keep;
+        }
+        core.counters.calls_cancelled += 1;
+        let reason = Reason::of(cancel);
+        self.answer_caller(core, now, 487, &Reason::default(), out);
+        self.cancel_callee(core, now, &reason, out)
+    }
+
+    /// A timer or an order ends the call before its answer: this code to the caller, CANCEL to the callee.
+    pub(super) fn give_up(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        code: u16,
+        reason: &Reason,
+        out: &mut Outbox,
+    ) -> After {
+        if self.stage != Stage::Calling {
+            return After::Keep;
+        }
+        core.counters.calls_failed += 1;
+        self.answer_caller(core, now, code, reason, out);
+        self.cancel_callee(core, now, reason, out)
+    }
+
+    /// The caller is served; the callee's INVITE ends with its own final answer.
+    fn cancel_callee(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        reason: &Reason,
+        out: &mut Outbox,
+    ) -> After {
+        self.stop_alarms(core);
+        self.stage = Stage::Cancelling;
+        core.transactions.cancel(now, self.client, reason.as_bytes(), out);
+        After::Keep
+    }
+
+    /// A BYE of this side. It is answered at once (RFC 3261 15.1.2), then crosses.
+    pub(crate) fn on_bye(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        side: Side,
+        server: ServerId,
+        bye: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        let tag = bye.from_tag().unwrap_or_default();
+        let number = bye.cseq().map_or(0, |cseq| cseq.number);
+        if self.dialog_of(side, tag).receive_cseq(number).is_err() {
+            core.refuse(now, server, 500, b"", out);
+            return After::Keep;
+        }
+        let tag = self.tag(side).tag_text();
+        let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
+        core.transactions.respond(now, server, 200, b"", Some(&tag), end, out);
+        match self.stage {
+            Stage::Calling => self.bye_while_calling(core, now, side, bye, out),
+            Stage::Cancelling | Stage::Ending => After::Keep,
+            Stage::Answered | Stage::Connected => self.pass_bye(core, now, side, bye, out),
+        }
+    }
+
+    /// RFC 3261 15: a caller may end an early dialog with BYE. A callee may not, but one that does has
+    /// certainly nothing more to say.
+    fn bye_while_calling(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        side: Side,
+        bye: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        let reason = Reason::of(bye);
+        let code = if side == Side::Caller { 487 } else { 480 };
+        self.give_up(core, now, code, &reason, out)
+    }
+
+    fn pass_bye(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        bye: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        self.settle_invites(core, now, out);
+        let max_forwards = print::max_forwards(bye).unwrap_or(print::MAX_FORWARDS);
+        let printed = |request: &Request<'_>, out: &mut Vec<u8>| {
+            request.print_relayed(out, bye, None, b"");
+        };
+        self.send_bye(core, now, from.other(), max_forwards, printed, out);
+        self.ending(core)
+    }
+
+    /// BYE to both sides, with a Reason; before the answer, the call is given up instead.
+    pub(crate) fn end_both(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        reason: &Reason,
+        out: &mut Outbox,
+    ) -> After {
+        match self.stage {
+            Stage::Calling => return self.give_up(core, now, 480, reason, out),
+            Stage::Cancelling | Stage::Ending => return After::Keep,
+            Stage::Answered | Stage::Connected => {}
+        }
+        self.settle_invites(core, now, out);
+        for side in [Side::Caller, Side::Callee] {
+            self.send_own_bye(core, now, side, reason, out);
+        }
+        self.ending(core)
+    }
+
+    /// The operator ends every call (second SIGTERM, end of the drain time).
+    pub(crate) fn end_now(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        let reason = Reason::q850(41, "Router Shutdown");
+        if self.stage == Stage::Calling {
+            return self.give_up(core, now, 503, &reason, out);
+        }
+        self.end_both(core, now, &reason, out)
+    }
+
+    /// The caller is out of it; only the callee's fresh dialog is ended.
+    pub(super) fn bye_callee_only(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        reason: &Reason,
+        out: &mut Outbox,
+    ) -> After {
+        self.send_own_bye(core, now, Side::Callee, reason, out);
+        self.stop_alarms(core);
+        self.stage = Stage::Ending;
+        if self.byes == 0 { After::Remove } else { After::Keep }
+    }
+
+    /// No INVITE of an ending call stays open: what the caller has not ACKed is settled here, and the
+    /// callee gets the ACK it is owed before the BYE (RFC 3261 15: never a BYE before its ACK).
+    fn settle_invites(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {
+        if self.stage == Stage::Answered {
+            core.transactions.acknowledge(now, self.server);
+            self.acknowledge_callee(core, now, None, out);
+        }
+        let Some(reinvite) = self.reinvite.take() else { return };
+        if reinvite.answered {
+            core.transactions.acknowledge(now, reinvite.server);
+            self.ack_reinvite(core, now, reinvite, None, out);
+        } else {
+            // RFC 3261 15.1.2: requests pending at a BYE are answered 487.
+            let tag = self.tag(reinvite.from).tag_text();
+            let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
+            core.transactions.respond(now, reinvite.server, 487, b"", Some(&tag), end, out);
+        }
+    }
+
+    fn send_own_bye(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        to: Side,
+        reason: &Reason,
+        out: &mut Outbox,
+    ) {
+        let printed = |request: &Request<'_>, out: &mut Vec<u8>| {
+            request.print_own(out, reason.as_bytes());
+        };
+        self.send_bye(core, now, to, print::MAX_FORWARDS, printed, out);
+    }
+
+    fn send_bye(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        to: Side,
+        max_forwards: u32,
+        printed: impl Fn(&Request<'_>, &mut Vec<u8>),
+        out: &mut Outbox,
+    ) {
+        let flow = self.flow(core, now, to);
+        let cseq = self.leg_mut(to).dialog.next_cseq();
+        let dialog = &self.leg(to).dialog;
+        let user = User { call: self.id, purpose: Purpose::Bye };
+        let door = &core.doors[usize::from(flow.listener)];
+        let print = |out: &mut Vec<u8>, branch: &Token| {
+            let request = Request { door, dialog, method: b"BYE", cseq, branch, max_forwards };
+            printed(&request, out);
+        };
+        if core.transactions.request(now, flow, Method::Bye, user, print, out).is_some() {
+            self.byes += 1;
+        }
+    }
+
+    fn ending(&mut self, core: &mut Core) -> After {
+        core.counters.calls_ended += 1;
+        self.stop_alarms(core);
+        self.stage = Stage::Ending;
+        if self.byes == 0 { After::Remove } else { After::Keep }
+    }
+
+    /// A BYE of ours was answered, or will never be.
+    pub(crate) fn on_bye_done(&mut self) -> After {
+        self.byes = self.byes.saturating_sub(1);
+        if self.byes == 0 && self.stage == Stage::Ending { After::Remove } else { After::Keep }
+    }
+}

@@ -1,0 +1,224 @@
+//! A call: two dialogs and the transactions between them.
+//!
+//! The hub stays thin: what happens while a call is set up is in `setup` and `answers`, requests inside
+//! it in `relay`, its end in `ending`, the text of its messages in `print`. Every move returns [`After`],
+//! which says whether the call is still there.
+
+mod answers;
+mod ending;
+mod print;
+mod relay;
+mod setup;
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use stack::dialog::Dialog;
+use stack::timer::TimerKey;
+use stack::{ClientId, Flow, ServerId, Time, Token};
+use wire::Message;
+
+use crate::calls::CallId;
+use crate::core::{Alarm, Core, Side};
+
+pub(crate) use print::Reason;
+pub(crate) use relay::relay_response;
+pub(crate) use setup::{Refusal, Setup, request_uri};
+
+/// Early dialogs kept beside the current one. RFC 3261 sets no bound; a proxy that forks wider than
+/// this still gets its answer relayed, only in-dialog requests to the surplus early dialogs are not.
+const FORKS_MAX: usize = 16;
+
+/// Whether the call goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum After {
+    /// It does.
+    Keep,
+    /// Nothing is left to do: remove it.
+    Remove,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The INVITE has left; the caller waits for a final answer.
+    Calling,
+    /// The caller has its final answer; the callee's INVITE is cancelled and its end awaited.
+    Cancelling,
+    /// The callee's 2xx went to the caller, whose ACK is awaited.
+    Answered,
+    /// The ACK went to the callee.
+    Connected,
+    /// BYEs of ours are on their way.
+    Ending,
+}
+
+/// One party's dialog and where its messages come from.
+#[derive(Debug)]
+struct Leg {
+    dialog: Dialog,
+    /// Our listener and the peer's address, as last seen: for answers, and where a Contact that is a
+    /// name not yet resolved leads meanwhile.
+    peer: Flow,
+}
+
+/// A re-INVITE that has not been ACKed yet.
+#[derive(Clone, Copy, Debug)]
+struct Reinvite {
+    from: Side,
+    server: ServerId,
+    client: ClientId,
+    cseq_in: u32,
+    cseq_out: u32,
+    answered: bool,
+}
+
+/// What the call's route asks for.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    /// `noAnswerTimeout` is set.
+    no_answer: bool,
+    max_duration: Option<Duration>,
+    disallow_similar_18x: bool,
+    disallow_different_18x: bool,
+}
+
+/// The 18x codes that reached the caller.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rung {
+    first: Option<u8>,
+    codes: u16,
+}
+
+/// A call in progress.
+#[derive(Debug)]
+pub(crate) struct Call {
+    id: CallId,
+    shard: u8,
+    /// The random parts of our tags, one a side: neither side can tell the other's from its own.
+    secrets: [u64; 2],
+    stage: Stage,
+    caller: Leg,
+    callee: Leg,
+    /// Other early dialogs of the callee's INVITE (RFC 3261 12.1: one per To tag).
+    forks: Vec<Dialog>,
+    server: ServerId,
+    client: ClientId,
+    /// CSeq of the caller's INVITE; its ACK bears the same.
+    invite_cseq: u32,
+    reinvite: Option<Reinvite>,
+    terms: Terms,
+    rung: Rung,
+    /// `noAnswerTimeout` or the ringing limit, later `maxCallDuration`.
+    alarm: Option<TimerKey>,
+    no_18x: Option<TimerKey>,
+    /// BYEs of ours without an answer yet.
+    byes: u8,
+}
+
+impl Call {
+    pub(crate) fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// Our tag, and Contact user, towards this side.
+    pub(crate) fn tag(&self, side: Side) -> Token {
+        let [caller, callee] = self.secrets;
+        match side {
+            Side::Caller => token(self.shard, self.id, caller),
+            Side::Callee => token(self.shard, self.id, callee),
+        }
+    }
+
+    /// Which side sent this in-dialog request, if any: our tag, the Call-ID and the peer's tag must all
+    /// be those of one dialog (RFC 3261 12.2.2).
+    pub(crate) fn side_of(&self, request: &Message<'_>, tag: &Token) -> Option<Side> {
+        let side = [Side::Caller, Side::Callee].into_iter().find(|&side| self.tag(side) == *tag)?;
+        let from_tag = request.from_tag().unwrap_or_default();
+        let leg = self.leg(side);
+        let known = leg.dialog.remote_tag() == from_tag
+            || side == Side::Callee && self.forks.iter().any(|fork| fork.remote_tag() == from_tag);
+        (known && leg.dialog.call_id() == request.call_id()).then_some(side)
+    }
+
+    fn leg(&self, side: Side) -> &Leg {
+        match side {
+            Side::Caller => &self.caller,
+            Side::Callee => &self.callee,
+        }
+    }
+
+    fn leg_mut(&mut self, side: Side) -> &mut Leg {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Callee => &mut self.callee,
+        }
+    }
+
+    /// The dialog a request of this side belongs to; the callee may have several early ones.
+    fn dialog_of(&mut self, side: Side, remote_tag: &[u8]) -> &mut Dialog {
+        if side == Side::Callee
+            && let Some(at) = self.forks.iter().position(|fork| fork.remote_tag() == remote_tag)
+        {
+            return &mut self.forks[at];
+        }
+        &mut self.leg_mut(side).dialog
+    }
+
+    fn flow(&self, core: &mut Core, now: Time, side: Side) -> Flow {
+        let leg = self.leg(side);
+        core.next_hop(now, &leg.dialog, leg.peer)
+    }
+
+    fn stop_alarms(&mut self, core: &mut Core) {
+        core.disarm(&mut self.alarm);
+        core.disarm(&mut self.no_18x);
+    }
+
+    /// Gives back everything the call holds.
+    pub(crate) fn release(mut self, core: &mut Core) {
+        self.stop_alarms(core);
+        self.caller.dialog.release(&mut core.pool);
+        self.callee.dialog.release(&mut core.pool);
+        for fork in self.forks {
+            fork.release(&mut core.pool);
+        }
+    }
+
+    /// One of the call's timers has run out.
+    pub(crate) fn on_alarm(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        alarm: Alarm,
+        out: &mut stack::Outbox,
+    ) -> After {
+        core.counters.calls_timed_out += 1;
+        match alarm {
+            Alarm::No18x => {
+                self.no_18x = None;
+                self.give_up(core, now, 408, &Reason::q850(18, "No User Responding"), out)
+            }
+            Alarm::NoAnswer => {
+                self.alarm = None;
+                self.give_up(core, now, 480, &Reason::q850(19, "No Answer From User"), out)
+            }
+            Alarm::Ringing => {
+                self.alarm = None;
+                self.give_up(core, now, 408, &Reason::sip(408, "Ringing Limit"), out)
+            }
+            Alarm::MaxDuration => {
+                self.alarm = None;
+                self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
+            }
+        }
+    }
+}
+
+fn token(shard: u8, id: CallId, random: u64) -> Token {
+    Token { shard, slot: id.slot, generation: id.generation, random }
+}
+
+/// Text that is put together before it is known where it goes.
+type Text = SmallVec<[u8; 256]>;

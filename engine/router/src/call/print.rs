@@ -1,0 +1,214 @@
+//! The text of a call's messages: what crosses from one leg to the other, and what is written anew.
+
+use smallvec::SmallVec;
+use stack::Token;
+use stack::dialog::Dialog;
+use wire::{HeaderName, Host, Message, NameAddr, Params, Uri, print};
+
+use super::Text;
+use crate::core::Door;
+use crate::headers::POLICY;
+
+/// RFC 3261 8.1.1.6: what a request carries that named none.
+pub(super) const MAX_FORWARDS: u32 = 70;
+
+/// A Reason header (RFC 3326), complete with its line end; empty for none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reason(SmallVec<[u8; 64]>);
+
+impl Reason {
+    pub(crate) fn q850(cause: u8, text: &str) -> Reason {
+        Reason(format_line("Q.850", cause.into(), text))
+    }
+
+    pub(crate) fn sip(cause: u16, text: &str) -> Reason {
+        Reason(format_line("SIP", cause, text))
+    }
+
+    /// The Reason headers of a message, to be said again on the other leg.
+    pub(crate) fn of(message: &Message<'_>) -> Reason {
+        let lines = message.lines(HeaderName::Reason).flat_map(|header| header.line);
+        Reason(lines.copied().collect())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn format_line(protocol: &str, cause: u16, text: &str) -> SmallVec<[u8; 64]> {
+    let mut digits = Vec::with_capacity(5);
+    print::number(&mut digits, cause.into());
+    let mut line = SmallVec::new();
+    for piece in ["Reason: ".as_bytes(), protocol.as_bytes(), b";cause=", &digits] {
+        line.extend_from_slice(piece);
+    }
+    for piece in [b";text=\"".as_slice(), text.as_bytes(), b"\"\r\n"] {
+        line.extend_from_slice(piece);
+    }
+    line
+}
+
+/// A request of ours on one leg.
+pub(super) struct Request<'a> {
+    pub(super) door: &'a Door,
+    pub(super) dialog: &'a Dialog,
+    pub(super) method: &'a [u8],
+    pub(super) cseq: u32,
+    pub(super) branch: &'a Token,
+    pub(super) max_forwards: u32,
+}
+
+impl Request<'_> {
+    /// Everything that is not copied: request line to CSeq.
+    pub(super) fn print_head(&self, out: &mut Vec<u8>) {
+        self.dialog.print_request_line(out, self.method);
+        self.door.print_via(out, self.branch);
+        out.extend_from_slice(b"Max-Forwards: ");
+        print::number(out, self.max_forwards.into());
+        out.extend_from_slice(b"\r\n");
+        self.dialog.print_headers(out, self.method, self.cseq);
+    }
+
+    /// The other leg's request on this one; `extra` is complete header lines.
+    pub(super) fn print_relayed(
+        &self,
+        out: &mut Vec<u8>,
+        original: &Message<'_>,
+        contact: Option<&Token>,
+        extra: &[u8],
+    ) {
+        self.print_head(out);
+        if let Some(tag) = contact {
+            self.door.print_contact(out, tag);
+        }
+        out.extend_from_slice(extra);
+        print::passing_headers(out, original, &POLICY);
+        print::end(out, original.body());
+    }
+
+    /// A request of our own making, with complete extra header lines and no body.
+    pub(super) fn print_own(&self, out: &mut Vec<u8>, extra: &[u8]) {
+        self.print_head(out);
+        out.extend_from_slice(extra);
+        print::end(out, b"");
+    }
+}
+
+/// What follows the To line of the other leg's response on this one.
+pub(super) fn relayed_response(
+    out: &mut Vec<u8>,
+    original: &Message<'_>,
+    door: &Door,
+    tag: &Token,
+) {
+    match original.code() {
+        // RFC 3261 8.1.3.4, 21.4.22: these Contacts are where to go instead, not who answered.
+        300..=399 | 485 => pass_lines(out, original, HeaderName::Contact),
+        _ if original.header(HeaderName::Contact).is_some() => door.print_contact(out, tag),
+        _ => {}
+    }
+    print::passing_headers(out, original, &POLICY);
+    warnings(out, original, &door.host_port);
+    print::end(out, original.body());
+}
+
+fn pass_lines(out: &mut Vec<u8>, original: &Message<'_>, name: HeaderName) {
+    for header in original.lines(name) {
+        out.extend_from_slice(header.line);
+    }
+}
+
+/// Warnings with our host in the place of the other leg's (RFC 3261 20.43: code, agent, text).
+fn warnings(out: &mut Vec<u8>, original: &Message<'_>, agent: &[u8]) {
+    for value in original.values(HeaderName::Warning) {
+        let mut words = value.splitn(3, |&byte| byte == b' ');
+        if let (Some(code), Some(_), Some(text)) = (words.next(), words.next(), words.next()) {
+            out.extend_from_slice(b"Warning: ");
+            out.extend_from_slice(code);
+            out.push(b' ');
+            out.extend_from_slice(agent);
+            out.push(b' ');
+            out.extend_from_slice(text);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// RAck with the CSeq number the INVITE has on this leg (RFC 3262 7.2).
+pub(super) fn rack(original: &Message<'_>, cseq: u32) -> Option<Text> {
+    let rack = original.rack().ok()??;
+    let mut line = Vec::with_capacity(48);
+    line.extend_from_slice(b"RAck: ");
+    print::number(&mut line, rack.response.into());
+    line.push(b' ');
+    print::number(&mut line, cseq.into());
+    line.push(b' ');
+    line.extend_from_slice(rack.method);
+    line.extend_from_slice(b"\r\n");
+    Some(Text::from_slice(&line))
+}
+
+/// One less than the request's Max-Forwards; `None` when there is nothing left (RFC 3261 16.3: 483).
+pub(super) fn max_forwards(request: &Message<'_>) -> Option<u32> {
+    match request.max_forwards() {
+        Ok(Some(left)) => left.checked_sub(1),
+        _ => Some(MAX_FORWARDS),
+    }
+}
+
+/// A From or To value on the other leg: the display name and everything of the URI but an IP address,
+/// which names a network and not a person; `host` stands in its place. Header parameters other than
+/// the tag pass.
+pub(super) fn party(out: &mut Text, address: &NameAddr<'_>, host: &[u8], tag: Option<&Token>) {
+    if !address.display.is_empty() {
+        out.extend_from_slice(address.display);
+        out.push(b' ');
+    }
+    out.push(b'<');
+    match Uri::parse(address.uri) {
+        Ok(uri) if matches!(uri.host, Host::Ip(_)) => with_host(out, address.uri, &uri, host),
+        _ => out.extend_from_slice(address.uri),
+    }
+    out.push(b'>');
+    other_params(out, address.params);
+    if let Some(tag) = tag {
+        out.extend_from_slice(b";tag=");
+        out.extend_from_slice(&tag.tag_text());
+    }
+}
+
+/// The URI with another host and port.
+fn with_host(out: &mut Text, text: &[u8], uri: &Uri<'_>, host: &[u8]) {
+    let scheme = text.iter().position(|&byte| byte == b':').map_or(0, |at| at + 1);
+    out.extend_from_slice(text.get(..scheme).unwrap_or_default());
+    if let Some(userinfo) = userinfo(text, scheme) {
+        out.extend_from_slice(userinfo);
+    }
+    out.extend_from_slice(host);
+    out.extend_from_slice(uri.params);
+    out.extend_from_slice(uri.headers);
+}
+
+/// User and password with their '@'. An '@' inside the user is escaped (RFC 3261 25.1), so the first
+/// one ends it.
+pub(super) fn userinfo(text: &[u8], scheme: usize) -> Option<&[u8]> {
+    let rest = text.get(scheme..)?;
+    let at = rest.iter().position(|&byte| byte == b'@')?;
+    rest.get(..=at)
+}
+
+/// Header parameters but the tag.
+fn other_params(out: &mut Text, params: &[u8]) {
+    for param in Params::new(params) {
+        if param.name.eq_ignore_ascii_case(b"tag") {
+            continue;
+        }
+        out.push(b';');
+        out.extend_from_slice(param.name);
+        if let Some(value) = param.value {
+            out.push(b'=');
+            out.extend_from_slice(value);
+        }
+    }
+}

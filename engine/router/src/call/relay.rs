@@ -1,0 +1,407 @@
+//! Requests inside a call, from one leg to the other and their answers back: re-INVITE and every other
+//! method, known or not. BYE, ACK and CANCEL have their own ways.
+
+use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time, Token};
+use wire::{HeaderName, Message, Method};
+
+use super::print::{self, Reason, Request};
+use super::{After, Call, Reinvite, Stage};
+use crate::core::{Core, Purpose, Side, User};
+
+impl Call {
+    /// A request of this side that is no ACK, BYE or CANCEL.
+    pub(crate) fn on_request(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        side: Side,
+        server: ServerId,
+        source: Flow,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        self.leg_mut(side).peer = source;
+        match self.admit(core, side, request) {
+            Ok(()) if request.method() == Method::Invite => {
+                self.relay_reinvite(core, now, side, server, request, out);
+            }
+            Ok(()) => self.relay_request(core, now, side, server, request, out),
+            Err((code, retry_after_s)) => {
+                let mut extra = core.scratch();
+                if let Some(seconds) = retry_after_s {
+                    extra.extend_from_slice(b"Retry-After: ");
+                    wire::print::number(&mut extra, seconds);
+                    extra.extend_from_slice(b"\r\n");
+                }
+                core.refuse(now, server, code, &extra, out);
+                core.return_scratch(extra);
+            }
+        }
+    }
+
+    /// Whether the request may cross: the code to refuse it with, and a Retry-After in seconds.
+    fn admit(
+        &mut self,
+        core: &mut Core,
+        side: Side,
+        request: &Message<'_>,
+    ) -> Result<(), (u16, Option<u64>)> {
+        if matches!(self.stage, Stage::Cancelling | Stage::Ending) {
+            return Err((481, None));
+        }
+        let tag = request.from_tag().unwrap_or_default();
+        let cseq = request.cseq().map_err(|_| (400, None))?.number;
+        // RFC 3261 12.2.2: a number that is not above the last is out of order.
+        self.dialog_of(side, tag).receive_cseq(cseq).map_err(|_| (500, None))?;
+        if request.method() == Method::Invite {
+            self.admit_reinvite(core, side)?;
+        }
+        if self.callee.dialog.remote_tag().is_empty() && side == Side::Caller {
+            // The callee has sent no tag yet: there is no dialog this could belong to.
+            return Err((481, None));
+        }
+        Ok(())
+    }
+
+    /// RFC 3261 14.2: one INVITE at a time, in either direction.
+    fn admit_reinvite(&self, core: &mut Core, side: Side) -> Result<(), (u16, Option<u64>)> {
+        match (self.stage, self.reinvite) {
+            // The first INVITE is not over: from the caller it overtakes, from the callee it is glare.
+            (Stage::Calling, _) | (Stage::Answered, _) if side == Side::Callee => Err((491, None)),
+            (Stage::Calling, _) => Err((500, Some(core.random.next_u64() % 11))),
+            (_, Some(pending)) if pending.from == side && pending.answered => Ok(()),
+            (_, Some(pending)) if pending.from == side => {
+                Err((500, Some(core.random.next_u64() % 11)))
+            }
+            (_, Some(_)) => Err((491, None)),
+            _ => Ok(()),
+        }
+    }
+
+    fn relay_request(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let rack = print::rack(request, self.rack_cseq(from));
+        let user = User { call: self.id, purpose: Purpose::Relay(from, server) };
+        let extra = rack.as_deref().unwrap_or_default();
+        if self.forward(core, now, from, user, request, extra, out).is_some() {
+            core.counters.relayed += 1;
+            self.refresh_target(core, from, request);
+        } else {
+            core.refuse(now, server, 483, b"", out);
+        }
+    }
+
+    /// The CSeq that the INVITE a PRACK of this side speaks of has on the other leg (RFC 3262 7.2).
+    fn rack_cseq(&self, from: Side) -> u32 {
+        match self.reinvite {
+            Some(reinvite) if reinvite.from == from => reinvite.cseq_out,
+            _ => 1,
+        }
+    }
+
+    fn relay_reinvite(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let user = User { call: self.id, purpose: Purpose::Reinvite(from) };
+        let Some((client, cseq_out)) = self.forward(core, now, from, user, request, b"", out)
+        else {
+            core.refuse(now, server, 483, b"", out);
+            return;
+        };
+        core.counters.relayed += 1;
+        core.transactions.set_server_user(server, user);
+        let cseq_in = request.cseq().map_or(0, |cseq| cseq.number);
+        self.reinvite = Some(Reinvite { from, server, client, cseq_in, cseq_out, answered: false });
+        self.refresh_target(core, from, request);
+    }
+
+    /// Sends the request on the other leg; `None` when it has no hop left or no transaction is free.
+    #[expect(clippy::too_many_arguments, reason = "one step of two callers")]
+    fn forward(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        user: User,
+        original: &Message<'_>,
+        extra: &[u8],
+        out: &mut Outbox,
+    ) -> Option<(ClientId, u32)> {
+        let max_forwards = print::max_forwards(original)?;
+        let to = from.other();
+        let flow = self.flow(core, now, to);
+        let tag = self.tag(to);
+        let cseq = self.leg_mut(to).dialog.next_cseq();
+        let dialog = &self.leg(to).dialog;
+        let method = original.method_token();
+        let contact = original.header(HeaderName::Contact).map(|_| &tag);
+        let door = &core.doors[usize::from(flow.listener)];
+        let print = |out: &mut Vec<u8>, branch: &Token| {
+            let request = Request { door, dialog, method, cseq, branch, max_forwards };
+            request.print_relayed(out, original, contact, extra);
+        };
+        let method = original.method();
+        let client = core.transactions.request(now, flow, method, user, print, out)?;
+        Some((client, cseq))
+    }
+
+    /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target moves its sender's Contact.
+    fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
+        if !matches!(message.method(), Method::Invite | Method::Update) {
+            return;
+        }
+        if let Ok(Some(contact)) = message.contact() {
+            let dialog = &mut self.leg_mut(from).dialog;
+            dialog.refresh_target(contact.uri, &mut core.pool);
+        }
+    }
+
+    /// The answer to a relayed request that is no INVITE.
+    pub(crate) fn on_relay_answer(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        if (200..300).contains(&response.code()) {
+            self.refresh_target(core, from.other(), response);
+        }
+        if ends_dialog(response.method(), response.code()) {
+            return self.end_both(core, now, &Reason::sip(response.code(), "Dialog Gone"), out);
+        }
+        After::Keep
+    }
+
+    /// An answer to a re-INVITE.
+    pub(crate) fn on_reinvite_answer(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        answer: &Answer<User>,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        let Some(reinvite) = self.reinvite.filter(|reinvite| reinvite.client == answer.client)
+        else {
+            self.on_abandoned_reinvite_answer(core, now, from, answer.client, response, out);
+            return After::Keep;
+        };
+        match response.code() {
+            ..200 => {
+                self.relay_answer(core, now, reinvite, response, out);
+                After::Keep
+            }
+            200..300 if answer.first_final => {
+                self.on_reinvite_accepted(core, now, reinvite, response, out)
+            }
+            200..300 => After::Keep,
+            code => {
+                self.relay_answer(core, now, reinvite, response, out);
+                self.reinvite = None;
+                if ends_dialog(Method::Invite, code) {
+                    return self.end_both(core, now, &Reason::sip(code, "Dialog Gone"), out);
+                }
+                After::Keep
+            }
+        }
+    }
+
+    fn on_reinvite_accepted(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        reinvite: Reinvite,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        self.refresh_target(core, reinvite.from.other(), response);
+        if self.relay_answer(core, now, reinvite, response, out) {
+            if let Some(reinvite) = &mut self.reinvite {
+                reinvite.answered = true;
+            }
+        } else {
+            // Its sender has given up on it: the 2xx is ACKed all the same (13.2.2.4).
+            self.ack_reinvite(core, now, reinvite, None, out);
+            self.reinvite = None;
+        }
+        After::Keep
+    }
+
+    /// The call ended while the re-INVITE was on its way; a 2xx to it is ACKed all the same (13.2.2.4).
+    fn on_abandoned_reinvite_answer(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        client: ClientId,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        if let (200..300, Ok(cseq)) = (response.code(), response.cseq()) {
+            self.send_reinvite_ack(core, now, from.other(), client, cseq.number, None, out);
+        }
+    }
+
+    fn relay_answer(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        reinvite: Reinvite,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        let tag = self.tag(reinvite.from);
+        relay_response(core, now, reinvite.server, &tag, response, out)
+    }
+
+    pub(super) fn on_reinvite_ack(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        side: Side,
+        cseq: u32,
+        ack: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let expected = |reinvite: &Reinvite| {
+            reinvite.from == side && reinvite.cseq_in == cseq && reinvite.answered
+        };
+        let Some(reinvite) = self.reinvite.filter(expected) else { return };
+        core.transactions.acknowledge(now, reinvite.server);
+        self.ack_reinvite(core, now, reinvite, Some(ack), out);
+        self.reinvite = None;
+    }
+
+    pub(super) fn ack_reinvite(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        reinvite: Reinvite,
+        ack: Option<&Message<'_>>,
+        out: &mut Outbox,
+    ) {
+        let Reinvite { from, client, cseq_out, .. } = reinvite;
+        self.send_reinvite_ack(core, now, from.other(), client, cseq_out, ack, out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one ACK")]
+    fn send_reinvite_ack(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        to: Side,
+        client: ClientId,
+        cseq: u32,
+        ack: Option<&Message<'_>>,
+        out: &mut Outbox,
+    ) {
+        let flow = self.flow(core, now, to);
+        let dialog = &self.leg(to).dialog;
+        let door = &core.doors[usize::from(flow.listener)];
+        let max_forwards = ack.and_then(print::max_forwards).unwrap_or(print::MAX_FORWARDS);
+        let print = |out: &mut Vec<u8>, branch: &Token| {
+            let request = Request { door, dialog, method: b"ACK", cseq, branch, max_forwards };
+            match ack {
+                Some(ack) => request.print_relayed(out, ack, None, b""),
+                None => request.print_own(out, b""),
+            }
+        };
+        let tag = dialog.remote_tag();
+        core.transactions.acknowledge_2xx(now, client, tag, flow, print, out);
+    }
+
+    /// A CANCEL for a re-INVITE: crosses, and the re-INVITE ends as the other side says.
+    pub(crate) fn on_reinvite_cancelled(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        cancel: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        if let Some(reinvite) = self.reinvite {
+            let reason = Reason::of(cancel);
+            core.transactions.cancel(now, reinvite.client, reason.as_bytes(), out);
+        }
+    }
+
+    /// No answer came to a relayed request, or it could not be sent. RFC 3261 12.2.1.2: silence ends
+    /// the dialog as a 408 would; a transport error alone does not.
+    pub(crate) fn on_request_failed(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        code: u16,
+        out: &mut Outbox,
+    ) -> After {
+        if code != 408 {
+            return After::Keep;
+        }
+        self.end_both(core, now, &Reason::sip(408, "No Answer In Dialog"), out)
+    }
+
+    /// The re-INVITE of this side failed without an answer.
+    pub(crate) fn on_reinvite_failed(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        client: ClientId,
+        code: u16,
+        out: &mut Outbox,
+    ) -> After {
+        let Some(reinvite) = self.reinvite.filter(|reinvite| reinvite.client == client) else {
+            return After::Keep;
+        };
+        self.reinvite = None;
+        core.refuse(now, reinvite.server, code, b"", out);
+        self.on_request_failed(core, now, code, out)
+    }
+
+    /// Whether a 2xx never ACKed is that of the first INVITE or of the re-INVITE in progress.
+    pub(crate) fn is_waiting_for_ack(&self, server: ServerId) -> bool {
+        let first = self.server == server && self.stage == Stage::Answered;
+        first || self.reinvite.is_some_and(|reinvite| reinvite.server == server)
+    }
+}
+
+/// The other leg's answer on the transaction it is for.
+pub(crate) fn relay_response(
+    core: &mut Core,
+    now: Time,
+    server: ServerId,
+    tag: &Token,
+    response: &Message<'_>,
+    out: &mut Outbox,
+) -> bool {
+    let Some(flow) = core.transactions.server_flow(server) else { return false };
+    let door = &core.doors[usize::from(flow.listener)];
+    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag);
+    let (code, reason) = (response.code(), response.reason());
+    core.transactions.respond(now, server, code, reason, Some(&tag.tag_text()), rest, out)
+}
+
+/// RFC 3261 12.2.1.2: 481 and 408 mean that the peer has no dialog any more. RFC 5057 5.1 excepts the
+/// methods of other usages, whose subscription ends and not the call; RFC 3262 3 has 481 say of a PRACK
+/// that no such provisional is waiting for it.
+fn ends_dialog(method: Method, code: u16) -> bool {
+    match method {
+        Method::Subscribe | Method::Notify | Method::Refer => false,
+        Method::Prack => code == 408,
+        _ => matches!(code, 481 | 408),
+    }
+}

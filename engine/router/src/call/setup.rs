@@ -1,0 +1,247 @@
+//! The first INVITE: from the caller's request and its route to our request towards the callee.
+
+use stack::dialog::{Dialog, DialogError};
+use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
+use wire::{Message, Method, Uri};
+
+use super::print::{self, Request};
+use super::{Call, Leg, Rung, Stage, Terms, Text};
+use crate::calls::CallId;
+use crate::core::{Alarm, Core, Destination, Purpose, User, Waiting};
+use crate::rdb::Record;
+
+/// An INVITE that has a route.
+pub(crate) struct Setup<'a, 'm> {
+    pub(crate) id: CallId,
+    pub(crate) request: &'a Message<'m>,
+    pub(crate) source: Flow,
+    pub(crate) server: ServerId,
+    pub(crate) record: &'a Record,
+    /// The Request-URI towards the callee.
+    pub(crate) request_uri: &'a [u8],
+    /// Its host, for the To value.
+    pub(crate) host: &'a [u8],
+    pub(crate) destination: Destination,
+}
+
+/// Why a call was not started: the answer to its INVITE.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: u16,
+    /// Reason phrase; the standard one when empty.
+    pub(crate) phrase: String,
+    /// Complete header lines.
+    pub(crate) extra: Vec<u8>,
+}
+
+impl Refusal {
+    pub(crate) fn code(code: u16) -> Refusal {
+        Refusal { code, phrase: String::new(), extra: Vec::new() }
+    }
+}
+
+impl From<DialogError> for Refusal {
+    fn from(error: DialogError) -> Refusal {
+        Refusal { phrase: error.to_string(), ..Refusal::code(400) }
+    }
+}
+
+impl From<wire::ParseError> for Refusal {
+    fn from(error: wire::ParseError) -> Refusal {
+        Refusal { phrase: error.reason().to_owned(), ..Refusal::code(error.code()) }
+    }
+}
+
+/// Where the INVITE leaves from and goes to.
+enum Way {
+    Known(Flow),
+    Waiting { name: String, port: u16, listener: u16 },
+}
+
+impl Way {
+    fn find(core: &Core, destination: Destination, source: Flow) -> Result<Way, Refusal> {
+        match destination {
+            Destination::Known(remote) => {
+                let listener = core.listener_for(remote.ip(), source.listener);
+                let listener = listener.ok_or_else(|| Refusal::code(503))?;
+                Ok(Way::Known(Flow { listener, remote }))
+            }
+            Destination::Waiting(name, port) => {
+                Ok(Way::Waiting { name, port, listener: source.listener })
+            }
+            Destination::None => Err(Refusal::code(503)),
+        }
+    }
+
+    /// The flow of the callee's leg; the caller's own until the name is resolved.
+    fn flow(&self, source: Flow) -> Flow {
+        match self {
+            Way::Known(flow) => *flow,
+            Way::Waiting { listener, .. } => Flow { listener: *listener, remote: source.remote },
+        }
+    }
+}
+
+impl Call {
+    /// Sends the INVITE to the callee.
+    pub(crate) fn start(
+        core: &mut Core,
+        now: Time,
+        setup: Setup<'_, '_>,
+        out: &mut Outbox,
+    ) -> Result<Call, Refusal> {
+        let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
+        let way = Way::find(core, setup.destination.clone(), setup.source)?;
+        let secrets = [core.random.next_u64(), core.random.next_u64()];
+        let [caller_tag, callee_tag] = secrets.map(|random| super::token(core.shard, setup.id, random));
+        let invite_cseq = setup.request.cseq()?.number;
+
+        let caller = Dialog::uas(setup.request, &caller_tag.tag_text(), &mut core.pool)?;
+        let mut callee = match callee_dialog(core, &setup, &way, &callee_tag) {
+            Ok(dialog) => dialog,
+            Err(error) => {
+                caller.release(&mut core.pool);
+                return Err(error.into());
+            }
+        };
+        let cseq = callee.next_cseq();
+        let sent = send_invite(core, now, &setup, &way, &callee, cseq, &callee_tag, left, out);
+        let Some(client) = sent else {
+            caller.release(&mut core.pool);
+            callee.release(&mut core.pool);
+            core.limit_reached("transactions", core.limits.transactions);
+            return Err(Refusal::code(503));
+        };
+        core.counters.calls_started += 1;
+        let mut call = Call {
+            id: setup.id,
+            shard: core.shard,
+            secrets,
+            stage: Stage::Calling,
+            caller: Leg { dialog: caller, peer: setup.source },
+            callee: Leg { dialog: callee, peer: way.flow(setup.source) },
+            forks: Vec::new(),
+            server: setup.server,
+            client,
+            invite_cseq,
+            reinvite: None,
+            terms: Terms::of(setup.record),
+            rung: Rung::default(),
+            alarm: None,
+            no_18x: None,
+            byes: 0,
+        };
+        call.start_alarms(core, now, setup.record);
+        let user = User { call: call.id, purpose: Purpose::Invite };
+        core.transactions.set_server_user(setup.server, user);
+        Ok(call)
+    }
+
+    /// The times of the routing DB count from the INVITE that leaves, whatever the callee sends.
+    fn start_alarms(&mut self, core: &mut Core, now: Time, record: &Record) {
+        self.no_18x = core.arm(now, self.id, Alarm::No18x, record.no_18x);
+        self.alarm = match record.no_answer {
+            Some(_) => core.arm(now, self.id, Alarm::NoAnswer, record.no_answer),
+            None => core.arm(now, self.id, Alarm::Ringing, Some(core.timers.ringing)),
+        };
+    }
+
+    /// The callee's name has an address now, and the INVITE has left for it.
+    pub(crate) fn callee_found(&mut self, flow: Flow) {
+        self.callee.peer = flow;
+    }
+}
+
+impl Terms {
+    fn of(record: &Record) -> Terms {
+        Terms {
+            no_answer: record.no_answer.is_some(),
+            max_duration: record.max_duration,
+            disallow_similar_18x: record.disallow_similar_18x,
+            disallow_different_18x: record.disallow_different_18x,
+        }
+    }
+}
+
+fn callee_dialog(
+    core: &mut Core,
+    setup: &Setup<'_, '_>,
+    way: &Way,
+    tag: &Token,
+) -> Result<Dialog, DialogError> {
+    let mut call_id = core.scratch();
+    tag.print_call_id(&mut call_id);
+    let (mut local, mut remote) = (Text::new(), Text::new());
+    let door = core.door(way.flow(setup.source).listener);
+    let host = door.listener.advertise_host.as_bytes();
+    print::party(&mut local, &setup.request.from()?, host, Some(tag));
+    print::party(&mut remote, &setup.request.to()?, setup.host, None);
+    let dialog = Dialog::uac(&call_id, &local, &remote, setup.request_uri, &mut core.pool);
+    core.return_scratch(call_id);
+    dialog
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one request, used once")]
+fn send_invite(
+    core: &mut Core,
+    now: Time,
+    setup: &Setup<'_, '_>,
+    way: &Way,
+    dialog: &Dialog,
+    cseq: u32,
+    tag: &Token,
+    max_forwards: u32,
+    out: &mut Outbox,
+) -> Option<ClientId> {
+    let flow = way.flow(setup.source);
+    let door = &core.doors[usize::from(flow.listener)];
+    let user = User { call: setup.id, purpose: Purpose::Invite };
+    let print = |out: &mut Vec<u8>, branch: &Token| {
+        let request = Request { door, dialog, method: b"INVITE", cseq, branch, max_forwards };
+        request.print_relayed(out, setup.request, Some(tag), b"");
+    };
+    match way {
+        Way::Known(flow) => {
+            core.transactions.request(now, *flow, Method::Invite, user, print, out)
+        }
+        Way::Waiting { name, port, listener } => {
+            let client = core.transactions.request_waiting(now, Method::Invite, user, print, out)?;
+            let waiting =
+                Waiting { call: setup.id, client, listener: *listener, port: *port };
+            core.names.wait(name, waiting);
+            Some(client)
+        }
+    }
+}
+
+/// The Request-URI of the callee: the caller's with another user (when `user` is given) and host.
+/// Parameters pass; a tel: URI becomes a sip: URI of the same number (RFC 3261 19.1.6).
+pub(crate) fn request_uri(
+    out: &mut Text,
+    original: &[u8],
+    uri: &Uri<'_>,
+    user: Option<&[u8]>,
+    host_port: &[u8],
+) {
+    out.extend_from_slice(b"sip:");
+    match user {
+        Some(b"") => {}
+        Some(user) => {
+            out.extend_from_slice(user);
+            out.push(b'@');
+        }
+        None if matches!(uri.host, wire::Host::None) => {
+            out.extend_from_slice(uri.user);
+            out.push(b'@');
+        }
+        None => {
+            let scheme = original.iter().position(|&byte| byte == b':').map_or(0, |at| at + 1);
+            out.extend_from_slice(print::userinfo(original, scheme).unwrap_or_default());
+        }
+    }
+    out.extend_from_slice(host_port);
+    match uri.host {
+        wire::Host::None => out.extend_from_slice(b";user=phone"),
+        _ => out.extend_from_slice(uri.params),
+    }
+}

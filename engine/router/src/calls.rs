@@ -1,0 +1,102 @@
+//! The table of calls: a slab with generations. Ids travel in our tags and Call-IDs, so a stale or
+//! forged one must miss, never hit a stranger's call.
+
+use stack::Token;
+
+use crate::call::Call;
+
+/// Names a call of this shard; stale once the call is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    call: Option<Call>,
+}
+
+/// Calls in progress, bounded.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    limit: usize,
+    live: usize,
+}
+
+impl Calls {
+    pub(crate) fn new(limit: usize) -> Calls {
+        // The last slot number is kept for tags that name no call.
+        let limit = limit.min(Token::SLOT_MAX as usize);
+        Calls { slots: Vec::new(), free: Vec::new(), limit, live: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.live >= self.limit
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The id the next call will have; `None` at the limit. Follow it with [`Calls::insert`].
+    pub(crate) fn reserve(&mut self) -> Option<CallId> {
+        if self.is_full() {
+            return None;
+        }
+        if self.free.is_empty() {
+            let slot = u32::try_from(self.slots.len()).ok()?;
+            self.slots.push(Slot { generation: 1, call: None });
+            self.free.push(slot);
+        }
+        let slot = *self.free.last()?;
+        let generation = self.slots.get(slot as usize)?.generation;
+        Some(CallId { slot, generation })
+    }
+
+    /// Stores the call under the id that was reserved for it.
+    pub(crate) fn insert(&mut self, call: Call) {
+        let id = call.id();
+        if let Some(slot) = self.slots.get_mut(id.slot as usize)
+            && slot.call.is_none()
+            && self.free.last() == Some(&id.slot)
+        {
+            self.free.pop();
+            slot.call = Some(call);
+            self.live += 1;
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        slot.call.as_mut()
+    }
+
+    /// Takes the call out; its id is stale from now on.
+    pub(crate) fn remove(&mut self, id: CallId) -> Option<Call> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        let call = slot.call.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.slot);
+        self.live -= 1;
+        Some(call)
+    }
+
+    /// The ids of all calls. For ending them all; allocates.
+    pub(crate) fn ids(&self) -> Vec<CallId> {
+        self.slots.iter().filter_map(|slot| slot.call.as_ref().map(Call::id)).collect()
+    }
+}

@@ -1,0 +1,184 @@
+//! What a router is told at its start, and the commands and events it exchanges with its surroundings.
+//! Plain values only; how they are written in the TOML file is the server's business.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use stack::TimerConfig;
+
+use crate::rdb::Table;
+
+/// The settings of one shard's router.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This shard's number, below `shards`.
+    pub shard: u8,
+    /// How many shards there are.
+    pub shards: u8,
+    /// Key of the steering function, the same on every shard and in the kernel.
+    pub steer_key: u64,
+    /// Seed of this shard's tokens and tags. Must not be guessable on a live system.
+    pub seed: u64,
+    /// The listening addresses; [`stack::Flow::listener`] is an index into them. Never empty.
+    pub listeners: Vec<Listener>,
+    /// Protocol timers.
+    pub timers: Timers,
+    /// Upper bounds of this shard's tables.
+    pub limits: Limits,
+    /// The routing DB the shard starts with.
+    pub table: Arc<Table>,
+    /// Value of the Server header in the router's own answers; `None` sends none.
+    pub server_name: Option<String>,
+}
+
+/// One listening address and how peers are told to reach it.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The bound address.
+    pub address: SocketAddr,
+    /// Host (name, IPv4 or bracketed IPv6) written into Via and Contact.
+    pub advertise_host: String,
+    /// Port written into Via and Contact.
+    pub advertise_port: u16,
+}
+
+/// Protocol timers of a shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Timers {
+    /// T1, T2, T4 and the delay of the automatic 100.
+    pub stack: TimerConfig,
+    /// An outgoing INVITE that rings this long without a final answer is cancelled, unless its
+    /// route sets `noAnswerTimeout`. The place of RFC 3261 16.6's timer C; must exceed 3 minutes there.
+    pub ringing: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers { stack: TimerConfig::default(), ringing: Duration::from_secs(185) }
+    }
+}
+
+/// Upper bounds of one shard's tables. At a limit the answer is 503 with Retry-After.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Calls at once.
+    pub calls: usize,
+    /// Server transactions at once (they linger 32 s), and as many client transactions.
+    pub transactions: usize,
+    /// Host names waiting for, or remembered from, the resolver.
+    pub names: usize,
+    /// Seconds told to those who are refused (Retry-After).
+    pub retry_after_s: u32,
+    /// What a message may hold.
+    pub wire: wire::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            calls: 250_000,
+            transactions: 1_000_000,
+            names: 10_000,
+            retry_after_s: 5,
+            wire: wire::Limits::default(),
+        }
+    }
+}
+
+/// An order from the control side.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A new routing DB; calls in progress keep what they were given.
+    Route(Arc<Table>),
+    /// Refuse new calls with 503; say [`Event::Drained`] when the last one has ended.
+    Drain,
+    /// End every call now: BYE, CANCEL, 503.
+    EndAll,
+}
+
+/// What the router asks of its surroundings, or tells them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Look this host name up (A and AAAA) and answer with its addresses, none on failure.
+    Resolve {
+        /// The name as it stood in a URI, lower-cased.
+        host: String,
+    },
+    /// Draining is over: no call is left.
+    Drained,
+    /// A limit was reached for the first time since it was last clear of it.
+    LimitReached {
+        /// `calls`, `transactions` or `names`.
+        limit: &'static str,
+        /// Its configured value.
+        value: usize,
+    },
+}
+
+/// The answer to [`Event::Resolve`].
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved<'a> {
+    /// The name that was asked for.
+    pub host: &'a str,
+    /// Its addresses in the order of preference; empty when the name has none or nobody answered.
+    pub addresses: &'a [IpAddr],
+    /// How long the answer may be remembered.
+    pub ttl: Duration,
+}
+
+/// Why the router wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// A transaction timer.
+    Transaction(stack::Wake),
+    /// A timer of a call: no answer, no 18x, longest duration, ringing.
+    Call,
+}
+
+/// What happened, as plain numbers since the start of the shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams given to this shard.
+    pub received: u64,
+    /// Keep-alives: datagrams of nothing but CRLF and NUL.
+    pub keep_alives: u64,
+    /// Datagrams that belonged to another shard.
+    pub foreign: u64,
+    /// Malformed messages answered 400.
+    pub malformed_answered: u64,
+    /// Malformed messages dropped.
+    pub malformed_dropped: u64,
+    /// Requests received that are not retransmissions.
+    pub requests: u64,
+    /// Responses received that belonged to a transaction.
+    pub responses: u64,
+    /// Requests answered by the router itself with an error.
+    pub refused: u64,
+    /// Calls started: INVITEs that left towards a callee.
+    pub calls_started: u64,
+    /// Calls answered with a 2xx.
+    pub calls_answered: u64,
+    /// Calls that ended before an answer.
+    pub calls_failed: u64,
+    /// Answered calls that ended.
+    pub calls_ended: u64,
+    /// Calls refused because a limit was reached or the router drains.
+    pub calls_limited: u64,
+    /// Calls without a route.
+    pub calls_unrouted: u64,
+    /// Calls cancelled by their caller.
+    pub calls_cancelled: u64,
+    /// Calls ended by noAnswerTimeout, no18xTimeout, maxCallDuration or the ringing limit.
+    pub calls_timed_out: u64,
+    /// In-dialog requests relayed to the other leg.
+    pub relayed: u64,
+    /// Calls at this moment.
+    pub calls: u64,
+    /// Server transactions at this moment.
+    pub server_transactions: u64,
+    /// Client transactions at this moment.
+    pub client_transactions: u64,
+    /// What the transaction layer counted.
+    pub transactions: stack::Counters,
+}

@@ -1,0 +1,291 @@
+//! What every call of a shard shares: transactions, timers, names, listeners, counters. A call's
+//! methods borrow it whole, so that a call and its surroundings can change in one step.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use stack::dialog::Dialog;
+use stack::pool::Pool;
+use stack::timer::{TimerKey, Wheel};
+use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions};
+use wire::{Host, Uri, print};
+
+use crate::calls::CallId;
+use crate::config::{Config, Counters, Event, Limits, Listener, Timers};
+use crate::names::{Lookup, Names};
+
+/// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
+pub(crate) const DEFAULT_PORT: u16 = 5060;
+
+/// Which party of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Caller,
+    Callee,
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        }
+    }
+}
+
+/// What a transaction is for: carried by the transaction layer, given back with every event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct User {
+    pub(crate) call: CallId,
+    pub(crate) purpose: Purpose,
+}
+
+/// The part a transaction plays in its call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    /// The INVITE that made the call: the caller's server transaction, our client transaction.
+    Invite,
+    /// A re-INVITE from this side; both of its transactions.
+    Reinvite(Side),
+    /// Another in-dialog request from this side, to be answered on this server transaction.
+    Relay(Side, ServerId),
+    /// Our BYE; its answer is nobody's business but the call's own.
+    Bye,
+    /// A BYE to a fork that lost; nobody waits for it.
+    Discard,
+}
+
+/// A timer of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    /// `noAnswerTimeout`.
+    NoAnswer,
+    /// `no18xTimeout`.
+    No18x,
+    /// The ringing limit that stands in when the route sets no `noAnswerTimeout`.
+    Ringing,
+    /// `maxCallDuration`.
+    MaxDuration,
+}
+
+/// Who waits for a name: our INVITE and the port it goes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) call: CallId,
+    pub(crate) client: ClientId,
+    pub(crate) listener: u16,
+    pub(crate) port: u16,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// To this address.
+    Known(SocketAddr),
+    /// To the address of this name, which the resolver has been asked for.
+    Waiting(String, u16),
+    /// Nowhere: the name has no address, or nobody can be asked.
+    None,
+}
+
+/// A listener with the parts of messages that never change.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) listener: Listener,
+    /// `Via: SIP/2.0/UDP host:port;rport;branch=`
+    via: Vec<u8>,
+    /// `host:port`
+    pub(crate) host_port: Vec<u8>,
+}
+
+impl Door {
+    fn new(listener: Listener) -> Door {
+        let host_port = format!("{}:{}", listener.advertise_host, listener.advertise_port);
+        let via = format!("Via: SIP/2.0/UDP {host_port};rport;branch=");
+        Door { listener, via: via.into_bytes(), host_port: host_port.into_bytes() }
+    }
+
+    pub(crate) fn print_via(&self, out: &mut Vec<u8>, branch: &Token) {
+        out.extend_from_slice(&self.via);
+        branch.print_branch(out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Our Contact on a leg: the leg's tag as the user, so that the next request finds the call.
+    pub(crate) fn print_contact(&self, out: &mut Vec<u8>, tag: &Token) {
+        out.extend_from_slice(b"Contact: <sip:");
+        tag.print_tag(out);
+        out.push(b'@');
+        out.extend_from_slice(&self.host_port);
+        out.extend_from_slice(b">\r\n");
+    }
+}
+
+/// Everything of a shard's router but the calls and the routing DB.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) transactions: Transactions<User>,
+    pub(crate) pool: Pool,
+    pub(crate) alarms: Wheel<(CallId, Alarm)>,
+    pub(crate) names: Names<Waiting>,
+    pub(crate) doors: Vec<Door>,
+    pub(crate) counters: Counters,
+    pub(crate) random: Random,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) limits: Limits,
+    pub(crate) timers: Timers,
+    pub(crate) shard: u8,
+    pub(crate) server_name: Option<String>,
+    scratch: Vec<u8>,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config, now: Time) -> Core {
+        let limits = stack::TransactionLimits {
+            server: config.limits.transactions,
+            client: config.limits.transactions,
+        };
+        let mut random = Random::new(config.seed);
+        let seed = random.next_u64();
+        let timers = config.timers.stack;
+        Core {
+            transactions: Transactions::new(config.shard, seed, timers, limits, now),
+            pool: Pool::default(),
+            alarms: Wheel::new(now),
+            names: Names::new(random.next_u64(), config.limits.names),
+            doors: config.listeners.into_iter().map(Door::new).collect(),
+            counters: Counters::default(),
+            random,
+            events: VecDeque::new(),
+            limits: config.limits,
+            timers: config.timers,
+            shard: config.shard,
+            server_name: config.server_name,
+            scratch: Vec::with_capacity(256),
+        }
+    }
+
+    /// An empty buffer for text that is needed for a moment; give it back.
+    pub(crate) fn scratch(&mut self) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        scratch
+    }
+
+    pub(crate) fn return_scratch(&mut self, scratch: Vec<u8>) {
+        self.scratch = scratch;
+    }
+
+    /// The listener with this index. Flows carry only indices the worker made; a wrong one falls
+    /// back to the first.
+    pub(crate) fn door(&self, listener: u16) -> &Door {
+        self.doors.get(usize::from(listener)).unwrap_or(&self.doors[0])
+    }
+
+    /// The listener to reach `address` from: `preferred` when the family fits, else the first that does.
+    pub(crate) fn listener_for(&self, address: IpAddr, preferred: u16) -> Option<u16> {
+        let fits = |door: &Door| door.listener.address.is_ipv4() == address.is_ipv4();
+        if self.doors.get(usize::from(preferred)).is_some_and(fits) {
+            return Some(preferred);
+        }
+        self.doors.iter().position(fits).and_then(|index| u16::try_from(index).ok())
+    }
+
+    /// Where a URI's host is reached (RFC 3263 as far as A and AAAA over UDP); asks the resolver.
+    pub(crate) fn locate(&mut self, now: Time, host: &Host<'_>, port: Option<u16>) -> Destination {
+        let port = port.unwrap_or(DEFAULT_PORT);
+        match host {
+            Host::Ip(address) => Destination::Known(SocketAddr::new(*address, port)),
+            Host::Name(name) => self.locate_name(now, name, port),
+            Host::None => Destination::None,
+        }
+    }
+
+    fn locate_name(&mut self, now: Time, name: &[u8], port: u16) -> Destination {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        match self.names.find(now, &name) {
+            Lookup::Found(address) => Destination::Known(SocketAddr::new(address, port)),
+            Lookup::Asked => Destination::Waiting(name, port),
+            Lookup::Failed => Destination::None,
+            Lookup::Full => {
+                self.limit_reached("names", self.limits.names);
+                Destination::None
+            }
+        }
+    }
+
+    /// Where the next request of a dialog goes: its next hop, or, while that is a name without a
+    /// known address, where the peer's last message came from.
+    pub(crate) fn next_hop(&mut self, now: Time, dialog: &Dialog, peer: Flow) -> Flow {
+        let Ok(uri) = Uri::parse(dialog.next_hop()) else { return peer };
+        let maddr = uri.param("maddr").and_then(|value| std::str::from_utf8(value).ok());
+        if let Some(address) = maddr.and_then(|text| text.parse::<IpAddr>().ok()) {
+            return self.flow_to(SocketAddr::new(address, uri.port.unwrap_or(DEFAULT_PORT)), peer);
+        }
+        match self.locate(now, &uri.host, uri.port) {
+            Destination::Known(address) => self.flow_to(address, peer),
+            Destination::Waiting(..) | Destination::None => peer,
+        }
+    }
+
+    fn flow_to(&self, remote: SocketAddr, peer: Flow) -> Flow {
+        match self.listener_for(remote.ip(), peer.listener) {
+            Some(listener) => Flow { listener, remote },
+            None => peer,
+        }
+    }
+
+    pub(crate) fn arm(
+        &mut self,
+        now: Time,
+        call: CallId,
+        alarm: Alarm,
+        after: Option<Duration>,
+    ) -> Option<TimerKey> {
+        after.map(|after| self.alarms.arm(now + after, (call, alarm)))
+    }
+
+    pub(crate) fn disarm(&mut self, key: &mut Option<TimerKey>) {
+        if let Some(key) = key.take() {
+            self.alarms.cancel(key);
+        }
+    }
+
+    /// Answers a request on its own transaction with no more than the status needs.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        code: u16,
+        extra: &[u8],
+        out: &mut Outbox,
+    ) {
+        self.counters.refused += 1;
+        let tag = self.own_tag();
+        let name = self.server_name.as_deref();
+        let rest = |out: &mut Vec<u8>| {
+            out.extend_from_slice(extra);
+            if let Some(name) = name {
+                print::header(out, "Server", name.as_bytes());
+            }
+            print::end(out, b"");
+        };
+        self.transactions.respond(now, server, code, b"", Some(&tag.tag_text()), rest, out);
+    }
+
+    /// A tag for answers that make no dialog.
+    pub(crate) fn own_tag(&mut self) -> Token {
+        let random = self.random.next_u64();
+        // No call lives in the last slot: such a tag never names one.
+        Token { shard: self.shard, slot: Token::SLOT_MAX, generation: 0, random }
+    }
+
+    /// Tells the surroundings of a limit, once until it is clear again.
+    pub(crate) fn limit_reached(&mut self, limit: &'static str, value: usize) {
+        let event = Event::LimitReached { limit, value };
+        if !self.events.contains(&event) {
+            self.events.push_back(event);
+        }
+    }
+}

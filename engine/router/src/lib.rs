@@ -1,0 +1,21 @@
+//! The transaction users of one shard: admission, routing DB, back-to-back user agent.
+//!
+//! [`Router`] takes parsed messages and time, and answers through an outbox. It owns the
+//! transactions, the calls and the caches of its shard; it knows no socket, no clock, no thread.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
+
+mod call;
+mod calls;
+mod config;
+mod core;
+mod headers;
+mod local;
+mod names;
+pub mod rdb;
+mod router;
+mod target;
+
+pub use config::*;
+pub use headers::{WITHHELD, Withheld};
+pub use router::Router;

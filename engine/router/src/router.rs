@@ -1,0 +1,508 @@
+//! The door of the router: finds out whether a message belongs to a call, starts one, or is for the
+//! router itself, and hands events to the calls they concern.
+
+use std::net::SocketAddr;
+
+use stack::transport::stateless_response;
+use stack::{Flow, Inbound, Outbox, ServerId, Time, Token};
+use wire::{Message, Method, Uri};
+
+use crate::call::{After, Call, Reason, Refusal, Setup, relay_response, request_uri};
+use crate::calls::{CallId, Calls};
+use crate::config::{Command, Config, Counters, Event, Resolved, Wake};
+use crate::core::{Core, Purpose, Side, User};
+use crate::local;
+use crate::rdb::{CallFlow, Matcher};
+use crate::target::target;
+
+/// The transaction users of one shard.
+///
+/// Inputs: `receive`, `malformed`, `unreachable`, `resolved`, `command`, `handle_timeout`. After each,
+/// drain `poll_event` and look at `poll_timeout`.
+#[derive(Debug)]
+pub struct Router {
+    core: Core,
+    calls: Calls,
+    matcher: Matcher,
+    draining: bool,
+    drained: bool,
+}
+
+type Text = smallvec::SmallVec<[u8; 256]>;
+
+impl Router {
+    /// A router with empty tables.
+    pub fn new(config: Config, now: Time) -> Router {
+        let calls = Calls::new(config.limits.calls);
+        let matcher = Matcher::new(config.table.clone());
+        Router { core: Core::new(config, now), calls, matcher, draining: false, drained: false }
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            calls: self.calls.len() as u64,
+            server_transactions: self.core.transactions.server_count() as u64,
+            client_transactions: self.core.transactions.client_count() as u64,
+            transactions: *self.core.transactions.counters(),
+            ..self.core.counters
+        }
+    }
+
+    /// Calls in progress.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Nothing is left: no call, no transaction, no timer.
+    pub fn is_idle(&self) -> bool {
+        self.calls.len() == 0 && self.core.transactions.is_empty() && self.core.alarms.len() == 0
+    }
+
+    /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
+    pub fn keep_alive(&mut self) {
+        self.core.counters.received += 1;
+        self.core.counters.keep_alives += 1;
+    }
+
+    /// A datagram was received that belongs to another shard.
+    pub fn foreign(&mut self) {
+        self.core.counters.received += 1;
+        self.core.counters.foreign += 1;
+    }
+
+    /// When to call [`Router::handle_timeout`] at the latest, and why.
+    pub fn poll_timeout(&self) -> Option<(Time, Wake)> {
+        let transaction = self.core.transactions.poll_timeout();
+        let transaction = transaction.map(|(time, wake)| (time, Wake::Transaction(wake)));
+        let call = self.core.alarms.next_deadline().map(|time| (time, Wake::Call));
+        match (transaction, call) {
+            (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// The next thing the surroundings must do or know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(host) = self.core.names.poll_question() {
+            return Some(Event::Resolve { host });
+        }
+        if self.draining && !self.drained && self.calls.len() == 0 {
+            self.drained = true;
+            return Some(Event::Drained);
+        }
+        self.core.events.pop_front()
+    }
+
+    /// A well-framed message.
+    pub fn receive(&mut self, now: Time, flow: Flow, message: &Message<'_>, out: &mut Outbox) {
+        self.core.counters.received += 1;
+        if message.is_request() {
+            self.receive_request(now, flow, message, out);
+        } else {
+            self.receive_response(now, flow, message, out);
+        }
+        self.drain_transactions(now, out);
+    }
+
+    /// A datagram that is no SIP message, or a broken one. `salvaged` is what can be answered.
+    pub fn malformed(
+        &mut self,
+        _now: Time,
+        flow: Flow,
+        salvaged: Option<Message<'_>>,
+        error: wire::ParseError,
+        out: &mut Outbox,
+    ) {
+        self.core.counters.received += 1;
+        match salvaged {
+            Some(request) => {
+                self.core.counters.malformed_answered += 1;
+                stateless_response(&request, flow, error.code(), error.reason().as_bytes(), b"", out);
+            }
+            None => self.core.counters.malformed_dropped += 1,
+        }
+    }
+
+    /// The network says that nothing sent to this address arrives.
+    pub fn unreachable(&mut self, now: Time, remote: SocketAddr, out: &mut Outbox) {
+        self.core.transactions.transport_error(now, remote);
+        self.drain_transactions(now, out);
+    }
+
+    /// The resolver's answer: the INVITEs that waited for it leave, or their calls fail.
+    pub fn resolved(&mut self, now: Time, answer: Resolved<'_>, out: &mut Outbox) {
+        let waiting = self.core.names.answer(now, answer.host, answer.addresses, answer.ttl);
+        for waiter in waiting {
+            let ipv4 = self.core.door(waiter.listener).listener.address.is_ipv4();
+            let address = answer.addresses.iter().find(|address| address.is_ipv4() == ipv4);
+            let Some(call) = self.calls.get_mut(waiter.call) else { continue };
+            match address {
+                Some(&address) => {
+                    let remote = SocketAddr::new(address, waiter.port);
+                    let flow = Flow { listener: waiter.listener, remote };
+                    call.callee_found(flow);
+                    self.core.transactions.destination_found(now, waiter.client, flow, out);
+                }
+                None => {
+                    self.core.transactions.fail(now, waiter.client);
+                    let text = "Host Name Not Found";
+                    let after = call.on_invite_failed(&mut self.core, now, 503, text, out);
+                    self.finish(waiter.call, after);
+                }
+            }
+        }
+    }
+
+    /// An order from the control side.
+    pub fn command(&mut self, now: Time, command: &Command, out: &mut Outbox) {
+        match command {
+            Command::Route(table) => self.matcher = Matcher::new(table.clone()),
+            Command::Drain => self.draining = true,
+            Command::EndAll => self.end_all(now, out),
+        }
+    }
+
+    fn end_all(&mut self, now: Time, out: &mut Outbox) {
+        self.draining = true;
+        for id in self.calls.ids() {
+            if let Some(call) = self.calls.get_mut(id) {
+                let after = call.end_now(&mut self.core, now, out);
+                self.finish(id, after);
+            }
+        }
+    }
+
+    /// Fires every timer that is due.
+    pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
+        self.drain_transactions(now, out);
+        while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
+            if let Some(call) = self.calls.get_mut(id) {
+                let after = call.on_alarm(&mut self.core, now, alarm, out);
+                self.finish(id, after);
+            }
+        }
+        self.drain_transactions(now, out);
+    }
+
+    fn drain_transactions(&mut self, now: Time, out: &mut Outbox) {
+        while let Some(event) = self.core.transactions.handle_timeout(now, out) {
+            self.on_event(now, event, out);
+        }
+        while let Some(event) = self.core.transactions.poll_event() {
+            self.on_event(now, event, out);
+        }
+    }
+
+    fn finish(&mut self, id: CallId, after: After) {
+        if after == After::Remove
+            && let Some(call) = self.calls.remove(id)
+        {
+            call.release(&mut self.core);
+        }
+    }
+
+    fn receive_request(&mut self, now: Time, flow: Flow, request: &Message<'_>, out: &mut Outbox) {
+        if let Err(error) = request.check_mandatory() {
+            return self.bad_request(flow, request, error, out);
+        }
+        match self.core.transactions.receive_request(now, request, flow, out) {
+            Inbound::New(server) => self.new_request(now, flow, server, request, out),
+            Inbound::Absorbed => {}
+            Inbound::Ack => self.on_ack(now, request, out),
+            Inbound::Cancel { cancel, invite } => {
+                self.on_cancel(now, cancel, invite, request, out);
+            }
+            Inbound::Full => self.refuse_at_limit(flow, request, out),
+        }
+    }
+
+    fn bad_request(
+        &mut self,
+        flow: Flow,
+        request: &Message<'_>,
+        error: wire::ParseError,
+        out: &mut Outbox,
+    ) {
+        if request.method() == Method::Ack {
+            // RFC 3261 17.1.1.3: nothing ever answers an ACK.
+            self.core.counters.malformed_dropped += 1;
+            return;
+        }
+        self.core.counters.malformed_answered += 1;
+        stateless_response(request, flow, error.code(), error.reason().as_bytes(), b"", out);
+    }
+
+    fn refuse_at_limit(&mut self, flow: Flow, request: &Message<'_>, out: &mut Outbox) {
+        self.core.counters.calls_limited += u64::from(request.method() == Method::Invite);
+        self.core.limit_reached("transactions", self.core.limits.transactions);
+        let retry_after = local::retry_after(self.core.limits.retry_after_s);
+        stateless_response(request, flow, 503, b"", &retry_after, out);
+    }
+
+    fn new_request(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        self.core.counters.requests += 1;
+        if let Some(tag) = request.to_tag() {
+            return self.in_dialog(now, flow, server, tag, request, out);
+        }
+        match request.method() {
+            Method::Invite => self.invite(now, flow, server, request, out),
+            _ => local::answer(&mut self.core, now, server, request, out),
+        }
+    }
+
+    fn in_dialog(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        server: ServerId,
+        tag: &[u8],
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let Some((id, side)) = self.find_call(tag, request) else {
+            return self.core.refuse(now, server, 481, b"", out);
+        };
+        let Some(call) = self.calls.get_mut(id) else { return };
+        if request.method() == Method::Bye {
+            let after = call.on_bye(&mut self.core, now, side, server, request, out);
+            self.finish(id, after);
+        } else {
+            call.on_request(&mut self.core, now, side, server, flow, request, out);
+        }
+    }
+
+    /// The call and side an in-dialog request is for: by the token in its To tag, then proven by the
+    /// whole dialog identity.
+    fn find_call(&mut self, tag: &[u8], request: &Message<'_>) -> Option<(CallId, Side)> {
+        let token = Token::parse_tag(tag)?;
+        let id = CallId { slot: token.slot, generation: token.generation };
+        let side = self.calls.get_mut(id)?.side_of(request, &token)?;
+        Some((id, side))
+    }
+
+    fn on_ack(&mut self, now: Time, ack: &Message<'_>, out: &mut Outbox) {
+        let Some(tag) = ack.to_tag() else { return };
+        let Some((id, side)) = self.find_call(tag, ack) else { return };
+        if let Some(call) = self.calls.get_mut(id) {
+            let after = call.on_ack(&mut self.core, now, side, ack, out);
+            self.finish(id, after);
+        }
+    }
+
+    fn on_cancel(
+        &mut self,
+        now: Time,
+        cancel: ServerId,
+        invite: Option<ServerId>,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let Some(invite) = invite else {
+            return self.core.refuse(now, cancel, 481, b"", out);
+        };
+        let user = self.core.transactions.server_user(invite);
+        let call = user.and_then(|user| Some((self.calls.get_mut(user.call)?, user)));
+        // RFC 3261 9.2: the To tag of the answer is that of the INVITE's own answers.
+        let tag = match &call {
+            Some((call, user)) => call.tag(user.purpose.invite_side()),
+            None => self.core.own_tag(),
+        };
+        let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
+        let text = tag.tag_text();
+        self.core.transactions.respond(now, cancel, 200, b"", Some(&text), end, out);
+        let Some((call, user)) = call else { return };
+        if matches!(user.purpose, Purpose::Reinvite(_)) {
+            return call.on_reinvite_cancelled(&mut self.core, now, request, out);
+        }
+        let id = call.id();
+        let after = call.on_cancel(&mut self.core, now, request, out);
+        self.finish(id, after);
+    }
+
+    /// A new call (RFC 3261 13.3).
+    fn invite(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        if self.draining || self.calls.is_full() {
+            return self.refuse_call(now, server, out);
+        }
+        match self.start_call(now, flow, server, request, out) {
+            Ok(call) => self.calls.insert(call),
+            Err(refusal) => self.refuse_start(now, server, &refusal, out),
+        }
+    }
+
+    fn refuse_call(&mut self, now: Time, server: ServerId, out: &mut Outbox) {
+        self.core.counters.calls_limited += 1;
+        if self.calls.is_full() {
+            self.core.limit_reached("calls", self.calls.limit());
+        }
+        let retry_after = local::retry_after(self.core.limits.retry_after_s);
+        self.core.refuse(now, server, 503, &retry_after, out);
+    }
+
+    fn refuse_start(&mut self, now: Time, server: ServerId, refusal: &Refusal, out: &mut Outbox) {
+        self.core.counters.refused += 1;
+        self.core.counters.calls_unrouted += u64::from(refusal.code == 404);
+        let tag = self.core.own_tag().tag_text();
+        let end = |out: &mut Vec<u8>| {
+            out.extend_from_slice(&refusal.extra);
+            wire::print::end(out, b"");
+        };
+        let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
+        self.core.transactions.respond(now, server, code, phrase, Some(&tag), end, out);
+    }
+
+    fn start_call(
+        &mut self,
+        now: Time,
+        source: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) -> Result<Call, Refusal> {
+        local::check_required(request)?;
+        let uri = Uri::parse(request.request_uri())?;
+        local::check_scheme(&uri)?;
+        let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
+        let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
+        let record = route.record;
+        if record.flow != CallFlow::Transparent || record.steer_media {
+            return Err(Refusal::code(501));
+        }
+        let mut new_user = self.core.scratch();
+        let rewritten = route.write_user(user, &mut new_user);
+        let (host, host_port, destination) = target(&mut self.core, now, &record.target, source);
+        let mut text = Text::new();
+        let new_user_bytes = rewritten.then_some(new_user.as_slice());
+        request_uri(&mut text, request.request_uri(), &uri, new_user_bytes, &host_port);
+        self.core.return_scratch(new_user);
+        let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
+        let setup = Setup {
+            id,
+            request,
+            source,
+            server,
+            record,
+            request_uri: &text,
+            host: &host,
+            destination,
+        };
+        Call::start(&mut self.core, now, setup, out)
+    }
+
+    fn receive_response(&mut self, now: Time, flow: Flow, response: &Message<'_>, out: &mut Outbox) {
+        let answer = self.core.transactions.receive_response(now, response, flow, out);
+        let Some(answer) = answer else { return };
+        self.core.counters.responses += 1;
+        let id = answer.user.call;
+        if let Purpose::Relay(from, server) = answer.user.purpose {
+            self.on_relay_answer(now, id, from, server, response, out);
+        } else if let Some(call) = self.calls.get_mut(id) {
+            let core = &mut self.core;
+            let after = match answer.user.purpose {
+                Purpose::Invite => call.on_invite_answer(core, now, &answer, flow, response, out),
+                Purpose::Reinvite(from) => {
+                    call.on_reinvite_answer(core, now, from, &answer, response, out)
+                }
+                Purpose::Bye if response.code() >= 200 => call.on_bye_done(),
+                Purpose::Bye | Purpose::Discard | Purpose::Relay(..) => After::Keep,
+            };
+            self.finish(id, after);
+        }
+    }
+
+    /// An in-dialog answer crosses even when its call has just ended.
+    fn on_relay_answer(
+        &mut self,
+        now: Time,
+        id: CallId,
+        from: Side,
+        server: ServerId,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let call = self.calls.get_mut(id);
+        let tag = match &call {
+            Some(call) => call.tag(from),
+            None => self.core.own_tag(),
+        };
+        relay_response(&mut self.core, now, server, &tag, response, out);
+        if let Some(call) = call {
+            let after = call.on_relay_answer(&mut self.core, now, from, response, out);
+            self.finish(id, after);
+        }
+    }
+
+    fn on_event(&mut self, now: Time, event: stack::Event<User>, out: &mut Outbox) {
+        match event {
+            stack::Event::TimedOut { client, user, .. } => {
+                self.on_failed(now, client, user, 408, "No Answer", out);
+            }
+            stack::Event::Failed { client, user, .. } => {
+                self.on_failed(now, client, user, 503, "Unreachable", out);
+            }
+            stack::Event::Unacknowledged { server, user: Some(user) } => {
+                self.on_unacknowledged(now, server, user, out);
+            }
+            stack::Event::Unacknowledged { .. } | stack::Event::NoAck { .. } => {}
+        }
+    }
+
+    fn on_failed(
+        &mut self,
+        now: Time,
+        client: stack::ClientId,
+        user: User,
+        code: u16,
+        text: &str,
+        out: &mut Outbox,
+    ) {
+        if let Purpose::Relay(_, server) = user.purpose {
+            self.core.refuse(now, server, code, b"", out);
+        }
+        let Some(call) = self.calls.get_mut(user.call) else { return };
+        let core = &mut self.core;
+        let after = match user.purpose {
+            Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
+            Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),
+            Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
+            Purpose::Bye => call.on_bye_done(),
+            Purpose::Discard => After::Keep,
+        };
+        self.finish(user.call, after);
+    }
+
+    /// RFC 3261 13.3.1.4: a 2xx without an ACK for 64*T1 ends the dialog with BYE.
+    fn on_unacknowledged(&mut self, now: Time, server: ServerId, user: User, out: &mut Outbox) {
+        let Some(call) = self.calls.get_mut(user.call) else { return };
+        if call.is_waiting_for_ack(server) {
+            let reason = Reason::sip(408, "No ACK");
+            let after = call.end_both(&mut self.core, now, &reason, out);
+            self.finish(user.call, after);
+        }
+    }
+}
+
+impl Purpose {
+    /// Whose INVITE this server transaction is.
+    fn invite_side(self) -> Side {
+        match self {
+            Purpose::Reinvite(side) | Purpose::Relay(side, _) => side,
+            Purpose::Invite | Purpose::Bye | Purpose::Discard => Side::Caller,
+        }
+    }
+}
