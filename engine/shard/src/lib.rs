@@ -1,0 +1,14 @@
+//! One core's whole world behind one input and output pair.
+//!
+//! A [`Shard`] owns the transactions, dialogs, calls and routing caches of one core. The worker
+//! chooses an [`Input`] and a time; [`Shard::apply`] is deterministic and fills an
+//! [`Outbox`](stack::Outbox). The simulator replays the same function. Nothing here reads a clock,
+//! opens a socket or knows of a ring.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
+
+mod shard;
+pub mod steer;
+
+pub use router::{Command, Config, Counters, Event, Limits, Listener, Resolved, Timers, Wake};
+pub use shard::{Applied, Input, Shard};

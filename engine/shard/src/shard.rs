@@ -1,0 +1,139 @@
+//! The shard: the door between the worker and the router. Finds out what a datagram is and whose it
+//! is; everything a message means is decided in `router`.
+
+use std::net::SocketAddr;
+
+use router::{Command, Config, Counters, Event, Resolved, Router, Wake};
+use stack::{Flow, Outbox, Time};
+
+use crate::steer;
+
+/// What may happen to a shard.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived, from the socket or handed over by another shard.
+    Datagram {
+        /// Where it came in and from whom.
+        flow: Flow,
+        /// Its payload.
+        bytes: &'a [u8],
+    },
+    /// The network says that this peer cannot be reached (ICMP).
+    Unreachable {
+        /// The peer.
+        remote: SocketAddr,
+    },
+    /// The resolver's answer.
+    Resolved(Resolved<'a>),
+    /// An order from the control side.
+    Command(&'a Command),
+    /// Time has passed.
+    Timeout,
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was applied here.
+    Done,
+    /// The datagram belongs to this other shard; nothing was changed here.
+    Foreign(u8),
+}
+
+/// One core's world. After each [`Shard::apply`] send what is in the outbox, drain
+/// [`Shard::poll_event`], and come back no later than [`Shard::poll_timeout`] says.
+#[derive(Debug)]
+pub struct Shard {
+    router: Router,
+    index: wire::Index,
+    wire_limits: wire::Limits,
+    place: Place,
+}
+
+/// Which shard this is, of how many.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    shard: u8,
+    shards: u8,
+    key: u64,
+}
+
+impl Place {
+    fn owner(self, message: &wire::Message<'_>) -> u8 {
+        match self.shards {
+            0 | 1 => self.shard,
+            shards => steer::shard_of(message.call_id(), shards, self.key),
+        }
+    }
+}
+
+impl Shard {
+    /// A shard with empty tables.
+    pub fn new(config: Config, now: Time) -> Shard {
+        Shard {
+            index: wire::Index::new(),
+            wire_limits: config.limits.wire,
+            place: Place { shard: config.shard, shards: config.shards, key: config.steer_key },
+            router: Router::new(config, now),
+        }
+    }
+
+    /// What this shard has counted so far.
+    pub fn counters(&self) -> Counters {
+        self.router.counters()
+    }
+
+    /// Calls in progress, those that are just ending included.
+    pub fn calls(&self) -> usize {
+        self.router.calls()
+    }
+
+    /// Nothing is left: no call, no transaction, no timer. What a leak checker asks at the end.
+    pub fn is_idle(&self) -> bool {
+        self.router.is_idle()
+    }
+
+    /// Applies one input; datagrams to be sent are appended to `out`.
+    pub fn apply(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) -> Applied {
+        match input {
+            Input::Datagram { flow, bytes } => return self.receive(now, flow, bytes, out),
+            Input::Unreachable { remote } => self.router.unreachable(now, remote, out),
+            Input::Resolved(answer) => self.router.resolved(now, answer, out),
+            Input::Command(command) => self.router.command(now, command, out),
+            Input::Timeout => {}
+        }
+        self.router.handle_timeout(now, out);
+        Applied::Done
+    }
+
+    /// When to come back with [`Input::Timeout`] at the latest, and why.
+    pub fn poll_timeout(&self) -> Option<(Time, Wake)> {
+        self.router.poll_timeout()
+    }
+
+    /// The next thing the surroundings must do or know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.router.poll_event()
+    }
+
+    fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], out: &mut Outbox) -> Applied {
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            self.router.keep_alive();
+            return Applied::Done;
+        }
+        match wire::Message::parse(bytes, &mut self.index, &self.wire_limits) {
+            Ok(message) => {
+                let owner = self.place.owner(&message);
+                if owner != self.place.shard {
+                    self.router.foreign();
+                    return Applied::Foreign(owner);
+                }
+                self.router.receive(now, flow, &message, out);
+            }
+            Err(error) => {
+                self.router.malformed(now, flow, self.index.salvage(bytes), error, out);
+            }
+        }
+        Applied::Done
+    }
+}
