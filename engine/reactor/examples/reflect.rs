@@ -1,0 +1,229 @@
+//! The floor under every figure of the engine: a reactor that sends back what it receives, and
+//! nothing else, with another reactor as the other end. Prints what one datagram in and one out
+//! cost in processor time of the reflecting thread.
+//!
+//!     cargo run --release -p tipring-reactor --example reflect -- [--seconds S] [--bytes B]
+//!         [--window W] [--spin US] [--varied] [--bursts] [--rounds R] [RUN_LENGTH ...]
+//!
+//! A run length of 1 is no coalescing. With `--bursts` the other end coalesces too, so that it is
+//! never what limits. With `--varied` the replies have 300 to 900 bytes, so that
+//! coalescing has to pad.
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout)] // a tool that measures
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use reactor::{
+    Completion, Counters, Reactor, ReactorConfig, SendBatch, SocketId, UdpOptions, Waker, affinity,
+    bind_udp_group,
+};
+
+#[derive(Clone)]
+struct Options {
+    seconds: f64,
+    bytes: usize,
+    window: usize,
+    spin: Duration,
+    varied: bool,
+    bursts: bool,
+    rounds: usize,
+    run_lengths: Vec<u16>,
+}
+
+fn options() -> Options {
+    let mut options = Options {
+        seconds: 2.0,
+        bytes: 700,
+        window: 256,
+        spin: Duration::from_micros(30),
+        varied: false,
+        bursts: false,
+        rounds: 3,
+        run_lengths: Vec::new(),
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().expect("a value behind the option");
+        match argument.as_str() {
+            "--seconds" => options.seconds = value().parse().expect("seconds"),
+            "--bytes" => options.bytes = value().parse().expect("bytes"),
+            "--window" => options.window = value().parse().expect("datagrams"),
+            "--spin" => options.spin = Duration::from_micros(value().parse().expect("us")),
+            "--rounds" => options.rounds = value().parse().expect("rounds"),
+            "--varied" => options.varied = true,
+            "--bursts" => options.bursts = true,
+            length => options
+                .run_lengths
+                .push(length.parse().expect("a run length")),
+        }
+    }
+    if options.run_lengths.is_empty() {
+        options.run_lengths = vec![1, 2, 4, 8, 16];
+    }
+    options
+}
+
+/// One measurement of the reflecting thread.
+struct Sample {
+    cpu: Duration,
+    wall: Duration,
+    before: Counters,
+    after: Counters,
+}
+
+fn thread_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("schedstat");
+    let nanoseconds = stat.split(' ').next().and_then(|text| text.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("schedstat begins with the time on the processor"))
+}
+
+fn bind(config: &ReactorConfig) -> (Reactor, SocketAddr) {
+    let mut reactor = Reactor::new(config).unwrap_or_else(|error| panic!("{error}"));
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let mut group = bind_udp_group(address, 1, &UdpOptions::default()).expect("a socket");
+    let listener = group.remove(0);
+    let address = listener.local_address();
+    reactor.add_udp(listener).expect("room for a socket");
+    (reactor, address)
+}
+
+/// Sends back until told to stop; measures from the second quarter second on.
+fn reflect(
+    options: &Options,
+    run_length: u16,
+    ready: &mpsc::Sender<(SocketAddr, Waker)>,
+    stop: &AtomicBool,
+) -> Sample {
+    let config = ReactorConfig {
+        spin: options.spin,
+        segments_max: run_length,
+        padding_percent_max: 200,
+        ..Default::default()
+    };
+    let (mut reactor, address) = bind(&config);
+    ready
+        .send((address, reactor.waker()))
+        .expect("somebody waits");
+    let mut batch = SendBatch::default();
+    let mut dice = 12_345_u32;
+    let warm = Instant::now() + Duration::from_millis(250);
+    let mut begin = None;
+    while !stop.load(Ordering::Relaxed) {
+        reactor
+            .turn(None, |completion| {
+                if let Completion::Datagram {
+                    socket,
+                    from,
+                    bytes,
+                    ..
+                } = completion
+                {
+                    dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let varied = bytes.get(..300 + (dice >> 16) as usize % 600);
+                    let reply = varied.filter(|_| options.varied).unwrap_or(bytes);
+                    batch.push(socket, from, run_length > 1, reply);
+                }
+            })
+            .expect("a turn");
+        reactor.flush(&mut batch);
+        if begin.is_none() && Instant::now() > warm {
+            begin = Some((thread_cpu(), Instant::now(), reactor.counters()));
+        }
+    }
+    let (cpu, wall, before) = begin.expect("it ran longer than the warm-up");
+    Sample {
+        cpu: thread_cpu() - cpu,
+        wall: wall.elapsed(),
+        before,
+        after: reactor.counters(),
+    }
+}
+
+/// Keeps `window` datagrams on their way until the time is up.
+fn generate(options: &Options, to: SocketAddr) -> u64 {
+    const BURST: usize = 32;
+    let (mut reactor, _) = bind(&ReactorConfig {
+        spin: Duration::ZERO,
+        ..Default::default()
+    });
+    let payload = vec![b'x'; if options.varied { 900 } else { options.bytes }];
+    let end = Instant::now() + Duration::from_secs_f64(options.seconds + 0.25);
+    let mut batch = SendBatch::default();
+    let (mut flying, mut lost) = (0, 0);
+    while Instant::now() < end {
+        while flying + BURST <= options.window {
+            (0..BURST).for_each(|_| batch.push(SocketId(0), to, options.bursts, &payload));
+            flying += BURST;
+        }
+        reactor.flush(&mut batch);
+        let mut back = 0;
+        reactor
+            .turn(
+                Some(Instant::now() + Duration::from_millis(100)),
+                |completion| {
+                    back += usize::from(matches!(completion, Completion::Datagram { .. }));
+                },
+            )
+            .expect("a turn");
+        flying = flying.saturating_sub(back);
+        if back == 0 && reactor.counters().datagrams_in > 0 && flying >= options.window - BURST {
+            lost += flying as u64;
+            flying = 0;
+        }
+    }
+    lost
+}
+
+fn measure(options: &Options, run_length: u16, cpus: &[usize]) -> (Sample, u64) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (sender, receiver) = mpsc::channel();
+    let reflector = {
+        let (options, stop, cpu) = (options.clone(), stop.clone(), cpus[0]);
+        std::thread::spawn(move || {
+            affinity::pin_to(cpu).expect("pinning");
+            reflect(&options, run_length, &sender, &stop)
+        })
+    };
+    affinity::pin_to(cpus[cpus.len() - 1]).expect("pinning");
+    let (address, waker) = receiver.recv().expect("the reflector starts");
+    let lost = generate(options, address);
+    stop.store(true, Ordering::Relaxed);
+    waker.wake();
+    (reflector.join().expect("the reflector ends"), lost)
+}
+
+fn main() {
+    let options = options();
+    let cpus = affinity::allowed_cpus().expect("allowed cpus");
+    println!(
+        "{:>4} {:>9} {:>9} {:>9} {:>6} {:>9} {:>9} {:>9} {:>6}",
+        "run", "us/pair", "pairs/s", "pairs/cpu", "busy", "per turn", "per send", "padding", "lost"
+    );
+    for _ in 0..options.rounds {
+        for &run_length in &options.run_lengths {
+            let (sample, lost) = measure(&options, run_length, &cpus);
+            print_row(run_length, &sample, lost);
+        }
+    }
+}
+
+fn print_row(run_length: u16, sample: &Sample, lost: u64) {
+    let (after, before) = (&sample.after, &sample.before);
+    let pairs = (after.datagrams_in - before.datagrams_in) as f64;
+    let sent = (after.datagrams_out - before.datagrams_out) as f64;
+    let cost = sample.cpu.as_secs_f64() / pairs * 1e6;
+    let padding = (after.padding_bytes - before.padding_bytes) as f64;
+    println!(
+        "{run_length:>4} {cost:>9.3} {:>9.0} {:>9.0} {:>5.0}% {:>9.1} {:>9.1} {:>8.1}% {lost:>6}",
+        pairs / sample.wall.as_secs_f64(),
+        1e6 / cost,
+        100.0 * sample.cpu.as_secs_f64() / sample.wall.as_secs_f64(),
+        pairs / (after.turns - before.turns) as f64,
+        sent / (after.sends - before.sends) as f64,
+        100.0 * padding / (after.bytes_out - before.bytes_out) as f64,
+    );
+}

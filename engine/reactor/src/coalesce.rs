@@ -1,0 +1,313 @@
+//! Which datagrams of a batch leave together. Pure arithmetic over lengths and addresses: no
+//! pointers, no kernel.
+//!
+//! UDP_SEGMENT cuts one send into datagrams of one size, the last of which may be shorter. So a run
+//! is made of datagrams to one peer from one socket, in their order, each but the last followed by
+//! padding up to the longest. A run grows as long as the padding stays within a share of the bytes
+//! asked for; then a new one begins. Runs of different peers grow side by side; the order between
+//! peers is not kept and need not be.
+
+use std::net::IpAddr;
+
+use crate::send::Send;
+
+/// Peers whose runs may be open at once. Two peers that fall on one place close each other's runs:
+/// a little less coalescing, never a wrong order.
+const OPEN_MAX: usize = 64;
+/// Longest total of one coalesced send: below what one UDP datagram may carry on either family.
+const RUN_BYTES_MAX: usize = 65_000;
+const NONE: u32 = u32::MAX;
+
+/// What bounds a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunLimits {
+    pub(crate) segments: usize,
+    pub(crate) segment_bytes: usize,
+    pub(crate) padding_percent: usize,
+}
+
+/// Datagrams that leave in one send, as a chain through [`Plan::members`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    first: u32,
+    last: u32,
+    /// How many datagrams.
+    pub(crate) count: u32,
+    /// Bytes of the longest: what the others are padded to.
+    pub(crate) segment_bytes: u32,
+    payload_bytes: u32,
+}
+
+impl Run {
+    fn one(index: usize, bytes: usize) -> Run {
+        let (index, bytes) = (index as u32, bytes as u32);
+        Run {
+            first: index,
+            last: index,
+            count: 1,
+            segment_bytes: bytes,
+            payload_bytes: bytes,
+        }
+    }
+
+    /// The index of its first datagram.
+    pub(crate) fn head(&self) -> usize {
+        self.first as usize
+    }
+
+    /// The run with one more datagram, if it stays within the limits.
+    fn extended(self, index: usize, bytes: usize, limits: &RunLimits) -> Option<Run> {
+        let before = self.count as usize;
+        let segment_bytes = bytes.max(self.segment_bytes as usize);
+        let payload_bytes = bytes + self.payload_bytes as usize;
+        let total = before * segment_bytes + bytes;
+        let padding = total - payload_bytes;
+        let fits = before < limits.segments
+            && segment_bytes <= limits.segment_bytes
+            && total <= RUN_BYTES_MAX
+            && padding * 100 <= payload_bytes * limits.padding_percent;
+        fits.then_some(Run {
+            first: self.first,
+            last: index as u32,
+            count: self.count + 1,
+            segment_bytes: segment_bytes as u32,
+            payload_bytes: payload_bytes as u32,
+        })
+    }
+}
+
+/// The runs of one batch. Reused between batches; allocates only while it grows.
+pub(crate) struct Plan {
+    runs: Vec<Run>,
+    next: Vec<u32>,
+    open: [Option<Run>; OPEN_MAX],
+    open_count: usize,
+}
+
+impl Plan {
+    pub(crate) fn new() -> Plan {
+        Plan {
+            runs: Vec::new(),
+            next: Vec::new(),
+            open: [None; OPEN_MAX],
+            open_count: 0,
+        }
+    }
+
+    /// Plans a batch. Afterwards every index of `sends` is in exactly one run.
+    pub(crate) fn make(&mut self, sends: &[Send], limits: &RunLimits) {
+        self.runs.clear();
+        self.next.clear();
+        self.next.resize(sends.len(), NONE);
+        for (index, send) in sends.iter().enumerate() {
+            let bytes = (send.end.saturating_sub(send.start)) as usize;
+            let alone = !send.coalesce || bytes == 0 || bytes > limits.segment_bytes;
+            match alone {
+                true => self.add_alone(sends, index, bytes),
+                false => self.add(sends, index, bytes, limits),
+            }
+        }
+        self.close_all();
+    }
+
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// The indices of a run's datagrams, in order.
+    pub(crate) fn members(&self, run: &Run) -> impl Iterator<Item = usize> {
+        let mut at = run.first;
+        std::iter::from_fn(move || {
+            let index = at as usize;
+            at = *self.next.get(index)?;
+            Some(index)
+        })
+    }
+
+    fn add_alone(&mut self, sends: &[Send], index: usize, bytes: usize) {
+        // Whatever is gathered for this peer was asked for earlier and leaves earlier.
+        if self.open_count > 0 {
+            self.close(place(&sends[index]));
+        }
+        self.runs.push(Run::one(index, bytes));
+    }
+
+    fn add(&mut self, sends: &[Send], index: usize, bytes: usize, limits: &RunLimits) {
+        let place = place(&sends[index]);
+        if let Some(run) = self.open[place] {
+            let same_peer = is_same_peer(&sends[run.first as usize], &sends[index]);
+            if let Some(longer) = run.extended(index, bytes, limits).filter(|_| same_peer) {
+                self.next[run.last as usize] = index as u32;
+                self.open[place] = Some(longer);
+                return;
+            }
+            self.close(place);
+        }
+        self.open[place] = Some(Run::one(index, bytes));
+        self.open_count += 1;
+    }
+
+    fn close(&mut self, place: usize) {
+        if let Some(run) = self.open[place].take() {
+            self.runs.push(run);
+            self.open_count -= 1;
+        }
+    }
+
+    fn close_all(&mut self) {
+        if self.open_count > 0 {
+            (0..OPEN_MAX).for_each(|place| self.close(place));
+        }
+    }
+}
+
+fn is_same_peer(a: &Send, b: &Send) -> bool {
+    a.socket == b.socket && a.to == b.to
+}
+
+fn place(send: &Send) -> usize {
+    let ip = match send.to.ip() {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64 ^ v6.to_bits() as u64,
+    };
+    let both = ip ^ u64::from(send.to.port()) << 40 ^ u64::from(send.socket.0) << 56;
+    (both.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % OPEN_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::SocketId;
+    use proptest::prelude::*;
+
+    const LIMITS: RunLimits = RunLimits {
+        segments: 64,
+        segment_bytes: 1472,
+        padding_percent: 60,
+    };
+
+    /// A batch of (peer port, length, coalesce).
+    fn batch(parts: &[(u16, u32, bool)]) -> Vec<Send> {
+        let mut at = 0;
+        let mut sends = Vec::new();
+        for &(port, length, coalesce) in parts {
+            let to = SocketAddr::from(([192, 0, 2, 1], port));
+            sends.push(Send {
+                socket: SocketId(0),
+                to,
+                start: at,
+                end: at + length,
+                coalesce,
+            });
+            at += length;
+        }
+        sends
+    }
+
+    fn plan(parts: &[(u16, u32, bool)], limits: &RunLimits) -> Vec<Vec<usize>> {
+        let mut plan = Plan::new();
+        plan.make(&batch(parts), limits);
+        plan.runs()
+            .iter()
+            .map(|run| plan.members(run).collect())
+            .collect()
+    }
+
+    #[test]
+    fn equal_datagrams_to_one_peer_are_one_run() {
+        assert_eq!(plan(&[(1, 700, true); 5], &LIMITS), [[0, 1, 2, 3, 4]]);
+    }
+
+    #[test]
+    fn peers_gather_side_by_side() {
+        let parts = [
+            (1, 500, true),
+            (2, 500, true),
+            (1, 500, true),
+            (2, 500, true),
+        ];
+        let mut runs = plan(&parts, &LIMITS);
+        runs.sort();
+        assert_eq!(runs, [[0, 2], [1, 3]]);
+    }
+
+    #[test]
+    fn unwilling_and_oversize_datagrams_go_alone_and_in_their_turn() {
+        let parts = [
+            (1, 500, true),
+            (1, 500, false),
+            (1, 500, true),
+            (1, 1473, true),
+            (1, 9, true),
+        ];
+        assert_eq!(plan(&parts, &LIMITS), [[0], [1], [2], [3], [4]]);
+    }
+
+    #[test]
+    fn a_long_one_behind_short_ones_begins_anew() {
+        let parts = [
+            (1, 300, true),
+            (1, 310, true),
+            (1, 320, true),
+            (1, 1400, true),
+        ];
+        assert_eq!(plan(&parts, &LIMITS), [vec![0, 1, 2], vec![3]]);
+    }
+
+    #[test]
+    fn the_last_may_be_short_without_padding() {
+        let none = RunLimits {
+            padding_percent: 0,
+            ..LIMITS
+        };
+        let parts = [(1, 700, true), (1, 300, true), (1, 300, true)];
+        assert_eq!(plan(&parts, &none), [vec![0, 1], vec![2]]);
+    }
+
+    #[test]
+    fn segments_and_total_are_bounded() {
+        let sizes: Vec<usize> = plan(&[(1, 400, true); 150], &LIMITS)
+            .iter()
+            .map(Vec::len)
+            .collect();
+        assert_eq!(sizes, [64, 64, 22]);
+        let sizes: Vec<usize> = plan(&[(1, 1472, true); 50], &LIMITS)
+            .iter()
+            .map(Vec::len)
+            .collect();
+        assert_eq!(sizes, [44, 6]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_datagram_leaves_once_in_order_and_within_the_limits(
+            parts in proptest::collection::vec((0u16..200, 0u32..1700, any::<bool>()), 0..300),
+            percent in 0usize..150,
+        ) {
+            let limits = RunLimits { padding_percent: percent, ..LIMITS };
+            let runs = plan(&parts, &limits);
+            let mut seen = vec![0; parts.len()];
+            let mut last_of_peer = std::collections::HashMap::new();
+            for run in &runs {
+                let lengths: Vec<usize> = run.iter().map(|&i| parts[i].1 as usize).collect();
+                for &index in run {
+                    seen[index] += 1;
+                    prop_assert_eq!(parts[index].0, parts[run[0]].0);
+                    let before = last_of_peer.insert(parts[index].0, index);
+                    prop_assert!(before.is_none_or(|before| before < index));
+                }
+                if run.len() > 1 {
+                    let longest = *lengths.iter().max().unwrap();
+                    let sum: usize = lengths.iter().sum();
+                    let total = longest * (run.len() - 1) + lengths[run.len() - 1];
+                    prop_assert!(run.iter().all(|&i| parts[i].2 && parts[i].1 > 0));
+                    prop_assert!(longest <= 1472 && run.len() <= 64 && total <= 65_000);
+                    prop_assert!((total - sum) * 100 <= sum * percent);
+                }
+            }
+            prop_assert!(seen.iter().all(|&count| count == 1));
+        }
+    }
+}

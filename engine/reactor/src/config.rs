@@ -1,0 +1,89 @@
+//! The numbers one reactor is built from. No parsing here: the server reads the operator's file and
+//! fills this in.
+
+use std::time::Duration;
+
+/// Sizes and habits of one [`crate::Reactor`].
+#[derive(Clone, Debug)]
+pub struct ReactorConfig {
+    /// Entries of the submission queue. A flush larger than this is submitted in pieces.
+    pub ring_entries: u32,
+    /// Receive buffers, a power of two up to 32768. Each holds one datagram from the kernel's copy
+    /// until the callback returns, so this is the burst one turn can take without the socket's own
+    /// queue.
+    pub buffers: u16,
+    /// Payload bytes a datagram may have; what is longer arrives cut and flagged. The memory is
+    /// mapped on demand: an unused tail of a buffer costs address space only.
+    pub buffer_bytes: u32,
+    /// How long to look at the completion queue before sleeping, when traffic is dense enough for
+    /// that to pay. Waking a sleeping core costs the sender 7-9 us. Zero: always sleep.
+    pub spin: Duration,
+    /// Sockets one reactor may own (slots in the registered file table).
+    pub sockets_max: u16,
+    /// Most datagrams in one coalesced send. The kernel takes 64 on every version that has
+    /// UDP_SEGMENT.
+    pub segments_max: u16,
+    /// Longest datagram that may be coalesced: path MTU less IP and UDP headers. 1472 is Ethernet
+    /// and IPv4; longer ones go alone.
+    pub segment_bytes_max: u16,
+    /// Trailing bytes a coalesced send may add to even out its datagrams, in percent of the bytes
+    /// that were asked for.
+    pub padding_percent_max: u32,
+}
+
+impl Default for ReactorConfig {
+    fn default() -> ReactorConfig {
+        ReactorConfig {
+            ring_entries: 1024,
+            buffers: 1024,
+            buffer_bytes: 65_535,
+            spin: Duration::from_micros(30),
+            sockets_max: 64,
+            segments_max: 64,
+            segment_bytes_max: 1472,
+            padding_percent_max: 60,
+        }
+    }
+}
+
+impl ReactorConfig {
+    /// Completion queue entries: every buffer may complete while every submission fails, twice over.
+    pub(crate) fn completion_entries(&self) -> u32 {
+        (2 * u32::from(self.buffers) + 2 * self.ring_entries).next_power_of_two()
+    }
+
+    /// Bytes one ring may charge against RLIMIT_MEMLOCK: both queues and the buffer ring, rounded
+    /// up to whole pages each.
+    pub(crate) fn locked_bytes(&self) -> u64 {
+        let pages = |bytes: u64| bytes.div_ceil(4096) * 4096;
+        let submissions = u64::from(self.ring_entries.next_power_of_two()) * (64 + 4);
+        let completions = u64::from(self.completion_entries()) * 16;
+        pages(submissions) + pages(completions) + pages(u64::from(self.buffers) * 16) + 4096
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_completion_queue_is_twice_the_buffers_or_more() {
+        let config = ReactorConfig {
+            buffers: 4096,
+            ring_entries: 64,
+            ..Default::default()
+        };
+        assert!(config.completion_entries() >= 2 * 4096 + 64);
+        assert!(config.completion_entries().is_power_of_two());
+    }
+
+    #[test]
+    fn locked_bytes_grow_with_the_queues() {
+        let small = ReactorConfig {
+            buffers: 64,
+            ring_entries: 64,
+            ..Default::default()
+        };
+        assert!(small.locked_bytes() < ReactorConfig::default().locked_bytes());
+    }
+}

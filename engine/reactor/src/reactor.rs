@@ -1,0 +1,535 @@
+//! The loop's one step. A turn submits what was flushed, waits for anything to happen, and hands
+//! each completion to the caller. The rules:
+//!
+//! 1. Wait for one completion only. Waiting for more hangs with a multishot receive.
+//! 2. The kernel does this ring's work only inside `io_uring_enter` (DEFER_TASKRUN), so a turn costs
+//!    one system call and is never interrupted by the network.
+//! 3. A buffer is the kernel's again only after the callback returned; the ring learns of all of
+//!    them at once at the end of the turn, before receives that ran dry are armed again.
+//! 4. Sleep only after the waker agreed (see [`crate::Waker`]).
+
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use io_uring::{IoUring, Probe, cqueue, opcode, types};
+
+use crate::address::{self, ADDRESS_BYTES};
+use crate::buffers::{self, Buffers};
+use crate::config::ReactorConfig;
+use crate::counters::Counters;
+use crate::enter::RegisteredRing;
+use crate::error::{SetupError, TurnError};
+use crate::send::{Notices, Outlet, Port, SendBatch, Sends, push_entry};
+use crate::socket::{SocketId, UdpListener};
+use crate::spin::Spin;
+use crate::ticket::Ticket;
+use crate::waker::Waker;
+
+/// Looks at the queue between two looks at the clock while spinning.
+const LOOKS_PER_CLOCK: usize = 32;
+
+/// Something that happened, as `turn` hands it over.
+#[derive(Debug)]
+pub enum Completion<'a> {
+    /// A datagram arrived.
+    Datagram {
+        /// The socket it arrived on.
+        socket: SocketId,
+        /// Who sent it.
+        from: SocketAddr,
+        /// Its payload, valid during the call.
+        bytes: &'a [u8],
+        /// It was longer than a buffer; `bytes` is its beginning.
+        truncated: bool,
+    },
+    /// The network reports that a peer cannot be reached (ICMP), or the kernel knows no way there.
+    Unreachable {
+        /// The socket that had sent.
+        socket: SocketId,
+        /// The peer.
+        to: SocketAddr,
+    },
+    /// A [`Waker`] was used since the last turn. At most once a turn, and last in it.
+    Woken,
+}
+
+/// One shard's ring, sockets and buffers. Made and used on one thread.
+pub struct Reactor {
+    // First, so that the ring is gone before anything the kernel reads or writes through it.
+    ring: IoUring,
+    registered: RegisteredRing,
+    buffers: Buffers,
+    sends: Sends,
+    ports: Vec<Port>,
+    ports_max: u16,
+    /// What every multishot receive asks for: room for a name, no control data.
+    receive_header: Box<libc::msghdr>,
+    waker: Waker,
+    spin: Spin,
+    counters: Counters,
+    notices: Notices,
+    /// Completions of this turn, copied out of the queue.
+    reaped: Vec<cqueue::Entry>,
+    /// Operations that ended and must be armed again.
+    to_arm: Vec<Ticket>,
+    _one_thread: PhantomData<*mut ()>,
+}
+
+impl Reactor {
+    /// Makes a ring with its buffers, on the thread that will use it.
+    ///
+    /// # Errors
+    /// [`SetupError`]: what this kernel or this process's limits lack, and what to do about it.
+    pub fn new(config: &ReactorConfig) -> Result<Reactor, SetupError> {
+        let buffers = Buffers::new(config.buffers, config.buffer_bytes)?;
+        let ring = build_ring(config)?;
+        check_features(&ring)?;
+        let failed = |step| move |source| SetupError::Ring { step, source };
+        // One place behind the sockets is the waker's.
+        ring.submitter()
+            .register_files_sparse(u32::from(config.sockets_max) + 1)
+            .map_err(failed("registering files"))?;
+        buffers
+            .register(&ring.submitter())
+            .map_err(failed("registering buffers"))?;
+        let waker = Waker::new().map_err(failed("eventfd"))?;
+        ring.submitter()
+            .register_files_update(config.sockets_max.into(), &[waker.event_fd()])
+            .map_err(failed("registering the eventfd"))?;
+        // Last of what can fail, since a registration outlives the ring it names.
+        let registered = RegisteredRing::new(&ring).map_err(failed("registering the ring"))?;
+        Ok(Reactor {
+            ring,
+            registered,
+            buffers,
+            sends: Sends::new(config),
+            ports: Vec::new(),
+            ports_max: config.sockets_max,
+            receive_header: Box::new(receive_header()),
+            waker,
+            spin: Spin::new(config.spin),
+            counters: Counters::default(),
+            notices: Notices::default(),
+            reaped: Vec::with_capacity(config.completion_entries() as usize),
+            to_arm: vec![Ticket::Wake],
+            _one_thread: PhantomData,
+        })
+    }
+
+    /// Takes a socket over and begins to receive on it with the next turn.
+    ///
+    /// # Errors
+    /// [`SetupError::Config`] when there are `sockets_max` already.
+    pub fn add_udp(&mut self, socket: UdpListener) -> Result<SocketId, SetupError> {
+        let id = self.ports.len() as u16;
+        if id >= self.ports_max {
+            let wanted = "at least the number of listeners";
+            let found = u64::from(self.ports_max);
+            return Err(SetupError::Config {
+                what: "sockets_max",
+                wanted,
+                found,
+            });
+        }
+        self.ring
+            .submitter()
+            .register_files_update(id.into(), &[socket.fd()])
+            .map_err(|source| SetupError::Ring {
+                step: "registering a socket",
+                source,
+            })?;
+        self.ports.push(Port::new(socket));
+        self.to_arm.push(Ticket::Receive { socket: id });
+        Ok(SocketId(id))
+    }
+
+    /// A handle that wakes this reactor from any thread.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// What this reactor has done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Datagrams the kernel dropped on this socket because its receive buffer was full. A system
+    /// call; 0 for a socket that is not ours.
+    pub fn kernel_drops(&self, socket: SocketId) -> u64 {
+        self.ports
+            .get(usize::from(socket.0))
+            .map_or(0, |port| port.listener.kernel_drops())
+    }
+
+    /// Takes the batch's datagrams to send them; they leave with the next turn at the latest. The
+    /// batch comes back empty, with memory to print the next ones into. Datagrams to one peer keep
+    /// their order.
+    pub fn flush(&mut self, batch: &mut SendBatch) {
+        let (sends, mut outlet) = self.outlet();
+        sends.flush(batch, &mut outlet);
+    }
+
+    /// Submits, waits until something happened or the deadline passed, and hands every completion
+    /// to `on`. Without a deadline it waits until a datagram or a waker ends it.
+    ///
+    /// # Errors
+    /// [`TurnError`] for what another turn would not mend; the reactor is of no more use then.
+    pub fn turn(
+        &mut self,
+        deadline: Option<Instant>,
+        mut on: impl FnMut(Completion<'_>),
+    ) -> Result<(), TurnError> {
+        self.counters.turns += 1;
+        self.arm()?;
+        self.wait(deadline)?;
+        let all_taken = self.ring.submission().is_empty();
+        self.reap(&mut on)?;
+        if all_taken {
+            self.sends.settle();
+        }
+        self.report(&mut on);
+        Ok(())
+    }
+
+    fn outlet(&mut self) -> (&mut Sends, Outlet<'_>) {
+        let Reactor {
+            ring,
+            sends,
+            ports,
+            notices,
+            counters,
+            ..
+        } = self;
+        (
+            sends,
+            Outlet {
+                ring,
+                ports,
+                notices,
+                counters,
+            },
+        )
+    }
+
+    // --- waiting
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<(), TurnError> {
+        if self.has_news() {
+            return self.enter();
+        }
+        if let Some(until) = self.spin.until(deadline) {
+            self.counters.spins += 1;
+            // The sends first: others wait for them.
+            if !self.ring.submission().is_empty() {
+                self.enter()?;
+            }
+            if self.spin_until(until) {
+                self.counters.spins_paid += 1;
+                return if self.ring.completion().is_empty() {
+                    self.enter()
+                } else {
+                    Ok(())
+                };
+            }
+        }
+        self.sleep(deadline)
+    }
+
+    /// Something to hand over without waiting.
+    fn has_news(&self) -> bool {
+        !self.notices.0.is_empty() || self.waker.is_pending()
+    }
+
+    fn spin_until(&mut self, until: Instant) -> bool {
+        loop {
+            for _ in 0..LOOKS_PER_CLOCK {
+                if self.ring.submission().taskrun()
+                    || !self.ring.completion().is_empty()
+                    || self.waker.is_pending()
+                {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+        }
+    }
+
+    /// Submits and runs deferred work, without waiting.
+    fn enter(&mut self) -> Result<(), TurnError> {
+        let queued = self.ring.submission().len() as u32;
+        may_go_on(self.registered.enter(queued, 0, None))
+    }
+
+    /// Submits and sleeps until one completion, the deadline or a waker.
+    fn sleep(&mut self, deadline: Option<Instant>) -> Result<(), TurnError> {
+        let begun = (deadline.is_some() || self.spin.is_enabled()).then(Instant::now);
+        let left = match (deadline, begun) {
+            (Some(deadline), Some(now)) if deadline <= now => return self.enter(),
+            (Some(deadline), Some(now)) => Some(deadline - now),
+            _ => None,
+        };
+        if !self.waker.fall_asleep() {
+            return self.enter();
+        }
+        self.counters.sleeps += 1;
+        let queued = self.ring.submission().len() as u32;
+        let result = self.registered.enter(queued, 1, left);
+        self.waker.awake();
+        let found_work = !self.ring.completion().is_empty();
+        if let Some(begun) = begun.filter(|_| self.spin.is_enabled()) {
+            self.spin.note_sleep(begun.elapsed(), found_work);
+        }
+        may_go_on(result)
+    }
+
+    // --- completions
+
+    fn reap(&mut self, on: &mut impl FnMut(Completion<'_>)) -> Result<(), TurnError> {
+        let mut reaped = std::mem::take(&mut self.reaped);
+        let mut queue = self.ring.completion();
+        self.counters.completions_overflowed = u64::from(queue.overflow());
+        reaped.extend(&mut queue);
+        drop(queue);
+        let mut result = Ok(());
+        for entry in reaped.drain(..) {
+            let outcome = self.complete(&entry, on);
+            result = result.and(outcome);
+        }
+        self.reaped = reaped;
+        self.buffers.publish();
+        result
+    }
+
+    fn complete(
+        &mut self,
+        entry: &cqueue::Entry,
+        on: &mut impl FnMut(Completion<'_>),
+    ) -> Result<(), TurnError> {
+        let ticket = Ticket::unpack(entry.user_data());
+        match ticket {
+            Some(Ticket::Receive { socket }) => {
+                if !cqueue::more(entry.flags()) {
+                    self.counters.rearms += 1;
+                    self.to_arm.push(Ticket::Receive { socket });
+                }
+                self.receive(socket, entry, on)
+            }
+            Some(Ticket::Send {
+                flight,
+                generation,
+                departure,
+                waiting,
+            }) => {
+                let (sends, mut outlet) = self.outlet();
+                let place = (flight, generation, departure, waiting);
+                sends.complete(place, entry.result(), &mut outlet);
+                Ok(())
+            }
+            Some(Ticket::Wake) if !cqueue::more(entry.flags()) => {
+                self.to_arm.push(Ticket::Wake);
+                Ok(())
+            }
+            Some(Ticket::Wake) | None => Ok(()),
+        }
+    }
+
+    fn receive(
+        &mut self,
+        socket: u16,
+        entry: &cqueue::Entry,
+        on: &mut impl FnMut(Completion<'_>),
+    ) -> Result<(), TurnError> {
+        if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
+            if entry.result() >= 0 {
+                self.hand_over(SocketId(socket), buffer, entry.result() as usize, on);
+            }
+            self.buffers.give_back(buffer);
+        }
+        match -entry.result() {
+            libc::ENOBUFS => self.counters.buffers_exhausted += 1,
+            errno @ (libc::EBADF
+            | libc::EINVAL
+            | libc::ENOTSOCK
+            | libc::EOPNOTSUPP
+            | libc::EFAULT) => {
+                let source = io::Error::from_raw_os_error(errno);
+                return Err(TurnError::Receive { socket, source });
+            }
+            errno if errno > 0 => {
+                if let Some(port) = self.ports.get_mut(usize::from(socket)) {
+                    port.read_errors(socket, &mut self.notices, &mut self.counters);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn hand_over(
+        &mut self,
+        socket: SocketId,
+        buffer: u16,
+        length: usize,
+        on: &mut impl FnMut(Completion<'_>),
+    ) {
+        let whole = self.buffers.bytes(buffer, length);
+        let Ok(message) = types::RecvMsgOut::parse(whole, &self.receive_header) else {
+            return;
+        };
+        let Some(from) = address::read(message.name_data()) else {
+            return;
+        };
+        let bytes = message.payload_data();
+        let truncated = message.is_payload_truncated();
+        self.counters.datagrams_in += 1;
+        self.counters.bytes_in += bytes.len() as u64;
+        self.counters.truncated += u64::from(truncated);
+        on(Completion::Datagram {
+            socket,
+            from,
+            bytes,
+            truncated,
+        });
+    }
+
+    /// What is told last in a turn: unreachable peers, and that somebody woke us.
+    fn report(&mut self, on: &mut impl FnMut(Completion<'_>)) {
+        for (socket, to) in self.notices.0.drain(..) {
+            on(Completion::Unreachable { socket, to });
+        }
+        if self.waker.take() {
+            self.counters.wakes += 1;
+            on(Completion::Woken);
+        }
+    }
+
+    /// Queues the long-running operations that have ended or not yet begun.
+    fn arm(&mut self) -> Result<(), TurnError> {
+        while let Some(&ticket) = self.to_arm.last() {
+            let entry = match ticket {
+                Ticket::Receive { socket } => {
+                    let file = types::Fixed(socket.into());
+                    opcode::RecvMsgMulti::new(file, &*self.receive_header, buffers::GROUP).build()
+                }
+                _ => {
+                    let file = types::Fixed(self.ports_max.into());
+                    opcode::PollAdd::new(file, libc::POLLIN as u32)
+                        .multi(true)
+                        .build()
+                }
+            };
+            // SAFETY: the receive header is boxed and, like the buffers, outlives the ring.
+            let pushed = unsafe { push_entry(&mut self.ring, &entry.user_data(ticket.pack())) };
+            if pushed.is_err() {
+                // No room now; the next turn tries again.
+                return may_go_on(pushed);
+            }
+            self.to_arm.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        // End what the kernel still holds (receives, waiting sends) before its memory goes.
+        let patience = types::Timespec::new().sec(1);
+        let all = types::CancelBuilder::any();
+        let _ = self
+            .ring
+            .submitter()
+            .register_sync_cancel(Some(patience), all);
+        self.registered.unregister(&self.ring);
+    }
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor")
+            .field("sockets", &self.ports.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sorts the answers of `io_uring_enter`: what a later turn mends is no error.
+fn may_go_on(result: io::Result<()>) -> Result<(), TurnError> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(error) => match error.raw_os_error() {
+            // Time is up; a signal; completions to be reaped first; no memory at this moment.
+            Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ENOBUFS) => Ok(()),
+            _ => Err(TurnError::Enter(error)),
+        },
+    }
+}
+
+fn build_ring(config: &ReactorConfig) -> Result<IoUring, SetupError> {
+    IoUring::builder()
+        .setup_cqsize(config.completion_entries())
+        .setup_submit_all()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        // So that a spin sees deferred work without a system call.
+        .setup_taskrun_flag()
+        .build(config.ring_entries)
+        .map_err(|source| match source.raw_os_error() {
+            Some(libc::ENOSYS | libc::EPERM | libc::EACCES) => SetupError::Refused(source),
+            Some(libc::EINVAL) => SetupError::TooOld {
+                missing: "DEFER_TASKRUN",
+            },
+            Some(libc::ENOMEM) => SetupError::Memory {
+                needed_bytes: config.locked_bytes(),
+            },
+            _ => SetupError::Ring {
+                step: "io_uring_setup",
+                source,
+            },
+        })
+}
+
+/// The operations a reactor uses, by name.
+const OPERATIONS: [(u8, &str); 4] = [
+    (opcode::RecvMsgMulti::CODE, "IORING_OP_RECVMSG"),
+    (opcode::Send::CODE, "IORING_OP_SEND"),
+    (opcode::SendMsg::CODE, "IORING_OP_SENDMSG"),
+    (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
+];
+
+/// What the ring lacks, if anything.
+fn missing_feature(ring: &IoUring) -> Option<&'static str> {
+    if !ring.params().is_feature_ext_arg() {
+        return Some("waiting with a timeout (EXT_ARG)");
+    }
+    if !ring.params().is_feature_skip_cqe_on_success() {
+        return Some("CQE_SKIP_SUCCESS");
+    }
+    let mut probe = Probe::new();
+    if ring.submitter().register_probe(&mut probe).is_err() {
+        return Some("the operation probe");
+    }
+    OPERATIONS
+        .iter()
+        .find(|(code, _)| !probe.is_supported(*code))
+        .map(|(_, name)| *name)
+}
+
+/// Makes a ring as a reactor would, and lets it go again.
+pub(crate) fn try_ring(config: &ReactorConfig) -> Result<(), SetupError> {
+    check_features(&build_ring(config)?)
+}
+
+fn check_features(ring: &IoUring) -> Result<(), SetupError> {
+    missing_feature(ring).map_or(Ok(()), |missing| Err(SetupError::TooOld { missing }))
+}
+
+fn receive_header() -> libc::msghdr {
+    // SAFETY: plain data for which all zeroes is valid.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_namelen = ADDRESS_BYTES as libc::socklen_t;
+    header
+}
