@@ -1,0 +1,106 @@
+//! The command line: what can be asked of `tipring`, in words for somebody who meets it for the first
+//! time. What the commands do stands in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A SIP session router: takes calls over UDP, looks up where they go, and carries them there as a
+/// back-to-back user agent, on one io_uring shard per core.
+///
+/// To try it out: `tipring run` listens on 127.0.0.1:5060 and sends calls to 127.0.0.1:5070.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tipring",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Carry calls until SIGTERM or Ctrl-C.
+    ///
+    /// SIGHUP reads the routing DB and the peers again; SIGTERM refuses new calls and ends when the
+    /// others have ended, a second one ends them at once; Ctrl-C ends them at once; SIGUSR1 logs a
+    /// line of numbers for each shard.
+    Run(Run),
+    /// Say what is wrong with a configuration and its routing DB, or what they amount to.
+    ///
+    /// Exit code 0 when `run` would accept them, 1 when not.
+    Check(Check),
+    /// Say which routing record a call to this number takes, and why.
+    ///
+    /// Exit code 0 when a record matches, 1 when none does.
+    Route(Route),
+    /// Say what this machine allows, and what to do about what it does not.
+    ///
+    /// Exit code 0 when tipring can run here, 1 when not.
+    Doctor(Check),
+    /// Print what a configuration may contain.
+    #[command(subcommand)]
+    Config(Config),
+    /// Print the version.
+    Version,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The configuration; without one, a built-in default on 127.0.0.1:5060 (see `config default`).
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print every SIP message to stderr. For a lab: it slows the engine down.
+    #[arg(long)]
+    pub(crate) sip_trace: bool,
+    /// Log more: -v each call, -vv everything. Adds to the configured level.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Arguments of `check` and `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The configuration; without one, the built-in default.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Arguments of `route`.
+#[derive(Debug, Args)]
+pub(crate) struct Route {
+    /// The user part of the request-URI: what stands before the @.
+    pub(crate) number: String,
+    /// The configuration whose routing DB is asked; without one, the built-in default.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A routing DB by itself, instead of a configuration.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub(crate) rdb: Option<PathBuf>,
+}
+
+/// What to print.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// The JSON schema, for editors that complete and check TOML.
+    Schema,
+    /// The built-in default, as a file to start from.
+    Default,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

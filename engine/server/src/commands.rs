@@ -1,0 +1,230 @@
+//! What each command does, short of carrying calls: it loads, asks the rooms below, and prints.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use reactor::{affinity, probe};
+use router::rdb::{self, Table};
+
+use crate::cli;
+use crate::config::{self, Loaded, Origin};
+use crate::launch::{self, Engine, Steered};
+use crate::{doctor, logging, plan, service, supervisor};
+
+/// Does what was asked and says how it went.
+pub(crate) fn execute(command: cli::Command) -> ExitCode {
+    match command {
+        cli::Command::Run(arguments) => run(arguments),
+        cli::Command::Check(arguments) => check(arguments.config.as_deref()),
+        cli::Command::Route(arguments) => route(&arguments),
+        cli::Command::Doctor(arguments) => doctor(arguments.config.as_deref()),
+        cli::Command::Config(cli::Config::Schema) => say(&schema()),
+        cli::Command::Config(cli::Config::Default) => say(config::BUILT_IN),
+        cli::Command::Version => say(&format!("tipring {}\n", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// Prints. A reader that has gone away (`tipring check | head`) is no error of ours.
+fn say(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    ExitCode::SUCCESS
+}
+
+/// Says why it did not work.
+fn fail(reason: &dyn std::fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr().lock(), "{reason}");
+    ExitCode::FAILURE
+}
+
+// --- run
+
+fn run(arguments: cli::Run) -> ExitCode {
+    let loaded = match config::load(arguments.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error),
+    };
+    logging::start(&loaded.config.log, arguments.verbose);
+    match launch::launch(&loaded, arguments.sip_trace) {
+        Ok(engine) => {
+            announce(&loaded, &engine);
+            service::ready("running");
+            supervisor::supervise(engine, loaded, arguments.config)
+        }
+        Err(error) => fail(&format!(
+            "error: {error}\n`tipring doctor` shows what this machine allows"
+        )),
+    }
+}
+
+fn announce(loaded: &Loaded, engine: &Engine) {
+    let udp = &loaded.config.udp;
+    if let (Steered::HandOver(reason), config::SteeringMode::Auto) = (&engine.steered, udp.steering)
+    {
+        tracing::warn!(
+            reason,
+            "no steering in the kernel: shards hand datagrams over"
+        );
+    }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %loaded.origin,
+        shards = engine.shards.len(),
+        cpus = ?engine.places.iter().flatten().collect::<Vec<_>>(),
+        listen = ?engine.addresses,
+        steering = engine.steered.name(),
+        coalesce = config::word(&udp.coalesce),
+        rdb = %loaded.rdb,
+        records = loaded.table.len(),
+        "started"
+    );
+    warn_of_records(loaded);
+}
+
+fn warn_of_records(loaded: &Loaded) {
+    for remark in loaded.table.warnings() {
+        tracing::warn!("{}: {remark}", loaded.rdb);
+    }
+}
+
+// --- check
+
+fn check(path: Option<&Path>) -> ExitCode {
+    match config::load(path) {
+        Ok(loaded) => say(&summary(&loaded)),
+        Err(error) => fail(&error),
+    }
+}
+
+/// What a configuration amounts to on this machine.
+fn summary(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let mut out = String::new();
+    let mut line = |what: &str, value: &dyn std::fmt::Display| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{what:<10}{value}");
+    };
+    line("config", &loaded.origin);
+    line("shards", &shards(loaded));
+    for listen in &config.listen {
+        let advertised = listen.advertise.as_ref();
+        let advertised = advertised.map(|host| format!(", advertised as {host}"));
+        line(
+            "listen",
+            &format!("udp {}{}", listen.address, advertised.unwrap_or_default()),
+        );
+    }
+    for peer in &config.peer {
+        let networks: Vec<String> = peer.addresses.iter().map(ToString::to_string).collect();
+        line(
+            "peer",
+            &format!(
+                "{} ({}): {}",
+                peer.name,
+                config::word(&peer.class),
+                networks.join(", ")
+            ),
+        );
+    }
+    line(
+        "udp",
+        &format!(
+            "coalesce {}, steering {}",
+            config::word(&config.udp.coalesce),
+            config::word(&config.udp.steering)
+        ),
+    );
+    let limits = &config.limits;
+    line(
+        "limits",
+        &format!(
+            "{} calls, {} transactions",
+            limits.calls, limits.transactions
+        ),
+    );
+    let metrics = config
+        .metrics
+        .address
+        .map_or("off".to_owned(), |address| format!("http://{address}"));
+    line("metrics", &metrics);
+    line(
+        "rdb",
+        &format!("{}, {} records", loaded.rdb, loaded.table.len()),
+    );
+    for remark in loaded.table.warnings() {
+        line("warning", &format!("{}: {remark}", loaded.rdb));
+    }
+    line("ok", &"");
+    out.truncate(out.trim_end().len());
+    out + "\n"
+}
+
+fn shards(loaded: &Loaded) -> String {
+    let allowed = affinity::allowed_cpus().unwrap_or_default();
+    match plan::places(&loaded.config, &allowed) {
+        Ok(places) => {
+            let cpus: Vec<String> = places.iter().flatten().map(usize::to_string).collect();
+            format!("{} on CPUs {}", places.len(), cpus.join(" "))
+        }
+        Err(error) => format!("not on this machine: {error}"),
+    }
+}
+
+// --- route
+
+fn route(arguments: &cli::Route) -> ExitCode {
+    match table(arguments.rdb.clone(), arguments.config.as_deref()) {
+        Ok(table) => explain(&table, &arguments.number),
+        Err(error) => fail(&error),
+    }
+}
+
+fn table(rdb: Option<PathBuf>, path: Option<&Path>) -> Result<Arc<Table>, config::LoadError> {
+    match rdb {
+        Some(rdb) => config::load_rdb(&Origin::File(rdb)),
+        None => config::load(path).map(|loaded| loaded.table),
+    }
+}
+
+fn explain(table: &Arc<Table>, number: &str) -> ExitCode {
+    let explanation = rdb::explain(table, number);
+    say(&format!("{explanation}\n"));
+    match explanation.winner {
+        Some(_) => ExitCode::SUCCESS,
+        None => ExitCode::FAILURE,
+    }
+}
+
+// --- doctor, config
+
+fn doctor(path: Option<&Path>) -> ExitCode {
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error),
+    };
+    let allowed = affinity::allowed_cpus().unwrap_or_default();
+    let shards = plan::places(&loaded.config, &allowed).map_or(1, |places| places.len());
+    let (reactor, udp) = (plan::reactor(&loaded.config), plan::udp(&loaded.config));
+    let findings = probe::findings(&reactor, &udp, shards);
+    say(&format!(
+        "{}\n\n{}\n",
+        doctor::table(&findings),
+        doctor::verdict(&findings)
+    ));
+    match findings
+        .iter()
+        .any(|finding| finding.severity == probe::Severity::Fail)
+    {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn schema() -> String {
+    let schema = schemars::schema_for!(config::Config);
+    // A schema is made of strings, numbers and maps with string keys, which always have a JSON form.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}

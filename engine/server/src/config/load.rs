@@ -1,0 +1,424 @@
+//! From a file's name to a checked configuration and its compiled routing DB, or to every reason why
+//! not. Used by start-up, by `check` and by a reload alike.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use garde::Validate;
+use router::rdb::{RdbErrors, Remark, Table};
+
+use super::document::Document;
+use super::fault::{self, Fault, Faults};
+use super::rules;
+use super::schema::Config;
+
+/// What runs when no file is given.
+pub(crate) const BUILT_IN: &str = include_str!("builtin/tipring.toml");
+const BUILT_IN_RDB: &str = include_str!("builtin/rdb.json");
+
+/// A checked configuration with its routing DB.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The settings.
+    pub(crate) config: Config,
+    /// Where they came from.
+    pub(crate) origin: Origin,
+    /// The compiled routing DB.
+    pub(crate) table: Arc<Table>,
+    /// Where that came from.
+    pub(crate) rdb: Origin,
+}
+
+/// A file, or what is built into the binary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A file, as the operator wrote its name.
+    File(PathBuf),
+    /// Part of the binary.
+    BuiltIn,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File(path) => path.display().fmt(f),
+            Origin::BuiltIn => f.write_str("(built-in)"),
+        }
+    }
+}
+
+/// Every reason why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct LoadError {
+    parts: Vec<Faults>,
+}
+
+impl LoadError {
+    /// One line a mistake, for a log.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.parts.iter().flat_map(Faults::lines).collect()
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, part) in self.parts.iter().enumerate() {
+            write!(f, "{}{part}", if n > 0 { "\n\n" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// Loads the configuration at `path`, or the built-in one, and its routing DB.
+pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, LoadError> {
+    let (origin, text) = match path {
+        None => (Origin::BuiltIn, BUILT_IN.to_owned()),
+        Some(path) => (Origin::File(path.to_owned()), read(path)?),
+    };
+    let (config, faults) = parse(&text);
+    let mut parts = Vec::from_iter(Faults::of(origin.to_string(), text, faults));
+    // Even with faults [routing] may be good, so that one check shows the mistakes of both files.
+    let rdb = rdb_origin(&config, &origin);
+    match load_rdb(&rdb) {
+        Ok(table) if parts.is_empty() => {
+            return Ok(Loaded {
+                config,
+                origin,
+                table,
+                rdb,
+            });
+        }
+        Ok(_) => {}
+        Err(error) => parts.extend(error.parts),
+    }
+    Err(LoadError { parts })
+}
+
+/// Loads a routing DB.
+pub(crate) fn load_rdb(origin: &Origin) -> Result<Arc<Table>, LoadError> {
+    let text = match origin {
+        Origin::File(path) => read(path)?,
+        Origin::BuiltIn => BUILT_IN_RDB.to_owned(),
+    };
+    Table::parse(&text).map(Arc::new).map_err(|errors| {
+        let list = rdb_faults(&text, errors);
+        LoadError {
+            parts: vec![Faults {
+                file: origin.to_string(),
+                text: text.clone(),
+                list,
+            }],
+        }
+    })
+}
+
+/// A relative `rdb` is meant beside the file that names it, wherever the process was started.
+fn rdb_origin(config: &Config, origin: &Origin) -> Origin {
+    match (&config.routing.rdb, origin) {
+        (None, _) => Origin::BuiltIn,
+        (Some(rdb), Origin::BuiltIn) => Origin::File(rdb.clone()),
+        (Some(rdb), Origin::File(file)) => {
+            Origin::File(file.parent().unwrap_or(Path::new("")).join(rdb))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, LoadError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        LoadError {
+            parts: vec![Faults::whole_file(&path.display().to_string(), message)],
+        }
+    })
+}
+
+/// Reads and checks a configuration. With faults, what could be read comes along.
+fn parse(text: &str) -> (Config, Vec<Fault>) {
+    let document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(faults) => return (Config::default(), faults),
+    };
+    let (config, mut faults) = document.read::<Config>();
+    // With keys set aside the rules would complain of what the operator did write.
+    if faults.is_empty() {
+        faults = broken_rules(&config, &document);
+    }
+    (config, faults)
+}
+
+fn broken_rules(config: &Config, document: &Document<'_>) -> Vec<Fault> {
+    let report = config
+        .validate()
+        .err()
+        .map(garde::Report::into_inner)
+        .unwrap_or_default();
+    let single = report
+        .into_iter()
+        .map(|(key, error)| (key.to_string(), error.to_string()));
+    let broken = single.chain(rules::check(config));
+    broken
+        .map(|(key, message)| Fault {
+            span: document.span_of(&key),
+            key,
+            message,
+        })
+        .collect()
+}
+
+/// Mistakes in the routing DB, shown as those in the configuration are.
+fn rdb_faults(text: &str, errors: RdbErrors) -> Vec<Fault> {
+    let more = format!("and {} more mistakes", errors.more);
+    let more = Fault {
+        span: None,
+        key: String::new(),
+        message: more,
+    };
+    let shown = errors.errors.into_iter().map(|remark| Fault {
+        span: fault::span_at(text, remark.line, remark.column),
+        key: rdb_key(&remark),
+        message: remark.message,
+    });
+    shown.chain((errors.more > 0).then_some(more)).collect()
+}
+
+fn rdb_key(remark: &Remark) -> String {
+    match (remark.record, remark.field.as_str()) {
+        (Some(record), "") => format!("record {record}"),
+        (Some(record), field) => format!("record {record}: {field}"),
+        (None, field) => field.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> String {
+        let (config, faults) = parse(text);
+        match Faults::of("tipring.toml".into(), text.into(), faults) {
+            Some(faults) => faults.to_string(),
+            None => format!("accepted: {config:?}"),
+        }
+    }
+
+    const LISTEN: &str = "[[listen]]\naddress = '127.0.0.1:5060'\n";
+
+    #[test]
+    fn the_built_in_configuration_routes() {
+        let loaded = load(None).expect("built-in");
+        assert_eq!(
+            (loaded.origin, loaded.rdb),
+            (Origin::BuiltIn, Origin::BuiltIn)
+        );
+        assert_eq!(loaded.config.engine.shards, 1);
+        assert!(loaded.table.len() >= 2);
+    }
+
+    #[test]
+    fn every_file_under_config_is_good() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(root).expect("config/") {
+            let path = entry.expect("entry").path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
+                load(Some(&path)).unwrap_or_else(|error| panic!("{}:\n{error}", path.display()));
+                seen += 1;
+            }
+        }
+        assert!(seen >= 3, "only {seen} files under config/");
+    }
+
+    /// Every key of the schema is explained in the reference, with its default as the value.
+    #[test]
+    fn the_reference_names_every_key_with_its_default() {
+        let text = include_str!("../../../../config/tipring.toml");
+        let reference = parse(text).0.sections();
+        let default = Config::default().sections();
+        for (section, keys) in &default {
+            for (key, value) in keys {
+                assert_eq!(reference[section].get(key), Some(value), "{section}.{key}");
+                assert!(
+                    text.contains(&format!("{key} = ")),
+                    "{section}.{key} is not shown"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_and_wrong_values_are_placed() {
+        insta::assert_snapshot!(faults(
+            "[engine]\nshrads = 2\ndrain_s = -1\n[udp]\ncoalesce = \"some\"\n[limits]\ncalls = \"many\"\n\
+             [[listen]]\naddress = \"127.0.0.1\"\n[[peer]]\nname = \"p\"\naddresses = [\"10.0.0.0/8\", \"ten\"]\n"
+        ), @r#"
+        error: tipring.toml:2:1: engine.shrads: unknown key `shrads`, expected one of `shards`, `cpus`, `drain_s`, `server_name`
+          |
+        2 | shrads = 2
+          | ^^^^^^
+
+        error: tipring.toml:3:11: engine.drain_s: invalid value: integer `-1`, expected a whole number, 0 or more
+          |
+        3 | drain_s = -1
+          |           ^^
+
+        error: tipring.toml:5:12: udp.coalesce: unknown word `some`, expected one of `off`, `trunks`, `all`
+          |
+        5 | coalesce = "some"
+          |            ^^^^^^
+
+        error: tipring.toml:7:9: limits.calls: invalid type: string "many", expected a whole number, 0 or more
+          |
+        7 | calls = "many"
+          |         ^^^^^^
+
+        error: tipring.toml:9:11: listen[0].address: "127.0.0.1" is not an address with a port; write it like "127.0.0.1:5060"
+          |
+        9 | address = "127.0.0.1"
+          |           ^^^^^^^^^^^
+
+        error: tipring.toml:12:13: peer[0].addresses: "ten" is not a network; write it like "192.0.2.7", "192.0.2.0/24" or "2001:db8::/32"
+           |
+        12 | addresses = ["10.0.0.0/8", "ten"]
+           |             ^^^^^^^^^^^^^^^^^^^^^
+        "#);
+    }
+
+    #[test]
+    fn ranges_and_rules_are_told_together() {
+        insta::assert_snapshot!(faults(
+            "[engine]\nshards = 300\ncpus = [1, 1]\n[udp]\nbuffers = 1000\ndscp = 64\n[timers]\nt1_ms = 5000\n\
+             [[listen]]\naddress = \"0.0.0.0:5060\"\n[[listen]]\naddress = \"0.0.0.0:5060\"\nadvertise = \"sip.example.com\"\n\
+             [[peer]]\nname = \"\"\naddresses = []\nclass = \"trunk\"\n\
+             [[peer]]\nname = \"a\"\naddresses = [\"10.0.0.1/8\", \"10.0.0.0/8\"]\nclass = \"trunk\"\n"
+        ), @r#"
+        error: tipring.toml:2:10: engine.shards: must be from 0 to 255
+          |
+        2 | shards = 300
+          |          ^^^
+
+        error: tipring.toml:3:8: engine.cpus: lists 2 CPUs for 300 shards; list one per shard, or none
+          |
+        3 | cpus = [1, 1]
+          |        ^^^^^^
+
+        error: tipring.toml:3:12: engine.cpus[1]: CPU 1 already carries the shard of cpus[0]
+          |
+        3 | cpus = [1, 1]
+          |            ^
+
+        error: tipring.toml:5:11: udp.buffers: must be a power of two from 32 to 32768
+          |
+        5 | buffers = 1000
+          |           ^^^^
+
+        error: tipring.toml:6:8: udp.dscp: must be from 0 to 63
+          |
+        6 | dscp = 64
+          |        ^^
+
+        error: tipring.toml:7:1: timers.t2_ms: must not be below t1_ms, which is 5000
+          |
+        7 | [timers]
+          | ^^^^^^^^
+
+        error: tipring.toml:10:11: listen[0].address: 0.0.0.0:5060 receives on every address, but peers must be told one: add advertise = "host:port" to this [[listen]]
+           |
+        10 | address = "0.0.0.0:5060"
+           |           ^^^^^^^^^^^^^^
+
+        error: tipring.toml:12:11: listen[1].address: 0.0.0.0:5060 is also the address of listen[0]
+           |
+        12 | address = "0.0.0.0:5060"
+           |           ^^^^^^^^^^^^^^
+
+        error: tipring.toml:15:8: peer[0].name: length is lower than 1
+           |
+        15 | name = ""
+           |        ^^
+
+        error: tipring.toml:16:13: peer[0].addresses: length is lower than 1
+           |
+        16 | addresses = []
+           |             ^^
+
+        error: tipring.toml:20:28: peer[1].addresses[1]: 10.0.0.0/8 is also listed by peer[1]
+           |
+        20 | addresses = ["10.0.0.1/8", "10.0.0.0/8"]
+           |                            ^^^^^^^^^^^^
+        "#);
+    }
+
+    #[test]
+    fn broken_syntax_is_placed() {
+        insta::assert_snapshot!(faults("[engine]\nshards =\n[udp\n"), @r#"
+        error: tipring.toml:2:9: this is not TOML: string values must be quoted, expected literal string
+          |
+        2 | shards =
+          |         ^
+
+        error: tipring.toml:3:5: this is not TOML: unclosed table, expected `]`
+          |
+        3 | [udp
+          |     ^
+        "#);
+    }
+
+    #[test]
+    fn a_listener_is_needed() {
+        insta::assert_snapshot!(faults("[engine]\nshards = 1\n"), @r#"error: tipring.toml: listen: no address to receive SIP on; add a [[listen]] with address = "ip:port""#);
+    }
+
+    #[test]
+    fn a_server_name_cannot_break_out_of_its_header() {
+        let with = |name: &str| faults(&format!("{LISTEN}[engine]\nserver_name = {name}\n"));
+        assert!(with("\"tipring 1\"").starts_with("accepted"));
+        for wrong in ["\"\"", "\"a\\r\\nb: c\"", "\"\u{e9}\""] {
+            assert!(with(wrong).contains("visible ASCII"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_file_is_named() {
+        let error = load(Some(Path::new("/nonexistent/tipring.toml")))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("error: /nonexistent/tipring.toml: cannot be read: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_rdb_is_sought_beside_the_file_that_names_it() {
+        let routing = |rdb: &str| Config {
+            routing: super::super::Routing {
+                rdb: Some(rdb.into()),
+            },
+            ..Config::default()
+        };
+        let file = Origin::File("etc/tipring/tipring.toml".into());
+        let found = |rdb: &str, origin: &Origin| rdb_origin(&routing(rdb), origin).to_string();
+        assert_eq!(found("rdb.json", &file), "etc/tipring/rdb.json");
+        assert_eq!(found("/srv/rdb.json", &file), "/srv/rdb.json");
+        assert_eq!(
+            found("rdb.json", &Origin::File("tipring.toml".into())),
+            "rdb.json"
+        );
+    }
+
+    impl Config {
+        /// The sections with a fixed set of keys, as tables.
+        fn sections(&self) -> std::collections::BTreeMap<String, toml::Table> {
+            let all = toml::Table::try_from(self).expect("writes itself");
+            let table = |(name, value)| match value {
+                toml::Value::Table(table) => Some((name, table)),
+                _ => None,
+            };
+            all.into_iter().filter_map(table).collect()
+        }
+    }
+}

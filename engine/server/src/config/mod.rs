@@ -1,0 +1,13 @@
+//! The configuration: what stands in `tipring.toml`, read with every mistake named by file, line,
+//! column and key, and the routing DB it points to. Values only; what is done with them stands in
+//! `run`.
+
+mod document;
+mod fault;
+mod load;
+mod rules;
+mod schema;
+mod value;
+
+pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
+pub(crate) use schema::*;

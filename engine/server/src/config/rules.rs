@@ -1,0 +1,92 @@
+//! Rules of the configuration that need more than one key: what must differ, what must fit together.
+//! Each names the key that the operator should look at.
+
+use std::collections::BTreeMap;
+
+use super::schema::{Config, Listen};
+
+/// A broken rule: the key and what is wrong with it.
+pub(crate) type Broken = (String, String);
+
+/// Checks every rule; empty when all hold.
+pub(crate) fn check(config: &Config) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    listeners(config, &mut broken);
+    shards(config, &mut broken);
+    peers(config, &mut broken);
+    timers(config, &mut broken);
+    broken
+}
+
+fn listeners(config: &Config, broken: &mut Vec<Broken>) {
+    if config.listen.is_empty() {
+        let message = "no address to receive SIP on; add a [[listen]] with address = \"ip:port\"";
+        broken.push(("listen".into(), message.into()));
+    }
+    let mut seen = BTreeMap::new();
+    for (index, listen) in config.listen.iter().enumerate() {
+        let address = listen.address.0;
+        let key = format!("listen[{index}].address");
+        if address.ip().is_unspecified() && listen.advertise.is_none() {
+            broken.push((key.clone(), wildcard_advice(listen)));
+        }
+        match seen.insert(address, index) {
+            Some(first) if address.port() != 0 => {
+                broken.push((
+                    key,
+                    format!("{address} is also the address of listen[{first}]"),
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn wildcard_advice(listen: &Listen) -> String {
+    format!(
+        "{} receives on every address, but peers must be told one: add \
+         advertise = \"host:port\" to this [[listen]]",
+        listen.address
+    )
+}
+
+fn shards(config: &Config, broken: &mut Vec<Broken>) {
+    let engine = &config.engine;
+    let (shards, cpus) = (usize::from(engine.shards), engine.cpus.len());
+    if shards != 0 && cpus != 0 && shards != cpus {
+        let message = format!("lists {cpus} CPUs for {shards} shards; list one per shard, or none");
+        broken.push(("engine.cpus".into(), message));
+    }
+    let mut seen = BTreeMap::new();
+    for (index, cpu) in engine.cpus.iter().enumerate() {
+        if let Some(first) = seen.insert(cpu, index) {
+            let message = format!("CPU {cpu} already carries the shard of cpus[{first}]");
+            broken.push((format!("engine.cpus[{index}]"), message));
+        }
+    }
+}
+
+fn peers(config: &Config, broken: &mut Vec<Broken>) {
+    let mut names = BTreeMap::new();
+    let mut networks = BTreeMap::new();
+    for (index, peer) in config.peer.iter().enumerate() {
+        if let Some(first) = names.insert(&peer.name, index) {
+            let message = format!("\"{}\" is also the name of peer[{first}]", peer.name);
+            broken.push((format!("peer[{index}].name"), message));
+        }
+        for (place, network) in peer.addresses.iter().enumerate() {
+            if let Some(first) = networks.insert(network, index) {
+                let message = format!("{network} is also listed by peer[{first}]");
+                broken.push((format!("peer[{index}].addresses[{place}]"), message));
+            }
+        }
+    }
+}
+
+fn timers(config: &Config, broken: &mut Vec<Broken>) {
+    let timers = &config.timers;
+    if timers.t2_ms < timers.t1_ms {
+        let message = format!("must not be below t1_ms, which is {}", timers.t1_ms);
+        broken.push(("timers.t2_ms".into(), message));
+    }
+}

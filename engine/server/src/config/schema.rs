@@ -1,0 +1,388 @@
+//! The configuration file as values: its sections, their keys, defaults and single-key rules. Reading
+//! the file and finding the line of a mistake is the `load` module's business; rules that need two
+//! keys stand in `rules`. Doc comments here become the JSON schema's descriptions, so they are
+//! written for operators.
+
+use std::path::PathBuf;
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Advertise, ListenAddress, MetricsAddress, Network};
+
+/// Configuration of tipring. Every key may be left out; a key that is not known is an error.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Threads and their end.
+    #[garde(dive)]
+    pub(crate) engine: Engine,
+    /// Addresses to receive SIP on; at least one.
+    #[garde(length(max = 64))]
+    pub(crate) listen: Vec<Listen>,
+    /// How UDP is driven.
+    #[garde(dive)]
+    pub(crate) udp: Udp,
+    /// Known peers. Whoever is in no list is treated as a phone.
+    #[garde(dive)]
+    pub(crate) peer: Vec<Peer>,
+    /// Where calls go.
+    #[garde(skip)]
+    pub(crate) routing: Routing,
+    /// Upper bounds. Reaching one refuses with 503; nothing grows beyond them.
+    #[garde(dive)]
+    pub(crate) limits: Limits,
+    /// Protocol timers.
+    #[garde(dive)]
+    pub(crate) timers: Timers,
+    /// The Prometheus listener.
+    #[garde(skip)]
+    pub(crate) metrics: Metrics,
+    /// What is logged, and how.
+    #[garde(skip)]
+    pub(crate) log: Log,
+}
+
+/// Threads and their end.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Engine {
+    /// Shards: threads that carry calls, one per core. 0: one per CPU this process may use, or per
+    /// entry of `cpus`.
+    #[garde(custom(within(0, SHARDS_MAX)))]
+    pub(crate) shards: u16,
+    /// CPUs the shards are pinned to, in order. Empty: the first ones this process may use.
+    #[garde(length(max = 255))]
+    pub(crate) cpus: Vec<u16>,
+    /// After SIGTERM, seconds that calls in progress have to end by themselves.
+    #[garde(custom(within(0, DAY_S)))]
+    pub(crate) drain_s: u64,
+    /// Name sent in Server headers of the router's own answers. Left out: none is sent.
+    #[garde(inner(custom(header_text)))]
+    pub(crate) server_name: Option<String>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine {
+            shards: 0,
+            cpus: Vec::new(),
+            drain_s: 30,
+            server_name: None,
+        }
+    }
+}
+
+/// The shard's number is one byte of every token the router gives out.
+pub(crate) const SHARDS_MAX: u64 = 255;
+const DAY_S: u64 = 86_400;
+const HOUR_MS: u64 = 3_600_000;
+
+/// Transports a listener may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Transport {
+    /// UDP.
+    Udp,
+}
+
+/// One address to receive SIP on.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listen {
+    /// Only "udp" so far.
+    #[serde(default = "udp")]
+    pub(crate) transport: Transport,
+    /// "ip:port"; IPv6 in brackets.
+    pub(crate) address: ListenAddress,
+    /// "host" or "host:port" that peers are told in Via and Contact. Left out: `address`. Required
+    /// when `address` is 0.0.0.0 or [::], which nobody can call back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) advertise: Option<Advertise>,
+}
+
+fn udp() -> Transport {
+    Transport::Udp
+}
+
+/// How UDP is driven.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Udp {
+    /// Whose datagrams may leave several in one system call (UDP_SEGMENT). This evens their sizes
+    /// with bytes after the body, which RFC 3261 18.3 tells a receiver to discard.
+    #[garde(skip)]
+    pub(crate) coalesce: Coalesce,
+    /// Which shard gets a datagram: decided in the kernel by an eBPF program ("auto": when it may be
+    /// loaded; "require": or do not start), or by hand-over between shards ("off").
+    #[garde(skip)]
+    pub(crate) steering: SteeringMode,
+    /// Kernel receive buffer of each socket. Above net.core.rmem_max it needs CAP_NET_ADMIN.
+    #[garde(custom(within(4_096, 1 << 30)))]
+    pub(crate) receive_buffer_bytes: usize,
+    /// Kernel send buffer of each socket. Above net.core.wmem_max it needs CAP_NET_ADMIN.
+    #[garde(custom(within(4_096, 1 << 30)))]
+    pub(crate) send_buffer_bytes: usize,
+    /// How long a busy shard polls before it sleeps. An idle one sleeps at once.
+    #[garde(custom(within(0, 1_000)))]
+    pub(crate) spin_us: u64,
+    /// Submission queue entries of a shard's io_uring; a power of two.
+    #[garde(custom(power_of_two(16, 32_768)))]
+    pub(crate) ring_entries: u32,
+    /// Receive buffers of a shard; a power of two. Each holds `limits.message_bytes`.
+    #[garde(custom(power_of_two(32, 32_768)))]
+    pub(crate) buffers: u16,
+    /// DSCP of sent datagrams, 0 to 63. 24 is CS3, usual for signalling.
+    #[garde(custom(within(0, 63)))]
+    pub(crate) dscp: u8,
+}
+
+impl Default for Udp {
+    fn default() -> Self {
+        Udp {
+            coalesce: Coalesce::Trunks,
+            steering: SteeringMode::Auto,
+            receive_buffer_bytes: 8 << 20,
+            send_buffer_bytes: 8 << 20,
+            spin_us: 30,
+            ring_entries: 1024,
+            buffers: 1024,
+            dscp: 0,
+        }
+    }
+}
+
+/// Whose datagrams may be coalesced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Coalesce {
+    /// Nobody's: one system call each.
+    Off,
+    /// Peers of class "trunk".
+    Trunks,
+    /// Everybody's.
+    All,
+}
+
+/// How datagrams find their shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SteeringMode {
+    /// In the kernel when it lets us, else by hand-over.
+    Auto,
+    /// By hand-over between shards.
+    Off,
+    /// In the kernel; not starting otherwise.
+    Require,
+}
+
+/// A known peer.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Peer {
+    /// What this peer is called in logs.
+    #[garde(length(min = 1, max = 64))]
+    pub(crate) name: String,
+    /// Its addresses: "192.0.2.7", "192.0.2.0/24", "2001:db8::/32". The longest prefix wins.
+    #[garde(length(min = 1))]
+    pub(crate) addresses: Vec<Network>,
+    /// "trunk": a carrier or another server. "phone": anything else.
+    #[garde(skip)]
+    pub(crate) class: PeerClass,
+}
+
+/// What kind of peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PeerClass {
+    /// A carrier or another server.
+    Trunk,
+    /// A telephone, and whoever is in no list.
+    Phone,
+}
+
+/// Where calls go.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Routing {
+    /// The routing DB (rdb.json), relative to this file. Left out: the built-in example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rdb: Option<PathBuf>,
+}
+
+/// Upper bounds of the whole engine; `calls`, `transactions` and `names` are divided evenly among
+/// the shards.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Calls at once, all shards together.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) calls: usize,
+    /// Server transactions at once, and as many client transactions, all shards together. Each
+    /// lingers 32 s, so allow 64 for each new call per second.
+    #[garde(custom(within(1, 1_000_000_000)))]
+    pub(crate) transactions: usize,
+    /// Host names waiting for, or remembered from, the resolver, all shards together.
+    #[garde(custom(within(1, 10_000_000)))]
+    pub(crate) names: usize,
+    /// Header lines of one message.
+    #[garde(custom(within(16, 4_096)))]
+    pub(crate) headers: usize,
+    /// Bytes of one header line, folded lines together.
+    #[garde(custom(within(256, 65_535)))]
+    pub(crate) header_bytes: usize,
+    /// Bytes of one datagram. RFC 3261 18.1.1 wants the largest UDP can carry.
+    #[garde(custom(within(1_024, UDP_PAYLOAD_MAX.into())))]
+    pub(crate) message_bytes: u32,
+    /// Retry-After of a 503, seconds.
+    #[garde(custom(within(0, DAY_S)))]
+    pub(crate) retry_after_s: u32,
+}
+
+/// 65,535 bytes of IPv4 packet less its header and UDP's.
+const UDP_PAYLOAD_MAX: u32 = 65_507;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            calls: 250_000,
+            transactions: 1_000_000,
+            names: 10_000,
+            headers: 128,
+            header_bytes: 8_192,
+            message_bytes: UDP_PAYLOAD_MAX,
+            retry_after_s: 5,
+        }
+    }
+}
+
+/// Protocol timers, in milliseconds unless their name says otherwise.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Timers {
+    /// RFC 3261 T1, the estimated round trip; the first retransmission's delay.
+    #[garde(custom(within(10, 60_000)))]
+    pub(crate) t1_ms: u64,
+    /// RFC 3261 T2, the longest delay between retransmissions.
+    #[garde(custom(within(10, 600_000)))]
+    pub(crate) t2_ms: u64,
+    /// RFC 3261 T4, how long a message may live in the network.
+    #[garde(custom(within(10, 600_000)))]
+    pub(crate) t4_ms: u64,
+    /// An INVITE unanswered this long gets a 100 (Trying). 0: at once.
+    #[garde(custom(within(0, HOUR_MS)))]
+    pub(crate) trying_ms: u64,
+    /// A call that rings this long without an answer is cancelled, unless its routing record sets
+    /// noAnswerTimeout.
+    #[garde(custom(within(1, DAY_S)))]
+    pub(crate) ringing_s: u64,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers {
+            t1_ms: 500,
+            t2_ms: 4_000,
+            t4_ms: 5_000,
+            trying_ms: 200,
+            ringing_s: 185,
+        }
+    }
+}
+
+/// The Prometheus listener.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Metrics {
+    /// "ip:port" of the HTTP listener that answers scrapes. Left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<MetricsAddress>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// The least important kind of line that is written.
+    pub(crate) level: LogLevel,
+    /// "text" for people, "json" for machines.
+    pub(crate) format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log {
+            level: LogLevel::Info,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    /// Something the operator must act upon.
+    Error,
+    /// Something that may need action.
+    Warn,
+    /// Starts, reloads, limits.
+    Info,
+    /// Calls too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The shape of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A keyword as it stands in the file, for logs and summaries.
+pub(crate) fn word(keyword: &impl Serialize) -> String {
+    match serde_json::to_value(keyword) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn within<T>(least: u64, most: u64) -> impl Fn(&T, &()) -> garde::Result
+where
+    T: Copy + TryInto<u64>,
+{
+    move |value, ()| match (*value).try_into() {
+        Ok(value) if (least..=most).contains(&value) => Ok(()),
+        _ => Err(garde::Error::new(format!("must be from {least} to {most}"))),
+    }
+}
+
+fn power_of_two<T>(least: u64, most: u64) -> impl Fn(&T, &()) -> garde::Result
+where
+    T: Copy + Into<u64>,
+{
+    move |value, ()| match (*value).into() {
+        value if value.is_power_of_two() && (least..=most).contains(&value) => Ok(()),
+        _ => Err(garde::Error::new(format!(
+            "must be a power of two from {least} to {most}"
+        ))),
+    }
+}
+
+/// A name goes into a header as it is: visible ASCII and single spaces between, so that it can
+/// neither end the line nor start another.
+fn header_text(value: &str, _: &()) -> garde::Result {
+    let fits = |b: u8| b.is_ascii_graphic() || b == b' ';
+    match !value.trim().is_empty() && value.len() <= 128 && value.bytes().all(fits) {
+        true => Ok(()),
+        false => Err(garde::Error::new(
+            "must be 1 to 128 visible ASCII characters",
+        )),
+    }
+}

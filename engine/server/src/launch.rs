@@ -1,0 +1,398 @@
+//! Bringing the engine up: sockets, steering, the shards' threads and the ways between them. Each
+//! reactor is made on its own pinned thread, so a start has two steps: threads make their reactors
+//! and hand out their wakers; then the mailboxes between all of them are made and the loops begin.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use reactor::clock::Clock;
+use reactor::mailbox::{Receiver, Sender, mailbox};
+use reactor::steering;
+use reactor::{Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, Waker, affinity};
+use shard::Shard;
+use stack::Time;
+
+use crate::board::Board;
+use crate::config::{Coalesce, Loaded, SteeringMode};
+use crate::control::{self, Control, ControlError};
+use crate::dns::Families;
+use crate::letter::{Letter, Notice, Question};
+use crate::peers::{Coalescing, PeerTable};
+use crate::plan::{self, Common, NoSuchCpu, Places};
+use crate::worker::{Turn, Worker};
+
+/// The engine could not start. Local causes all; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaunchError {
+    /// The kernel, a limit or an address.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// `udp.steering = "require"` and the program cannot be loaded.
+    #[error("udp.steering is \"require\", but {0}")]
+    Steering(#[from] SteeringError),
+    /// A CPU that is not ours.
+    #[error(transparent)]
+    Cpu(#[from] NoSuchCpu),
+    /// The control thread.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A thread could not be made.
+    #[error("a thread could not be started: {0}; raise the limit (LimitNPROC, TasksMax)")]
+    Thread(io::Error),
+    /// A thread could not be pinned.
+    #[error("shard {shard} could not be pinned to CPU {cpu}: {source}")]
+    Pin {
+        /// The shard.
+        shard: u8,
+        /// Its CPU.
+        cpu: usize,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// No random numbers, without which tokens could be guessed.
+    #[error("/dev/urandom: {0}")]
+    Entropy(io::Error),
+    /// A thread ended before it could say why.
+    #[error("shard {0} ended while starting")]
+    Lost(u8),
+}
+
+/// How datagrams find their shard in this run.
+#[derive(Debug)]
+pub(crate) enum Steered {
+    /// One shard: nothing to find.
+    Single,
+    /// By the kernel.
+    Kernel,
+    /// By hand-over, and why not by the kernel.
+    HandOver(String),
+}
+
+impl Steered {
+    /// One word for a log line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Steered::Single => "none",
+            Steered::Kernel => "kernel",
+            Steered::HandOver(_) => "hand-over",
+        }
+    }
+}
+
+/// A running engine.
+pub(crate) struct Engine {
+    /// Its shards, by number.
+    pub(crate) shards: Vec<Running>,
+    /// What they tell.
+    pub(crate) notices: mpsc::Receiver<Notice>,
+    /// Where it listens.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The shards' CPUs.
+    pub(crate) places: Places,
+    /// How datagrams find their shard.
+    pub(crate) steered: Steered,
+}
+
+/// One running shard.
+pub(crate) struct Running {
+    /// The supervisor's way to it.
+    pub(crate) mailbox: Sender<Letter>,
+    /// Its numbers.
+    pub(crate) board: Board,
+    /// Its thread.
+    pub(crate) thread: JoinHandle<()>,
+}
+
+/// Letters a mailbox between shards holds: as many as a burst the receive buffers of a shard take.
+const MAILBOX_LETTERS: usize = 4096;
+/// Questions for names that wait for the resolver, all shards together.
+const QUESTIONS: usize = 4096;
+
+/// Starts everything. When it returns, calls can come in.
+pub(crate) fn launch(loaded: &Loaded, sip_trace: bool) -> Result<Engine, LaunchError> {
+    let config = &loaded.config;
+    let allowed = affinity::allowed_cpus().unwrap_or_default();
+    let places = plan::places(config, &allowed)?;
+    let groups = bind(loaded, places.len())?;
+    let addresses: Vec<SocketAddr> = groups
+        .iter()
+        .map(|group| group[0].local_address())
+        .collect();
+    let keys = Keys::draw().map_err(LaunchError::Entropy)?;
+    let steered = steer(&groups, config.udp.steering, keys.steer)?;
+    let (notify, notices) = mpsc::channel();
+    let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
+
+    let common = Common {
+        config,
+        table: &loaded.table,
+        shards: places.len() as u8,
+        steer_key: keys.steer,
+    };
+    let peers = Arc::new(PeerTable::new(&config.peer));
+    let clock = Clock::start();
+    let mut berths = Vec::new();
+    for (id, sockets) in by_shard(groups).into_iter().enumerate() {
+        let shard = common.shard(id as u8, keys.seed(id), &sockets);
+        let seat = Seat {
+            id: id as u8,
+            cpu: places[id],
+            reactor: plan::reactor(config),
+            sockets,
+            shard,
+            clock,
+            coalescing: (config.udp.coalesce, Arc::clone(&peers)),
+            resolver: ask.clone(),
+            notices: notify.clone(),
+            sip_trace,
+        };
+        berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
+    }
+    drop(ask);
+
+    let wakers = berths
+        .iter()
+        .map(Berth::waker)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut mesh = Mesh::new(&wakers);
+    let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
+    control::start(Control {
+        questions,
+        replies,
+        families: Families::of(addresses.iter().copied()),
+        metrics: config.metrics.address.as_ref().map(|address| address.0),
+        boards: berths.iter().map(|berth| berth.board.clone()).collect(),
+        limits: config.limits.clone(),
+    })?;
+    let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
+    let shards = shards
+        .map(|((berth, ends), mailbox)| berth.begin(ends, mailbox))
+        .collect();
+    Ok(Engine {
+        shards,
+        notices,
+        addresses,
+        places,
+        steered,
+    })
+}
+
+fn bind(loaded: &Loaded, shards: usize) -> Result<Vec<Vec<UdpListener>>, SetupError> {
+    let options = plan::udp(&loaded.config);
+    let listen = loaded.config.listen.iter();
+    listen
+        .map(|listen| reactor::bind_udp_group(listen.address.0, shards, &options))
+        .collect()
+}
+
+fn steer(
+    groups: &[Vec<UdpListener>],
+    mode: SteeringMode,
+    key: u64,
+) -> Result<Steered, SteeringError> {
+    if groups.iter().all(|group| group.len() < 2) {
+        return Ok(Steered::Single);
+    }
+    if mode == SteeringMode::Off {
+        return Ok(Steered::HandOver("udp.steering is \"off\"".to_owned()));
+    }
+    // The kernel keeps a program with its sockets: nothing to hold on to.
+    match groups
+        .iter()
+        .try_for_each(|group| steering::attach(group, key).map(drop))
+    {
+        Ok(()) => Ok(Steered::Kernel),
+        Err(error) if mode == SteeringMode::Auto => Ok(Steered::HandOver(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// From a group of sockets for each listener to the sockets of each shard.
+fn by_shard(groups: Vec<Vec<UdpListener>>) -> Vec<Vec<UdpListener>> {
+    let shards = groups.first().map_or(0, Vec::len);
+    let mut sockets: Vec<Vec<UdpListener>> = (0..shards).map(|_| Vec::new()).collect();
+    for group in groups {
+        sockets
+            .iter_mut()
+            .zip(group)
+            .for_each(|(own, socket)| own.push(socket));
+    }
+    sockets
+}
+
+/// Secrets of this run.
+struct Keys {
+    steer: u64,
+    seed: u64,
+}
+
+impl Keys {
+    fn draw() -> io::Result<Keys> {
+        let mut bytes = [0; 16];
+        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        let all = u128::from_ne_bytes(bytes);
+        Ok(Keys {
+            steer: all as u64,
+            seed: (all >> 64) as u64,
+        })
+    }
+
+    /// A different seed for each shard, none of which tells another.
+    fn seed(&self, shard: usize) -> u64 {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one((self.seed, shard))
+    }
+}
+
+/// What a shard's thread is given to begin with.
+struct Seat {
+    id: u8,
+    cpu: Option<usize>,
+    reactor: ReactorConfig,
+    sockets: Vec<UdpListener>,
+    shard: shard::Config,
+    clock: Clock,
+    coalescing: (Coalesce, Arc<PeerTable>),
+    resolver: tokio::sync::mpsc::Sender<Question>,
+    notices: mpsc::Sender<Notice>,
+    sip_trace: bool,
+}
+
+/// A shard's ends of the mailboxes.
+#[derive(Default)]
+struct Ends {
+    inboxes: Vec<Receiver<Letter>>,
+    neighbours: Vec<Option<Sender<Letter>>>,
+}
+
+/// Mailboxes from each shard to each other one, and from outside to each.
+struct Mesh<'w> {
+    wakers: &'w [Waker],
+    ends: Vec<Ends>,
+}
+
+impl<'w> Mesh<'w> {
+    fn new(wakers: &'w [Waker]) -> Mesh<'w> {
+        let mut mesh = Mesh {
+            wakers,
+            ends: Vec::new(),
+        };
+        mesh.ends.resize_with(wakers.len(), Ends::default);
+        for from in 0..wakers.len() {
+            mesh.ends[from].neighbours = (0..wakers.len())
+                .map(|to| (from != to).then(|| mesh.way_to(to)))
+                .collect();
+        }
+        mesh
+    }
+
+    fn way_to(&mut self, shard: usize) -> Sender<Letter> {
+        let (sender, receiver) = mailbox(MAILBOX_LETTERS, self.wakers[shard].clone());
+        self.ends[shard].inboxes.push(receiver);
+        sender
+    }
+
+    /// Ways for one more thread to every shard.
+    fn open_to_all(&mut self) -> Vec<Sender<Letter>> {
+        (0..self.wakers.len())
+            .map(|shard| self.way_to(shard))
+            .collect()
+    }
+}
+
+/// A shard's thread between the two steps of its start.
+struct Berth {
+    id: u8,
+    ready: mpsc::Receiver<Result<Waker, LaunchError>>,
+    begin: mpsc::Sender<Ends>,
+    board: Board,
+    thread: JoinHandle<()>,
+}
+
+impl Berth {
+    fn spawn(seat: Seat) -> io::Result<Berth> {
+        let (say_ready, ready) = mpsc::channel();
+        let (begin, begun) = mpsc::channel();
+        let (id, board) = (seat.id, Board::default());
+        let own_board = board.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("tipring-shard{id}"))
+            .spawn(move || shard_thread(seat, own_board, &say_ready, &begun))?;
+        Ok(Berth {
+            id,
+            ready,
+            begin,
+            board,
+            thread,
+        })
+    }
+
+    /// Waits for the first step.
+    fn waker(&self) -> Result<Waker, LaunchError> {
+        self.ready.recv().unwrap_or(Err(LaunchError::Lost(self.id)))
+    }
+
+    /// The second step. A thread that is gone by now has told why in its notice.
+    fn begin(self, ends: Ends, mailbox: Sender<Letter>) -> Running {
+        let _ = self.begin.send(ends);
+        Running {
+            mailbox,
+            board: self.board,
+            thread: self.thread,
+        }
+    }
+}
+
+fn shard_thread(
+    seat: Seat,
+    board: Board,
+    ready: &mpsc::Sender<Result<Waker, LaunchError>>,
+    begun: &mpsc::Receiver<Ends>,
+) {
+    let reactor = match make_reactor(seat.id, seat.cpu, &seat.reactor, seat.sockets) {
+        Ok(reactor) => reactor,
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    let _ = ready.send(Ok(reactor.waker()));
+    // When another shard could not start, nobody sends this and the thread just ends.
+    let Ok(ends) = begun.recv() else { return };
+    let now = Time::from_nanos(seat.clock.now_ns());
+    let notices = seat.notices.clone();
+    let (mode, peers) = seat.coalescing;
+    let worker = Worker {
+        id: seat.id,
+        listeners: seat.shard.listeners.len() as u16,
+        shard: Shard::new(seat.shard, now),
+        reactor,
+        clock: seat.clock,
+        inboxes: ends.inboxes,
+        neighbours: ends.neighbours,
+        resolver: seat.resolver,
+        notices: seat.notices,
+        board,
+        coalescing: Coalescing::new(mode, peers),
+        sip_trace: seat.sip_trace,
+        turn: Turn::default(),
+    };
+    let outcome = worker.run();
+    let _ = notices.send(Notice::Ended(seat.id, outcome));
+}
+
+fn make_reactor(
+    shard: u8,
+    cpu: Option<usize>,
+    config: &ReactorConfig,
+    sockets: Vec<UdpListener>,
+) -> Result<Reactor, LaunchError> {
+    if let Some(cpu) = cpu {
+        affinity::pin_to(cpu).map_err(|source| LaunchError::Pin { shard, cpu, source })?;
+    }
+    let mut reactor = Reactor::new(config)?;
+    for socket in sockets {
+        reactor.add_udp(socket)?;
+    }
+    Ok(reactor)
+}

@@ -1,0 +1,32 @@
+//! tipring, the binary: command line, configuration, the worker loop around each shard, reload, drain
+//! and the threads that are not shards. What a SIP message means is decided in the rooms below; how
+//! bytes reach a socket, in `reactor`. See docs/ARCHITECTURE.md.
+
+// The purity lint keeps clocks, threads and sockets out of the pure rooms; they are this room's work.
+#![allow(clippy::disallowed_methods)]
+
+mod board;
+mod cli;
+mod commands;
+mod config;
+mod control;
+mod dns;
+mod doctor;
+mod launch;
+mod letter;
+mod logging;
+mod metrics;
+mod peers;
+mod plan;
+mod service;
+mod sip_trace;
+mod supervisor;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    commands::execute(cli::Cli::parse().command)
+}

@@ -1,0 +1,493 @@
+//! The names, units and explanations of what Prometheus sees, as one table, and the copy from the
+//! shards' boards to the metrics facade. The hot path knows none of this: it counts in plain cells.
+
+use metrics::{Counter, Gauge, Label, Unit};
+
+use crate::board::Snapshot;
+use crate::config::Limits;
+
+/// One line of the exposition, for each shard.
+struct Metric {
+    name: &'static str,
+    /// A label beside `shard`, for metrics that come in several kinds.
+    label: Option<(&'static str, &'static str)>,
+    unit: Unit,
+    help: &'static str,
+    read: fn(&Snapshot) -> u64,
+}
+
+const fn count(name: &'static str, help: &'static str, read: fn(&Snapshot) -> u64) -> Metric {
+    Metric {
+        name,
+        label: None,
+        unit: Unit::Count,
+        help,
+        read,
+    }
+}
+
+const fn bytes(name: &'static str, help: &'static str, read: fn(&Snapshot) -> u64) -> Metric {
+    Metric {
+        name,
+        label: None,
+        unit: Unit::Bytes,
+        help,
+        read,
+    }
+}
+
+const fn kind(
+    name: &'static str,
+    label: (&'static str, &'static str),
+    help: &'static str,
+    read: fn(&Snapshot) -> u64,
+) -> Metric {
+    Metric {
+        name,
+        label: Some(label),
+        unit: Unit::Count,
+        help,
+        read,
+    }
+}
+
+const STRAYS: &str = "Responses that belonged to no transaction, by reason.";
+const SEND_ERRORS: &str = "Datagrams that could not be sent, by reason.";
+const ENDS: &str = "Calls that ended without an answer or were never started, by cause.";
+const MALFORMED: &str = "Malformed messages, by what was done about them.";
+const REPEATED: &str = "Messages sent again, by kind.";
+const TIMEOUTS: &str = "Transactions that ended without what they waited for, by what it was.";
+
+/// What only grows.
+const COUNTERS: &[Metric] = &[
+    // The reactor: the network below SIP.
+    count(
+        "tipring_datagrams_received_total",
+        "Datagrams received.",
+        |s| s.reactor.datagrams_in,
+    ),
+    bytes("tipring_received_bytes_total", "Payload received.", |s| {
+        s.reactor.bytes_in
+    }),
+    count(
+        "tipring_datagrams_sent_total",
+        "Datagrams handed to the kernel.",
+        |s| s.reactor.datagrams_out,
+    ),
+    bytes(
+        "tipring_sent_bytes_total",
+        "Payload handed to the kernel, padding not counted.",
+        |s| s.reactor.bytes_out,
+    ),
+    count(
+        "tipring_sends_total",
+        "Send operations; a coalesced run is one.",
+        |s| s.reactor.sends,
+    ),
+    count(
+        "tipring_segments_total",
+        "Datagrams that left in coalesced sends.",
+        |s| s.reactor.segments,
+    ),
+    bytes(
+        "tipring_padding_bytes_total",
+        "Bytes added to even out coalesced sends.",
+        |s| s.reactor.padding_bytes,
+    ),
+    count(
+        "tipring_coalesce_refused_total",
+        "Coalesced sends the kernel would not take.",
+        |s| s.reactor.coalesce_refused,
+    ),
+    count(
+        "tipring_kernel_drops_total",
+        "Datagrams the kernel dropped: the receive buffer was full. Should stay 0.",
+        |s| s.kernel_drops,
+    ),
+    count(
+        "tipring_truncated_total",
+        "Datagrams longer than limits.message_bytes.",
+        |s| s.reactor.truncated,
+    ),
+    count(
+        "tipring_buffers_exhausted_total",
+        "Times all receive buffers were in use.",
+        |s| s.reactor.buffers_exhausted,
+    ),
+    count(
+        "tipring_unreachable_total",
+        "ICMP errors about peers.",
+        |s| s.reactor.unreachable,
+    ),
+    kind(
+        "tipring_send_errors_total",
+        ("reason", "unreachable"),
+        SEND_ERRORS,
+        |s| s.reactor.send_unreachable,
+    ),
+    kind(
+        "tipring_send_errors_total",
+        ("reason", "denied"),
+        SEND_ERRORS,
+        |s| s.reactor.send_denied,
+    ),
+    kind(
+        "tipring_send_errors_total",
+        ("reason", "oversize"),
+        SEND_ERRORS,
+        |s| s.reactor.send_oversize,
+    ),
+    kind(
+        "tipring_send_errors_total",
+        ("reason", "no_room"),
+        SEND_ERRORS,
+        |s| s.reactor.send_no_room,
+    ),
+    kind(
+        "tipring_send_errors_total",
+        ("reason", "other"),
+        SEND_ERRORS,
+        |s| s.reactor.send_other,
+    ),
+    count("tipring_turns_total", "Turns of the shard's loop.", |s| {
+        s.reactor.turns
+    }),
+    count("tipring_sleeps_total", "Turns that slept.", |s| {
+        s.reactor.sleeps
+    }),
+    // Between shards.
+    count(
+        "tipring_handed_over_total",
+        "Datagrams handed to the shard they belong to.",
+        |s| s.handed_over,
+    ),
+    count(
+        "tipring_hand_over_refused_total",
+        "Letters to other shards lost because their mailbox was full. Should stay 0.",
+        |s| s.hand_over_refused,
+    ),
+    // SIP messages.
+    count(
+        "tipring_requests_total",
+        "Requests, retransmissions not counted.",
+        |s| s.shard.requests,
+    ),
+    count(
+        "tipring_responses_total",
+        "Responses that belonged to a transaction.",
+        |s| s.shard.responses,
+    ),
+    count("tipring_keep_alives_total", "Keep-alive datagrams.", |s| {
+        s.shard.keep_alives
+    }),
+    count(
+        "tipring_refused_total",
+        "Requests the router answered with an error itself.",
+        |s| s.shard.refused,
+    ),
+    count(
+        "tipring_relayed_total",
+        "In-dialog requests relayed to the other leg.",
+        |s| s.shard.relayed,
+    ),
+    kind(
+        "tipring_malformed_total",
+        ("action", "answered"),
+        MALFORMED,
+        |s| s.shard.malformed_answered,
+    ),
+    kind(
+        "tipring_malformed_total",
+        ("action", "dropped"),
+        MALFORMED,
+        |s| s.shard.malformed_dropped,
+    ),
+    // Calls.
+    count(
+        "tipring_calls_started_total",
+        "INVITEs that left towards a callee.",
+        |s| s.shard.calls_started,
+    ),
+    count(
+        "tipring_calls_answered_total",
+        "Calls answered with a 2xx.",
+        |s| s.shard.calls_answered,
+    ),
+    count(
+        "tipring_calls_ended_total",
+        "Answered calls that ended.",
+        |s| s.shard.calls_ended,
+    ),
+    kind(
+        "tipring_calls_unanswered_total",
+        ("cause", "failed"),
+        ENDS,
+        |s| s.shard.calls_failed,
+    ),
+    kind(
+        "tipring_calls_unanswered_total",
+        ("cause", "cancelled"),
+        ENDS,
+        |s| s.shard.calls_cancelled,
+    ),
+    kind(
+        "tipring_calls_unanswered_total",
+        ("cause", "timed_out"),
+        ENDS,
+        |s| s.shard.calls_timed_out,
+    ),
+    kind(
+        "tipring_calls_unanswered_total",
+        ("cause", "unrouted"),
+        ENDS,
+        |s| s.shard.calls_unrouted,
+    ),
+    kind(
+        "tipring_calls_unanswered_total",
+        ("cause", "limited"),
+        ENDS,
+        |s| s.shard.calls_limited,
+    ),
+    // Transactions.
+    count(
+        "tipring_repeats_received_total",
+        "Retransmissions received.",
+        |s| s.shard.transactions.repeats_received,
+    ),
+    kind(
+        "tipring_retransmissions_total",
+        ("kind", "request"),
+        REPEATED,
+        |s| s.shard.transactions.requests_repeated,
+    ),
+    kind(
+        "tipring_retransmissions_total",
+        ("kind", "response"),
+        REPEATED,
+        |s| s.shard.transactions.responses_repeated,
+    ),
+    kind(
+        "tipring_retransmissions_total",
+        ("kind", "ack"),
+        REPEATED,
+        |s| s.shard.transactions.acks_repeated,
+    ),
+    kind(
+        "tipring_timeouts_total",
+        ("waiting_for", "response"),
+        TIMEOUTS,
+        |s| s.shard.transactions.timed_out,
+    ),
+    kind(
+        "tipring_timeouts_total",
+        ("waiting_for", "delivery"),
+        TIMEOUTS,
+        |s| s.shard.transactions.failed,
+    ),
+    kind(
+        "tipring_timeouts_total",
+        ("waiting_for", "ack_of_2xx"),
+        TIMEOUTS,
+        |s| s.shard.transactions.unacknowledged,
+    ),
+    kind(
+        "tipring_timeouts_total",
+        ("waiting_for", "ack"),
+        TIMEOUTS,
+        |s| s.shard.transactions.no_ack,
+    ),
+    kind(
+        "tipring_strays_total",
+        ("reason", "several_vias"),
+        STRAYS,
+        |s| s.shard.transactions.strays.several_vias,
+    ),
+    kind(
+        "tipring_strays_total",
+        ("reason", "foreign_branch"),
+        STRAYS,
+        |s| s.shard.transactions.strays.foreign_branch,
+    ),
+    kind(
+        "tipring_strays_total",
+        ("reason", "other_shard"),
+        STRAYS,
+        |s| s.shard.transactions.strays.other_shard,
+    ),
+    kind(
+        "tipring_strays_total",
+        ("reason", "no_transaction"),
+        STRAYS,
+        |s| s.shard.transactions.strays.no_transaction,
+    ),
+    kind(
+        "tipring_strays_total",
+        ("reason", "other_method"),
+        STRAYS,
+        |s| s.shard.transactions.strays.other_method,
+    ),
+];
+
+/// What goes up and down.
+const LEVELS: &[Metric] = &[
+    count("tipring_calls", "Calls in progress.", |s| s.shard.calls),
+    count(
+        "tipring_server_transactions",
+        "Server transactions alive.",
+        |s| s.shard.server_transactions,
+    ),
+    count(
+        "tipring_client_transactions",
+        "Client transactions alive.",
+        |s| s.shard.client_transactions,
+    ),
+];
+
+/// The configured bounds of the above, for the whole engine.
+fn register_bounds(limits: &Limits) {
+    let calls = (
+        "tipring_calls_limit",
+        "limits.calls, of all shards together.",
+        limits.calls,
+    );
+    let help = "limits.transactions, of all shards together, for server and for client ones.";
+    let transactions = ("tipring_transactions_limit", help, limits.transactions);
+    for (name, help, bound) in [calls, transactions] {
+        metrics::describe_gauge!(name, Unit::Count, help);
+        metrics::gauge!(name).set(bound as f64);
+    }
+}
+
+/// Handles for every metric of every shard, registered once.
+pub(crate) struct Gauges {
+    counters: Vec<Vec<Counter>>,
+    levels: Vec<Vec<Gauge>>,
+}
+
+impl Gauges {
+    /// Registers and describes everything with the recorder that is installed.
+    pub(crate) fn register(shards: usize, limits: &Limits) -> Gauges {
+        for metric in COUNTERS {
+            metrics::describe_counter!(metric.name, metric.unit, metric.help);
+        }
+        for metric in LEVELS {
+            metrics::describe_gauge!(metric.name, metric.unit, metric.help);
+        }
+        register_bounds(limits);
+        metrics::gauge!("tipring_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        metrics::describe_gauge!(
+            "tipring_info",
+            Unit::Count,
+            "Always 1; the version is a label."
+        );
+        let counter =
+            |shard, metric: &Metric| metrics::counter!(metric.name, labels(shard, metric));
+        let level = |shard, metric: &Metric| metrics::gauge!(metric.name, labels(shard, metric));
+        Gauges {
+            counters: per_shard(shards, COUNTERS, counter),
+            levels: per_shard(shards, LEVELS, level),
+        }
+    }
+
+    /// Copies one shard's numbers.
+    pub(crate) fn copy(&self, shard: usize, snapshot: &Snapshot) {
+        let (Some(counters), Some(levels)) = (self.counters.get(shard), self.levels.get(shard))
+        else {
+            return;
+        };
+        for (metric, handle) in COUNTERS.iter().zip(counters) {
+            handle.absolute((metric.read)(snapshot));
+        }
+        for (metric, handle) in LEVELS.iter().zip(levels) {
+            handle.set((metric.read)(snapshot) as f64);
+        }
+    }
+}
+
+fn per_shard<H>(
+    shards: usize,
+    table: &[Metric],
+    make: impl Fn(usize, &Metric) -> H,
+) -> Vec<Vec<H>> {
+    (0..shards)
+        .map(|shard| table.iter().map(|metric| make(shard, metric)).collect())
+        .collect()
+}
+
+fn labels(shard: usize, metric: &Metric) -> Vec<Label> {
+    let kind = metric
+        .label
+        .map(|(key, value)| Label::from_static_parts(key, value));
+    std::iter::once(Label::new("shard", shard.to_string()))
+        .chain(kind)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use std::collections::BTreeMap;
+
+    fn exposition(snapshot: &Snapshot) -> String {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let gauges = Gauges::register(2, &Limits::default());
+            gauges.copy(1, snapshot);
+        });
+        recorder.handle().render()
+    }
+
+    #[test]
+    fn a_snapshot_is_exposed_with_help_and_labels() {
+        let mut snapshot = Snapshot {
+            kernel_drops: 3,
+            ..Snapshot::default()
+        };
+        snapshot.shard.calls = 7;
+        snapshot.shard.transactions.strays.other_shard = 5;
+        let text = exposition(&snapshot);
+        for line in [
+            "# TYPE tipring_kernel_drops_total counter",
+            "tipring_kernel_drops_total{shard=\"1\"} 3",
+            "tipring_kernel_drops_total{shard=\"0\"} 0",
+            "tipring_strays_total{shard=\"1\",reason=\"other_shard\"} 5",
+            "tipring_calls{shard=\"1\"} 7",
+            "tipring_calls_limit 250000",
+            "# HELP tipring_calls Calls in progress.",
+        ] {
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line}\nnot in\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_follow_the_rules_and_say_one_thing() {
+        let mut seen = BTreeMap::new();
+        for metric in COUNTERS.iter().chain(LEVELS) {
+            assert!(metric.name.starts_with("tipring_"), "{}", metric.name);
+            let is_counter = COUNTERS.iter().any(|counter| counter.name == metric.name);
+            assert_eq!(
+                is_counter,
+                metric.name.ends_with("_total"),
+                "{}",
+                metric.name
+            );
+            let help = seen
+                .entry((metric.name, metric.label))
+                .or_insert(metric.help);
+            assert!(
+                std::ptr::eq(*help, metric.help) && help.ends_with('.'),
+                "{}",
+                metric.name
+            );
+        }
+        assert_eq!(
+            seen.len(),
+            COUNTERS.len() + LEVELS.len(),
+            "a name and label appear twice"
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! From a configuration to what each shard is made of: how many shards on which CPUs, their part of
+//! the limits, their listeners. Values only; nothing is opened or started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reactor::{ReactorConfig, UdpListener, UdpOptions};
+use router::rdb::Table;
+
+use crate::config::{Config, Limits, Listen, SHARDS_MAX};
+
+/// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
+pub(crate) type Places = Vec<Option<usize>>;
+
+/// The configuration asks for CPUs this process may not use.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("engine.cpus lists CPU {cpu}, which this process may not use; it may use {allowed:?}")]
+pub(crate) struct NoSuchCpu {
+    cpu: usize,
+    allowed: Vec<usize>,
+}
+
+/// Chooses the shards and their CPUs.
+pub(crate) fn places(config: &Config, allowed: &[usize]) -> Result<Places, NoSuchCpu> {
+    let engine = &config.engine;
+    let listed: Vec<usize> = engine.cpus.iter().copied().map(usize::from).collect();
+    if let Some(&cpu) = listed.iter().find(|cpu| !allowed.contains(cpu)) {
+        return Err(NoSuchCpu {
+            cpu,
+            allowed: allowed.to_vec(),
+        });
+    }
+    let cpus = if listed.is_empty() { allowed } else { &listed };
+    let shards = match usize::from(engine.shards) {
+        0 => cpus.len().clamp(1, SHARDS_MAX as usize),
+        shards => shards,
+    };
+    Ok((0..shards).map(|shard| cpus.get(shard).copied()).collect())
+}
+
+/// What a reactor is built from.
+pub(crate) fn reactor(config: &Config) -> ReactorConfig {
+    let udp = &config.udp;
+    ReactorConfig {
+        ring_entries: udp.ring_entries,
+        buffers: udp.buffers,
+        buffer_bytes: config.limits.message_bytes,
+        spin: Duration::from_micros(udp.spin_us),
+        sockets_max: config.listen.len() as u16,
+        ..ReactorConfig::default()
+    }
+}
+
+/// What a socket is built with.
+pub(crate) fn udp(config: &Config) -> UdpOptions {
+    UdpOptions {
+        receive_buffer_bytes: config.udp.receive_buffer_bytes,
+        send_buffer_bytes: config.udp.send_buffer_bytes,
+        dscp: Some(config.udp.dscp).filter(|&dscp| dscp != 0),
+    }
+}
+
+/// What all shards have in common, from which each gets its own.
+pub(crate) struct Common<'c> {
+    /// The configuration.
+    pub(crate) config: &'c Config,
+    /// The routing DB.
+    pub(crate) table: &'c Arc<Table>,
+    /// How many shards there are.
+    pub(crate) shards: u8,
+    /// Key of the steering function.
+    pub(crate) steer_key: u64,
+}
+
+impl Common<'_> {
+    /// The settings of shard `id` that received these sockets, one for each listener in order.
+    pub(crate) fn shard(&self, id: u8, seed: u64, sockets: &[UdpListener]) -> shard::Config {
+        let listeners = self.config.listen.iter().zip(sockets);
+        shard::Config {
+            shard: id,
+            shards: self.shards,
+            steer_key: self.steer_key,
+            seed,
+            listeners: listeners
+                .map(|(listen, socket)| listener(listen, socket))
+                .collect(),
+            timers: timers(self.config),
+            limits: limits(&self.config.limits, self.shards),
+            table: Arc::clone(self.table),
+            server_name: self.config.engine.server_name.clone(),
+        }
+    }
+}
+
+fn listener(listen: &Listen, socket: &UdpListener) -> shard::Listener {
+    let address = socket.local_address();
+    let own_host = || match address {
+        std::net::SocketAddr::V4(v4) => v4.ip().to_string(),
+        std::net::SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+    };
+    let advertise = listen.advertise.as_ref();
+    shard::Listener {
+        address,
+        advertise_host: advertise.map_or_else(own_host, |advertise| advertise.host.clone()),
+        advertise_port: advertise
+            .and_then(|advertise| advertise.port)
+            .unwrap_or(address.port()),
+    }
+}
+
+fn timers(config: &Config) -> shard::Timers {
+    let timers = &config.timers;
+    shard::Timers {
+        stack: stack::TimerConfig {
+            t1: Duration::from_millis(timers.t1_ms),
+            t2: Duration::from_millis(timers.t2_ms),
+            t4: Duration::from_millis(timers.t4_ms),
+            trying: Duration::from_millis(timers.trying_ms),
+        },
+        ringing: Duration::from_secs(timers.ringing_s),
+    }
+}
+
+/// One shard's part; parts are rounded up, so that together they are never less than asked for.
+fn limits(limits: &Limits, shards: u8) -> shard::Limits {
+    let part = |all: usize| all.div_ceil(usize::from(shards.max(1)));
+    shard::Limits {
+        calls: part(limits.calls),
+        transactions: part(limits.transactions),
+        names: part(limits.names),
+        retry_after_s: limits.retry_after_s,
+        wire: wire::Limits {
+            headers_max: limits.headers,
+            header_bytes_max: limits.header_bytes,
+            ..wire::Limits::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(shards: u16, cpus: &[u16]) -> Config {
+        let mut config = Config::default();
+        (config.engine.shards, config.engine.cpus) = (shards, cpus.to_vec());
+        config
+    }
+
+    #[test]
+    fn a_shard_for_each_cpu_unless_told_otherwise() {
+        let places = |shards, cpus: &[u16]| places(&config(shards, cpus), &[0, 2, 3]);
+        assert_eq!(places(0, &[]), Ok(vec![Some(0), Some(2), Some(3)]));
+        assert_eq!(places(2, &[]), Ok(vec![Some(0), Some(2)]));
+        assert_eq!(places(0, &[3, 0]), Ok(vec![Some(3), Some(0)]));
+        assert_eq!(
+            places(5, &[]),
+            Ok(vec![Some(0), Some(2), Some(3), None, None])
+        );
+        assert!(places(0, &[1]).unwrap_err().to_string().contains("CPU 1"));
+    }
+
+    #[test]
+    fn the_parts_of_a_limit_are_never_less_than_the_whole() {
+        let whole = Limits {
+            calls: 10,
+            ..Limits::default()
+        };
+        assert_eq!(limits(&whole, 3).calls, 4);
+        assert_eq!(limits(&whole, 1).calls, 10);
+        assert_eq!(limits(&whole, 64).calls, 1);
+    }
+
+    #[test]
+    fn the_advertised_address_takes_what_is_missing_from_the_socket() {
+        let sockets =
+            reactor::bind_udp_group("127.0.0.1:0".parse().unwrap(), 1, &udp(&config(1, &[])));
+        let socket = &sockets.expect("a socket on loopback")[0];
+        let with = |advertise: Option<&str>| {
+            let advertise = advertise.map(|text| text.to_owned().try_into().expect("host"));
+            let address = "127.0.0.1:0".to_owned().try_into().expect("address");
+            let transport = crate::config::Transport::Udp;
+            let listener = listener(
+                &Listen {
+                    transport,
+                    address,
+                    advertise,
+                },
+                socket,
+            );
+            (listener.advertise_host, listener.advertise_port)
+        };
+        let port = socket.local_address().port();
+        assert_eq!(with(None), ("127.0.0.1".to_owned(), port));
+        assert_eq!(
+            with(Some("sip.example.com")),
+            ("sip.example.com".to_owned(), port)
+        );
+        assert_eq!(with(Some("192.0.2.1:5080")), ("192.0.2.1".to_owned(), 5080));
+    }
+}

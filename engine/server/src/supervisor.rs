@@ -1,0 +1,366 @@
+//! The main thread once the engine runs: it waits for signals and for news of the shards, and turns
+//! them into reload, drain and end. It carries no calls and may take its time.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use shard::Command;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use crate::config::{self, Config, Loaded};
+use crate::launch::{Engine, Running};
+use crate::letter::{Letter, Notice};
+use crate::peers::PeerTable;
+use crate::service;
+
+/// What the main thread waits for.
+#[derive(Debug)]
+enum News {
+    Signal(i32),
+    Shard(Notice),
+}
+
+/// Where the process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Carrying calls.
+    Running,
+    /// Refusing new calls until this time, when the others are ended.
+    Draining { until: Instant },
+    /// Every call was ended; its last messages are answered until this time.
+    Ending { until: Instant },
+}
+
+/// A BYE that was lost is repeated after T1, 0.5 s, and after three times T1: both fit.
+const END_GRACE: Duration = Duration::from_secs(2);
+/// After a second SIGTERM: long enough for what was printed to leave, too short to be noticed.
+const END_AT_ONCE: Duration = Duration::from_millis(200);
+/// How long the supervisor sleeps at most when nothing has a deadline.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Watches over a running engine until it has ended.
+pub(crate) fn supervise(engine: Engine, loaded: Loaded, path: Option<PathBuf>) -> ExitCode {
+    let Engine {
+        shards, notices, ..
+    } = engine;
+    let news = match collect(notices) {
+        Ok(news) => news,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be received");
+            return ExitCode::FAILURE;
+        }
+    };
+    let drained = vec![false; shards.len()];
+    let watchdog = Watchdog::new(shards.len());
+    let config = loaded.config;
+    let mut supervisor = Supervisor {
+        shards,
+        drained,
+        config,
+        path,
+        watchdog,
+        phase: Phase::Running,
+        failed: false,
+    };
+    supervisor.watch(&news);
+    supervisor.join()
+}
+
+/// Brings signals and notices into one queue.
+fn collect(notices: mpsc::Receiver<Notice>) -> std::io::Result<mpsc::Receiver<News>> {
+    let (tell, news) = mpsc::channel();
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
+    let tell_signal = tell.clone();
+    let thread = |name: &str| std::thread::Builder::new().name(name.into());
+    thread("tipring-signals").spawn(move || {
+        signals
+            .forever()
+            .try_for_each(|signal| tell_signal.send(News::Signal(signal)))
+    })?;
+    thread("tipring-notices").spawn(move || {
+        notices
+            .into_iter()
+            .try_for_each(|notice| tell.send(News::Shard(notice)))
+    })?;
+    Ok(news)
+}
+
+struct Supervisor {
+    shards: Vec<Running>,
+    drained: Vec<bool>,
+    config: Config,
+    path: Option<PathBuf>,
+    watchdog: Watchdog,
+    phase: Phase,
+    failed: bool,
+}
+
+impl Supervisor {
+    fn watch(&mut self, news: &mpsc::Receiver<News>) {
+        loop {
+            match news.recv_timeout(self.patience()) {
+                Ok(News::Signal(signal)) => self.on_signal(signal),
+                Ok(News::Shard(Notice::Drained(shard))) => self.on_drained(shard),
+                Ok(News::Shard(Notice::Ended(shard, outcome))) => self.on_ended(shard, outcome),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.failed = true,
+            }
+            self.watchdog.look(&self.shards);
+            if self.failed || self.is_over() {
+                return;
+            }
+        }
+    }
+
+    /// How long nothing needs doing.
+    fn patience(&self) -> Duration {
+        let deadline = match self.phase {
+            Phase::Running => None,
+            Phase::Draining { until } | Phase::Ending { until } => Some(until),
+        };
+        let left = deadline.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+        left.min(self.watchdog.every.unwrap_or(IDLE))
+    }
+
+    /// Moves on when a phase's time is up; true when the last one is over.
+    fn is_over(&mut self) -> bool {
+        match self.phase {
+            Phase::Draining { until } if Instant::now() >= until => {
+                let calls = self.calls();
+                tracing::warn!(calls, "drain time is over: ending the calls that are left");
+                self.end_all(END_GRACE);
+                false
+            }
+            Phase::Running => false,
+            Phase::Draining { .. } => self.drained.iter().all(|drained| *drained),
+            Phase::Ending { until } => {
+                self.drained.iter().all(|drained| *drained) || Instant::now() >= until
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: i32) {
+        match (signal, self.phase) {
+            (SIGHUP, Phase::Running) => self.reload(),
+            (SIGUSR1, _) => self.summarize(),
+            (SIGTERM, Phase::Running) => self.drain(),
+            (SIGTERM | SIGINT, Phase::Running | Phase::Draining { .. }) => {
+                tracing::info!(calls = self.calls(), "ending every call at once");
+                service::stopping("ending every call");
+                self.end_all(END_AT_ONCE);
+            }
+            (SIGTERM | SIGINT, Phase::Ending { .. }) => {
+                self.phase = Phase::Ending {
+                    until: Instant::now(),
+                };
+            }
+            _ => tracing::info!(signal, "signal ignored while ending"),
+        }
+    }
+
+    fn on_drained(&mut self, shard: u8) {
+        if let Some(drained) = self.drained.get_mut(usize::from(shard)) {
+            *drained = true;
+        }
+    }
+
+    /// A shard's thread is gone before it was told to stop: its calls are lost, and the sockets it
+    /// had would swallow new ones. The service manager starts a new process.
+    fn on_ended(&mut self, shard: u8, outcome: Result<(), reactor::TurnError>) {
+        let reason = outcome
+            .err()
+            .map_or_else(|| "stopped".to_owned(), |error| error.to_string());
+        tracing::error!(shard, reason, "shard ended; the process ends");
+        self.failed = true;
+    }
+
+    fn drain(&mut self) {
+        let drain_s = self.config.engine.drain_s;
+        tracing::info!(drain_s, calls = self.calls(), "draining: new calls get 503");
+        service::stopping("draining");
+        self.phase = Phase::Draining {
+            until: Instant::now() + Duration::from_secs(drain_s),
+        };
+        self.tell_all(|| Letter::Command(Command::Drain));
+    }
+
+    fn end_all(&mut self, grace: Duration) {
+        self.phase = Phase::Ending {
+            until: Instant::now() + grace,
+        };
+        self.tell_all(|| Letter::Command(Command::EndAll));
+    }
+
+    /// Reads the configuration again and takes over what can change while calls run. A mistake in it
+    /// changes nothing.
+    fn reload(&mut self) {
+        service::reloading();
+        match config::load(self.path.as_deref()) {
+            Ok(loaded) => self.take_over(loaded),
+            Err(error) => {
+                let mistakes = error.lines();
+                for mistake in &mistakes {
+                    tracing::error!("reload: {mistake}");
+                }
+                tracing::error!(
+                    mistakes = mistakes.len(),
+                    "reload refused: nothing was changed"
+                );
+            }
+        }
+        service::ready("running");
+    }
+
+    fn take_over(&mut self, loaded: Loaded) {
+        let peers = Arc::new(PeerTable::new(&loaded.config.peer));
+        self.tell_all(|| Letter::Peers(Arc::clone(&peers)));
+        self.tell_all(|| Letter::Command(Command::Route(Arc::clone(&loaded.table))));
+        let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
+        tracing::info!(%rdb, records, peers, "reloaded");
+        for section in need_restart(&self.config, &loaded.config) {
+            tracing::warn!("reload: [{section}] has changed and needs a restart");
+        }
+        self.config.peer = loaded.config.peer;
+        self.config.routing = loaded.config.routing;
+    }
+
+    /// Logs a line of numbers for each shard.
+    fn summarize(&self) {
+        for (id, shard) in self.shards.iter().enumerate() {
+            let board = shard.board.read();
+            let (shard, transactions) = (&board.shard, &board.shard.transactions);
+            tracing::info!(
+                shard = id,
+                calls = shard.calls,
+                started = shard.calls_started,
+                answered = shard.calls_answered,
+                failed = shard.calls_failed,
+                received = board.reactor.datagrams_in,
+                sent = board.reactor.datagrams_out,
+                sends = board.reactor.sends,
+                retransmissions = transactions.requests_repeated + transactions.responses_repeated,
+                strays = transactions.strays.total(),
+                handed_over = board.handed_over,
+                kernel_drops = board.kernel_drops,
+                "numbers"
+            );
+        }
+    }
+
+    fn calls(&self) -> u64 {
+        self.shards
+            .iter()
+            .map(|shard| shard.board.read().shard.calls)
+            .sum()
+    }
+
+    fn tell_all(&mut self, letter: impl Fn() -> Letter) {
+        for (id, shard) in self.shards.iter_mut().enumerate() {
+            if shard.mailbox.send(letter()).is_err() {
+                tracing::error!(shard = id, "shard does not read its letters");
+            }
+        }
+    }
+
+    /// Stops the threads. One that does not stop is left to the end of the process.
+    fn join(mut self) -> ExitCode {
+        if self.failed {
+            return ExitCode::FAILURE;
+        }
+        self.tell_all(|| Letter::Stop);
+        let until = Instant::now() + END_GRACE;
+        for (id, shard) in self.shards.into_iter().enumerate() {
+            while !shard.thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if !shard.thread.is_finished() {
+                tracing::error!(shard = id, "shard does not stop");
+                return ExitCode::FAILURE;
+            }
+        }
+        tracing::info!("stopped");
+        ExitCode::SUCCESS
+    }
+}
+
+/// Sections that differ and cannot be taken over.
+fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
+    let sections = [
+        ("engine", running.engine != wanted.engine),
+        ("listen", running.listen != wanted.listen),
+        ("udp", running.udp != wanted.udp),
+        ("limits", running.limits != wanted.limits),
+        ("timers", running.timers != wanted.timers),
+        ("metrics", running.metrics != wanted.metrics),
+        ("log", running.log != wanted.log),
+    ];
+    sections
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Tells the service manager that we live, as long as every shard does.
+struct Watchdog {
+    every: Option<Duration>,
+    due: Instant,
+    beats: Vec<u64>,
+}
+
+impl Watchdog {
+    fn new(shards: usize) -> Watchdog {
+        Watchdog {
+            every: service::watchdog_every(),
+            due: Instant::now(),
+            beats: vec![0; shards],
+        }
+    }
+
+    fn look(&mut self, shards: &[Running]) {
+        let Some(every) = self.every else { return };
+        if Instant::now() < self.due {
+            return;
+        }
+        self.due = Instant::now() + every;
+        let beats: Vec<u64> = shards.iter().map(|shard| shard.board.read().beat).collect();
+        if all_alive(&self.beats, &beats) {
+            service::alive();
+        } else {
+            tracing::error!(?beats, "a shard shows no sign of life");
+        }
+        self.beats = beats;
+    }
+}
+
+/// Boards are renewed once a second, so that each beat has moved since the last look.
+fn all_alive(before: &[u64], now: &[u64]) -> bool {
+    before.iter().zip(now).all(|(before, now)| before < now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routing_and_peers_need_no_restart() {
+        let running = Config::default();
+        let mut wanted = running.clone();
+        wanted.routing.rdb = Some("other.json".into());
+        wanted.peer.clear();
+        assert!(need_restart(&running, &wanted).is_empty());
+        wanted.udp.spin_us += 1;
+        wanted.limits.calls += 1;
+        assert_eq!(need_restart(&running, &wanted), ["udp", "limits"]);
+    }
+
+    #[test]
+    fn one_shard_that_stands_still_is_noticed() {
+        assert!(all_alive(&[1, 5], &[2, 6]));
+        assert!(!all_alive(&[1, 5], &[2, 5]));
+    }
+}

@@ -1,0 +1,332 @@
+//! The loop of one shard's thread: completions in, one input after another applied, sends out. It
+//! chooses what the shard sees next and knows nothing of what a message means.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use reactor::clock::Clock;
+use reactor::mailbox::{Receiver, Sender};
+use reactor::{Completion, Reactor, Send, SendBatch, SocketId, TurnError};
+use shard::{Applied, Event, Input, Shard};
+use stack::{Flow, Outbox, Time};
+
+use crate::board::{Board, Snapshot};
+use crate::letter::{Letter, Notice, Question};
+use crate::peers::Coalescing;
+use crate::sip_trace::{self, Direction};
+
+/// One shard with everything around it. Lives and dies on its own thread.
+pub(crate) struct Worker {
+    /// Its number.
+    pub(crate) id: u8,
+    /// The world of this core.
+    pub(crate) shard: Shard,
+    /// Its ring and sockets; socket n is listener n.
+    pub(crate) reactor: Reactor,
+    /// How many sockets that is.
+    pub(crate) listeners: u16,
+    /// The engine's clock.
+    pub(crate) clock: Clock,
+    /// Letters from each other thread.
+    pub(crate) inboxes: Vec<Receiver<Letter>>,
+    /// Ways to the other shards, by number; none to itself.
+    pub(crate) neighbours: Vec<Option<Sender<Letter>>>,
+    /// Questions to the resolver.
+    pub(crate) resolver: tokio::sync::mpsc::Sender<Question>,
+    /// News for the supervisor.
+    pub(crate) notices: mpsc::Sender<Notice>,
+    /// Where its numbers are read.
+    pub(crate) board: Board,
+    /// Who may be sent coalesced datagrams.
+    pub(crate) coalescing: Coalescing,
+    /// Print every message.
+    pub(crate) sip_trace: bool,
+    /// What the loop itself keeps.
+    pub(crate) turn: Turn,
+}
+
+/// What the loop carries from turn to turn.
+#[derive(Default)]
+pub(crate) struct Turn {
+    outbox: Outbox,
+    batch: SendBatch,
+    snapshot: Snapshot,
+    publish_at: Time,
+    warn_drops_at: Time,
+    drops_warned: u64,
+    stopped: bool,
+}
+
+/// How often the numbers on the board are renewed.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// A flood of drops is one line in this time, not one each second.
+const WARN_DROPS_EVERY: Duration = Duration::from_secs(10);
+
+impl Worker {
+    /// Carries calls until told to stop.
+    ///
+    /// The rules of the loop:
+    /// 1. Time is read once a batch; everything applied in a turn happens at that time.
+    /// 2. Wait only in `receive`, no longer than the earliest timer allows. All else runs through.
+    /// 3. Order: datagrams, letters, timers, events, sends. What a turn causes leaves in that turn.
+    /// 4. Nothing is sent but by `send`, once a turn, so that datagrams to one peer can go together.
+    /// 5. A datagram of another shard is copied to its mailbox and changes nothing here.
+    pub(crate) fn run(mut self) -> Result<(), TurnError> {
+        while !self.turn.stopped {
+            let now = self.receive()?;
+            self.read_letters(now);
+            self.fire_timers(now);
+            self.answer_events(now);
+            self.send();
+            self.publish(now);
+        }
+        // What the last turn flushed leaves with one more.
+        self.reactor.turn(Some(self.clock.instant(0)), |_| {})
+    }
+
+    /// Waits for datagrams, a wake or the next deadline, and applies what came.
+    fn receive(&mut self) -> Result<Time, TurnError> {
+        let timer = self
+            .shard
+            .poll_timeout()
+            .map_or(self.turn.publish_at, |(at, _)| at);
+        let deadline = self
+            .clock
+            .instant(timer.min(self.turn.publish_at).as_nanos());
+        let clock = self.clock;
+        let mut batch_time = None;
+        let mut post = Post {
+            id: self.id,
+            shard: &mut self.shard,
+            neighbours: &mut self.neighbours,
+            outbox: &mut self.turn.outbox,
+            snapshot: &mut self.turn.snapshot,
+            sip_trace: self.sip_trace,
+        };
+        self.reactor.turn(Some(deadline), |completion| {
+            let now = *batch_time.get_or_insert_with(|| now(clock));
+            post.deliver(now, completion);
+        })?;
+        Ok(batch_time.unwrap_or_else(|| now(clock)))
+    }
+
+    /// Takes what was in the mailboxes when looked at; what comes later wakes the next turn.
+    fn read_letters(&mut self, now: Time) {
+        for inbox in 0..self.inboxes.len() {
+            for _ in 0..self.inboxes[inbox].waiting() {
+                let Some(letter) = self.inboxes[inbox].receive() else {
+                    break;
+                };
+                self.read_letter(now, letter);
+            }
+        }
+    }
+
+    fn read_letter(&mut self, now: Time, letter: Letter) {
+        let out = &mut self.turn.outbox;
+        let applied = match &letter {
+            Letter::Datagram { flow, bytes } => {
+                self.shard
+                    .apply(now, Input::Datagram { flow: *flow, bytes }, out)
+            }
+            Letter::Unreachable { remote } => {
+                self.shard
+                    .apply(now, Input::Unreachable { remote: *remote }, out)
+            }
+            Letter::Resolved {
+                host,
+                addresses,
+                ttl,
+            } => {
+                let answer = shard::Resolved {
+                    host,
+                    addresses,
+                    ttl: *ttl,
+                };
+                self.shard.apply(now, Input::Resolved(answer), out)
+            }
+            Letter::Command(command) => self.shard.apply(now, Input::Command(command), out),
+            Letter::Peers(peers) => {
+                self.coalescing.replace(Arc::clone(peers));
+                Applied::Done
+            }
+            Letter::Stop => {
+                self.turn.stopped = true;
+                Applied::Done
+            }
+        };
+        debug_assert_eq!(
+            applied,
+            Applied::Done,
+            "all shards agree on who owns a Call-ID"
+        );
+    }
+
+    fn fire_timers(&mut self, now: Time) {
+        if self.shard.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.shard.apply(now, Input::Timeout, &mut self.turn.outbox);
+        }
+    }
+
+    fn answer_events(&mut self, now: Time) {
+        while let Some(event) = self.shard.poll_event() {
+            match event {
+                Event::Resolve { host } => self.ask(now, host),
+                // The supervisor outlives its shards, unless the process is ending anyway.
+                Event::Drained => drop(self.notices.send(Notice::Drained(self.id))),
+                Event::LimitReached { limit, value } => tracing::warn!(
+                    shard = self.id,
+                    limit,
+                    value,
+                    "limit reached: refusing with 503 until there is room again"
+                ),
+            }
+        }
+    }
+
+    /// Asks the resolver. When it is too busy to be asked the answer is that there is none.
+    fn ask(&mut self, now: Time, host: String) {
+        let question = Question {
+            shard: self.id,
+            host,
+        };
+        if let Err(refused) = self.resolver.try_send(question) {
+            let host = refused.into_inner().host;
+            let none = shard::Resolved {
+                host: &host,
+                addresses: &[],
+                ttl: Duration::ZERO,
+            };
+            self.shard
+                .apply(now, Input::Resolved(none), &mut self.turn.outbox);
+        }
+    }
+
+    /// Hands the outbox to the kernel, coalescing where the peer's class allows.
+    fn send(&mut self) {
+        let Turn { outbox, batch, .. } = &mut self.turn;
+        if outbox.is_empty() {
+            return;
+        }
+        if self.sip_trace {
+            let show = |(flow, bytes): (Flow, &[u8])| {
+                sip_trace::write(self.id, Direction::Out, flow.remote, bytes);
+            };
+            outbox.iter().for_each(show);
+        }
+        let (bytes, datagrams) = outbox.parts_mut();
+        std::mem::swap(bytes, &mut batch.bytes);
+        batch.sends.extend(datagrams.drain(..).map(|datagram| Send {
+            socket: SocketId(datagram.flow.listener),
+            to: datagram.flow.remote,
+            start: datagram.start,
+            end: datagram.end,
+            coalesce: self.coalescing.allowed(datagram.flow.remote),
+        }));
+        self.reactor.flush(batch);
+    }
+
+    /// Once a second: looks for datagrams the kernel dropped, and renews the board.
+    fn publish(&mut self, now: Time) {
+        if now < self.turn.publish_at {
+            return;
+        }
+        self.turn.publish_at = now + PUBLISH_EVERY;
+        let refused = self.neighbours.iter().flatten().map(Sender::refused).sum();
+        let drops = (0..self.listeners)
+            .map(|id| self.reactor.kernel_drops(SocketId(id)))
+            .sum();
+        self.warn_of_drops(now, drops);
+        let snapshot = &mut self.turn.snapshot;
+        snapshot.beat += 1;
+        snapshot.shard = self.shard.counters();
+        snapshot.reactor = self.reactor.counters();
+        snapshot.kernel_drops = drops;
+        snapshot.hand_over_refused = refused;
+        self.board.publish(snapshot);
+    }
+
+    fn warn_of_drops(&mut self, now: Time, drops: u64) {
+        let fresh = drops - self.turn.drops_warned.min(drops);
+        if fresh == 0 || now < self.turn.warn_drops_at {
+            return;
+        }
+        self.turn.warn_drops_at = now + WARN_DROPS_EVERY;
+        self.turn.drops_warned = drops;
+        tracing::warn!(
+            shard = self.id,
+            dropped = fresh,
+            total = drops,
+            "the kernel dropped datagrams: a socket's receive buffer was full \
+             (udp.receive_buffer_bytes, more shards, or a busy CPU)"
+        );
+    }
+}
+
+/// The part of a worker that completions go to while its reactor is busy handing them out.
+struct Post<'w> {
+    id: u8,
+    shard: &'w mut Shard,
+    neighbours: &'w mut [Option<Sender<Letter>>],
+    outbox: &'w mut Outbox,
+    snapshot: &'w mut Snapshot,
+    sip_trace: bool,
+}
+
+impl Post<'_> {
+    fn deliver(&mut self, now: Time, completion: Completion<'_>) {
+        match completion {
+            // One that was cut is shorter than its Content-Length: the shard answers 400.
+            Completion::Datagram {
+                socket,
+                from,
+                bytes,
+                ..
+            } => {
+                self.datagram(
+                    now,
+                    Flow {
+                        listener: socket.0,
+                        remote: from,
+                    },
+                    bytes,
+                );
+            }
+            Completion::Unreachable { to, .. } => self.unreachable(now, to),
+            Completion::Woken => {}
+        }
+    }
+
+    fn datagram(&mut self, now: Time, flow: Flow, bytes: &[u8]) {
+        if self.sip_trace {
+            sip_trace::write(self.id, Direction::In, flow.remote, bytes);
+        }
+        let input = Input::Datagram { flow, bytes };
+        let Applied::Foreign(owner) = self.shard.apply(now, input, self.outbox) else {
+            return;
+        };
+        if let Some(Some(neighbour)) = self.neighbours.get_mut(usize::from(owner)) {
+            // A full mailbox is overload of that shard: the datagram is lost as on a full socket,
+            // and the sender counts it.
+            let letter = Letter::Datagram {
+                flow,
+                bytes: bytes.into(),
+            };
+            self.snapshot.handed_over += u64::from(neighbour.send(letter).is_ok());
+        }
+    }
+
+    fn unreachable(&mut self, now: Time, remote: std::net::SocketAddr) {
+        self.shard
+            .apply(now, Input::Unreachable { remote }, self.outbox);
+        for neighbour in self.neighbours.iter_mut().flatten() {
+            // Lost when the mailbox is full; then that shard's transactions time out instead.
+            let _ = neighbour.send(Letter::Unreachable { remote });
+        }
+    }
+}
+
+fn now(clock: Clock) -> Time {
+    Time::from_nanos(clock.now_ns())
+}
