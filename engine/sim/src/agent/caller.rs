@@ -1,0 +1,203 @@
+//! The caller's part: INVITE, CANCEL, the answers, the ACK.
+
+use stack::Time;
+
+use super::client::{Purpose, State};
+use super::dialog::{Dialog, End};
+use super::print::{Body, Line};
+use super::{Agent, Alarm, PATIENCE, Part};
+use crate::heard::Heard;
+use crate::plan::{Ack, CallerPlan, Cancel};
+
+impl Agent {
+    fn caller_plan(&self) -> CallerPlan {
+        match &self.part {
+            Part::Caller(plan) => plan.clone(),
+            Part::Callee(_) => CallerPlan::default(),
+        }
+    }
+
+    /// Sends the INVITE.
+    pub(super) fn call(&mut self, now: Time) {
+        let plan = self.caller_plan();
+        let dialog = self.first_dialog();
+        self.dialogs.push(dialog);
+        let body = if plan.delayed_offer { Body::NONE } else { self.sdp() };
+        let extra = if plan.reliable { "Supported: 100rel\r\n" } else { "" };
+        self.send_request(now, 0, "INVITE", Purpose::Invite, extra, &body);
+        self.dialogs[0].invite_cseq = self.dialogs[0].cseq;
+        if let Some(Cancel::After(after) | Cancel::Impatient(after)) = plan.cancel {
+            self.alarms.plan(now + after, Alarm::Cancel);
+        }
+    }
+
+    fn first_dialog(&mut self) -> Dialog {
+        let (ip, router) = (self.identity.address, self.identity.router);
+        let number = self.identity.number.clone();
+        let host = if self.draw.chance(50) { "people.example".to_owned() } else { ip.to_string() };
+        let display = self.draw.pick(&["", "\"Zoë \\\"Z\\\" Ng\" ", "Caller ", "\"a,b;c\" "]);
+        Dialog {
+            call_id: format!("{}@{}", self.name("call"), ip.ip()),
+            local: format!("{display}<sip:caller%20x@{host};p=1>"),
+            local_tag: self.name("tag"),
+            remote: format!("<sip:{number}@{router}>"),
+            remote_tag: String::new(),
+            target: format!("sip:{number}@{router};q=1"),
+            cseq: self.draw.between(0, 2_000) as u32,
+            remote_cseq: None,
+            invite_cseq: 0,
+            confirmed: false,
+            end: None,
+            byes: 0,
+        }
+    }
+
+    /// A provisional response to any request of this agent.
+    pub(super) fn on_provisional(&mut self, now: Time, at: usize, heard: &Heard) {
+        if self.clients[at].purpose != Purpose::Invite {
+            return;
+        }
+        let first_ringing = (180..190).contains(&heard.code)
+            && !self.facts.provisionals.iter().any(|code| (180..190).contains(code));
+        self.facts.provisionals.push(heard.code);
+        if heard.code > 100 {
+            self.check_tag(heard);
+            self.dialogs[0].learn(heard);
+            self.acknowledge_reliable(now, heard);
+        }
+        if self.cancelled {
+            return self.send_cancel(now);
+        }
+        if first_ringing {
+            self.on_ringing(now);
+        }
+    }
+
+    fn on_ringing(&mut self, now: Time) {
+        let plan = self.caller_plan();
+        if let Some(Cancel::AfterRinging(after)) = plan.cancel {
+            self.alarms.plan(now + after, Alarm::Cancel);
+        }
+        if let Some(after) = plan.early_bye {
+            self.alarms.plan(now + after, Alarm::EarlyBye);
+        }
+        if let Some((after, method)) = plan.early {
+            self.alarms.plan(now + after, Alarm::Early(method));
+        }
+    }
+
+    /// The router is one user agent, however many answer behind it: one tag.
+    fn check_tag(&mut self, heard: &Heard) {
+        let known = &self.dialogs[0].remote_tag;
+        if !known.is_empty() && *known != heard.to_tag {
+            let fault = format!("{} came with another To tag than {known}", heard.title());
+            self.fault(fault);
+        }
+    }
+
+    /// RFC 3262 4: in order, each once.
+    fn acknowledge_reliable(&mut self, now: Time, heard: &Heard) {
+        let Some(rseq) = heard.rseq else { return };
+        let next = self.pracked == 0 || rseq == self.pracked + 1;
+        if next && self.caller_plan().reliable && self.dialogs[0].end.is_none() {
+            self.pracked = rseq;
+            let extra = format!("RAck: {rseq} {} INVITE\r\n", heard.cseq);
+            self.send_request(now, 0, "PRACK", Purpose::Other(0), &extra, &Body::NONE);
+        }
+    }
+
+    /// Gives up the call, at once or when a provisional has come (RFC 3261 9.1).
+    pub(super) fn cancel(&mut self, now: Time) {
+        let impatient = matches!(self.caller_plan().cancel, Some(Cancel::Impatient(_)));
+        self.cancelled = true;
+        if impatient || self.clients[0].state == State::Proceeding {
+            self.send_cancel(now);
+        }
+    }
+
+    fn send_cancel(&mut self, now: Time) {
+        let invite = &mut self.clients[0];
+        if invite.state == State::Done || std::mem::replace(&mut invite.cancelled, true) {
+            return;
+        }
+        let (line, to) = (Line { method: "CANCEL".to_owned(), ..invite.line.clone() }, invite.to);
+        let bytes = self.print_hop_request(&line, "Reason: SIP;cause=487;text=\"changed my mind\"\r\n");
+        self.start_client(now, to, line, Purpose::Cancel, bytes);
+        self.alarms.plan(now + PATIENCE, Alarm::GiveUp(0));
+    }
+
+    /// RFC 3261 15: a caller may end an early dialog with BYE.
+    pub(super) fn early_bye(&mut self, now: Time) {
+        let early = self.clients[0].state == State::Proceeding && self.dialogs[0].end.is_none();
+        if early {
+            self.dialogs[0].end = Some(End::ByeSent);
+            self.send_request(now, 0, "BYE", Purpose::Bye, "", &Body::NONE);
+        }
+    }
+
+    pub(super) fn early_request(&mut self, now: Time, method: &'static str) {
+        if self.clients[0].state == State::Proceeding && self.dialogs[0].end.is_none() {
+            let body = self.odd_body();
+            self.send_request(now, 0, method, Purpose::Other(0), "", &body);
+        }
+    }
+
+    /// The final answer to the INVITE.
+    pub(super) fn on_call_answer(&mut self, now: Time, heard: &Heard) {
+        self.facts.reasons.clone_from(&heard.reasons);
+        if heard.code >= 300 {
+            return self.on_call_failed();
+        }
+        self.check_tag(heard);
+        let dialog = &mut self.dialogs[0];
+        dialog.learn(heard);
+        dialog.confirmed = true;
+        if dialog.end.is_some() {
+            // It has hung up already, but the 2xx is owed its ACK.
+            return self.send_ack(heard.sdp);
+        }
+        if self.cancelled {
+            // RFC 3261 9.1: the 2xx has crossed the CANCEL.
+            self.send_ack(heard.sdp);
+            return self.hang_up(now, 0);
+        }
+        match self.caller_plan().ack {
+            Ack::AtOnce => self.acknowledge(now, 0),
+            Ack::After(after) => self.alarms.plan(now + after, Alarm::Acknowledge),
+            Ack::Never => {}
+            Ack::AfterBye => {
+                self.hang_up(now, 0);
+                self.send_ack(heard.sdp);
+            }
+        }
+    }
+
+    /// The INVITE got no 2xx.
+    pub(super) fn on_call_failed(&mut self) {
+        if let Some(dialog) = self.dialogs.first_mut() {
+            dialog.end.get_or_insert(End::Failed);
+        }
+    }
+
+    /// Acknowledges the 2xx, and the call is up.
+    pub(super) fn acknowledge(&mut self, now: Time, dialog: usize) {
+        self.send_ack(true);
+        if self.dialogs[dialog].is_up() {
+            self.on_call_up(now, dialog);
+        }
+    }
+
+    fn send_ack(&mut self, offered: bool) {
+        let body = match self.caller_plan().delayed_offer && offered {
+            true => self.sdp(),
+            false => Body::NONE,
+        };
+        let mut line = self.line(0, "ACK");
+        line.cseq = self.dialogs[0].invite_cseq;
+        let bytes = self.print_request(&line, "", &body);
+        let to = self.dialogs[0].next_hop(self.identity.router);
+        self.clients[0].ack = Some(bytes.clone());
+        self.clients[0].to = to;
+        self.post(to, bytes);
+    }
+}

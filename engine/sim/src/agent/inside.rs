@@ -1,0 +1,206 @@
+//! What both parties do once the call is up: requests inside the dialog, their answers, BYE.
+
+use std::time::Duration;
+
+use stack::Time;
+
+use super::client::{Purpose, State};
+use super::dialog::End;
+use super::print::Body;
+use super::{Agent, Alarm};
+use crate::heard::Heard;
+
+impl Agent {
+    /// The ACK of the first INVITE was sent or received.
+    pub(super) fn on_call_up(&mut self, now: Time, dialog: usize) {
+        for (after, method) in self.inside.requests.clone() {
+            self.alarms.plan(now + after, Alarm::Inside(dialog, method));
+        }
+        if let Some(after) = self.inside.hang_up {
+            self.alarms.plan(now + after, Alarm::HangUp(dialog));
+        }
+    }
+
+    /// A 2xx of this agent was acknowledged.
+    pub(super) fn on_acked(&mut self, now: Time, server: usize, ack: &Heard) {
+        let first = self.servers[server].request.to_tag.is_empty();
+        let mut dialogs = self.dialogs.iter();
+        let dialog = dialogs.position(|dialog| dialog.local_tag == ack.to_tag && dialog.is_up());
+        if let Some(dialog) = dialog.filter(|_| first) {
+            self.on_call_up(now, dialog);
+        }
+    }
+
+    /// Ends a dialog with BYE, if it is still up.
+    pub(super) fn hang_up(&mut self, now: Time, dialog: usize) {
+        if self.dialogs[dialog].is_up() {
+            self.end(now, dialog, End::ByeSent);
+            self.send_request(now, dialog, "BYE", Purpose::Bye, "", &Body::NONE);
+        }
+    }
+
+    /// RFC 3261 15.1.2: requests that wait for their answer get 487.
+    fn end(&mut self, now: Time, dialog: usize, end: End) {
+        self.dialogs[dialog].end = Some(end);
+        let open = |at: &usize| {
+            let server = &self.servers[*at];
+            server.dialog == Some(dialog) && server.is_open() && server.request.method != "BYE"
+        };
+        let open: Vec<usize> = (0..self.servers.len()).filter(open).collect();
+        for server in open.into_iter().filter(|_| !self.inside.mute) {
+            self.answer(now, server, 487, "", "", &Body::NONE);
+        }
+    }
+
+    pub(super) fn on_bye(&mut self, now: Time, server: usize, dialog: usize) {
+        self.dialogs[dialog].byes += 1;
+        if self.is_out_of_order(server, dialog) {
+            return self.answer(now, server, 500, "", "", &Body::NONE);
+        }
+        self.facts.end_reasons.clone_from(&self.servers[server].request.reasons);
+        match self.dialogs[dialog].end {
+            None if !self.dialogs[dialog].confirmed => {
+                self.fault("a BYE came before any 2xx".to_owned());
+            }
+            None => self.end(now, dialog, End::ByeReceived),
+            Some(End::ByeReceived | End::Failed) => {
+                self.fault("a BYE came for a dialog that was over".to_owned());
+            }
+            Some(End::ByeSent) => {}
+        }
+        self.answer(now, server, 200, "", "", &Body::NONE);
+    }
+
+    fn is_out_of_order(&mut self, server: usize, dialog: usize) -> bool {
+        let number = self.servers[server].request.cseq;
+        let last = &mut self.dialogs[dialog].remote_cseq;
+        let late = last.is_some_and(|last| number <= last);
+        if !late {
+            *last = Some(number);
+        }
+        late
+    }
+
+    /// Sends a request inside the dialog; a re-INVITE only while no other INVITE is open (14.1).
+    pub(super) fn send_inside(&mut self, now: Time, dialog: usize, method: &'static str) {
+        if !self.dialogs[dialog].is_up() {
+            return;
+        }
+        if method == "INVITE" {
+            if !self.has_invite_open(dialog) {
+                let body = self.sdp();
+                self.send_request(now, dialog, method, Purpose::Reinvite(dialog), "", &body);
+            }
+            return;
+        }
+        let body = if method == "UPDATE" { self.sdp() } else { self.odd_body() };
+        self.send_request(now, dialog, method, Purpose::Other(dialog), "", &body);
+    }
+
+    fn own_invite_open(&self, dialog: usize) -> bool {
+        let mut clients = self.clients.iter();
+        clients.any(|client| {
+            client.purpose == Purpose::Reinvite(dialog) && client.state != State::Done
+        })
+    }
+
+    fn has_invite_open(&self, dialog: usize) -> bool {
+        self.own_invite_open(dialog) || self.peer_invite_open(dialog, usize::MAX)
+    }
+
+    /// An INVITE of the peer, other than `except`, has no ACK yet.
+    fn peer_invite_open(&self, dialog: usize, except: usize) -> bool {
+        let mut servers = self.servers.iter().enumerate();
+        servers.any(|(at, server)| {
+            let acked = server.finals.first().is_some_and(|last| last.acked);
+            at != except
+                && server.dialog == Some(dialog)
+                && server.request.method == "INVITE"
+                && !acked
+        })
+    }
+
+    pub(super) fn on_inside_request(&mut self, now: Time, server: usize, dialog: usize) {
+        let method = self.servers[server].request.method.clone();
+        self.facts.requests.push(method.clone());
+        if self.is_out_of_order(server, dialog) {
+            return self.answer(now, server, 500, "", "", &Body::NONE);
+        }
+        if self.dialogs[dialog].end.is_some() {
+            return self.answer(now, server, 481, "", "", &Body::NONE);
+        }
+        let code = match method.as_str() {
+            "INVITE" if self.own_invite_open(dialog) => return self.reply(now, server, 491),
+            "INVITE" if self.peer_invite_open(dialog, server) => {
+                return self.answer(now, server, 500, "", "Retry-After: 1\r\n", &Body::NONE);
+            }
+            "INVITE" => self.inside.reinvite_code,
+            _ => self.inside.request_code,
+        };
+        if self.inside.mute {
+            return;
+        }
+        self.refresh_target(server, dialog);
+        match self.inside.replies_after {
+            Duration::ZERO => self.reply(now, server, code.unwrap_or(200)),
+            after => self.alarms.plan(now + after, Alarm::Reply(server, code.unwrap_or(200))),
+        }
+    }
+
+    /// RFC 3261 12.2.2.
+    fn refresh_target(&mut self, server: usize, dialog: usize) {
+        let request = &self.servers[server].request;
+        if matches!(request.method.as_str(), "INVITE" | "UPDATE")
+            && let Some(contact) = &request.contact
+        {
+            self.dialogs[dialog].target.clone_from(contact);
+        }
+    }
+
+    /// The answer to a request inside the dialog, unless it has one.
+    pub(super) fn reply(&mut self, now: Time, server: usize, code: u16) {
+        if !self.servers[server].is_open() {
+            return;
+        }
+        let offer = self.servers[server].request.method == "INVITE" && code == 200;
+        let body = if offer { self.sdp() } else { Body::NONE };
+        let contact = if code == 200 { self.contact() } else { String::new() };
+        self.answer(now, server, code, "", &contact, &body);
+    }
+
+    /// The final answer to a re-INVITE of this agent.
+    pub(super) fn on_reinvite_answer(
+        &mut self,
+        now: Time,
+        client: usize,
+        dialog: usize,
+        heard: &Heard,
+    ) {
+        match heard.code {
+            200..300 => {
+                self.dialogs[dialog].learn(heard);
+                let mut line = self.line(dialog, "ACK");
+                line.cseq = heard.cseq;
+                let bytes = self.print_request(&line, "", &Body::NONE);
+                let to = self.dialogs[dialog].next_hop(self.identity.router);
+                self.clients[client].ack = Some(bytes.clone());
+                self.clients[client].to = to;
+                self.post(to, bytes);
+            }
+            491 => {
+                // RFC 3261 14.1: again after a while, which differs from the other side's.
+                let after = self.draw.millis(100, 4_000);
+                self.alarms.plan(now + after, Alarm::Inside(dialog, "INVITE"));
+            }
+            _ => self.on_inside_answer(now, dialog, heard),
+        }
+    }
+
+    /// RFC 3261 12.2.1.2: 408 and 481 mean that the dialog is gone.
+    pub(super) fn on_inside_answer(&mut self, now: Time, dialog: usize, heard: &Heard) {
+        let usage = matches!(heard.method.as_str(), "SUBSCRIBE" | "NOTIFY" | "REFER" | "PRACK");
+        if matches!(heard.code, 408 | 481) && !usage {
+            self.hang_up(now, dialog);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The simulator: real shards in a virtual world.
+//!
+//! A [`Plan`] says who calls whom, what the parties do and how bad the network is; it is written by a
+//! test or drawn from a seed. [`run`] plays it in virtual time with the code that runs in production
+//! from datagram in to datagram out, and looks at everything that crossed the router's edge. Whatever
+//! is left to chance follows from the seed, so that a run that went wrong can be repeated.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
+
+mod agent;
+mod check;
+mod draw;
+mod heard;
+mod network;
+mod plan;
+mod run;
+mod tape;
+mod world;
+
+pub use agent::{Agent, AgentId, Dialog, End, Facts, Side};
+pub use check::Finding;
+pub use draw::Draw;
+pub use heard::Heard;
+pub use network::Conditions;
+pub use plan::{
+    Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Death, InsidePlan, NamePlan, Order,
+    Plan, RoutePlan, Step,
+};
+pub use run::{Run, run};
+pub use tape::{Crossing, Peer};

@@ -1,0 +1,262 @@
+//! What the people of a simulation are going to do: plain values, written by a test or drawn from a
+//! seed (`random`). Nothing here acts.
+
+mod random;
+
+use std::time::Duration;
+
+use crate::network::Conditions;
+
+/// A whole simulation.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Everything that is left to chance follows from it.
+    pub seed: u64,
+    /// Shards of the router, 1 to 4.
+    pub shards: u8,
+    /// Percentage of datagrams that the kernel delivers to the wrong shard.
+    pub misdelivered_percent: u64,
+    /// The network.
+    pub conditions: Conditions,
+    /// The calls; the first agent pair is call 0.
+    pub calls: Vec<CallPlan>,
+    /// Calls that a shard may have at once.
+    pub calls_max: usize,
+    /// Orders to every shard, and when.
+    pub orders: Vec<(Duration, Order)>,
+    /// Garbage, forged and stray datagrams sent by a stranger.
+    pub intrusions: u64,
+}
+
+/// An order to the router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Take no new calls.
+    Drain,
+    /// End all calls.
+    EndAll,
+    /// Replace the routing DB by an empty one.
+    ForgetRoutes,
+}
+
+/// One call.
+#[derive(Clone, Debug, Default)]
+pub struct CallPlan {
+    /// When and how the caller calls.
+    pub caller: CallerPlan,
+    /// What the callee does about it.
+    pub callee: CalleePlan,
+    /// What the routing DB says.
+    pub route: RoutePlan,
+}
+
+/// A record of the routing DB, and how its target is found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoutePlan {
+    /// There is no record for this call.
+    pub missing: bool,
+    /// `noAnswerTimeout`.
+    pub no_answer: Option<Duration>,
+    /// `no18xTimeout`.
+    pub no_18x: Option<Duration>,
+    /// `maxCallDuration`.
+    pub max_duration: Option<Duration>,
+    /// `disallowSimilar18x`.
+    pub disallow_similar_18x: bool,
+    /// `disallowDifferent18x`.
+    pub disallow_different_18x: bool,
+    /// The target is a host name.
+    pub name: Option<NamePlan>,
+    /// The call leaves over IPv6.
+    pub ipv6: bool,
+}
+
+/// How the resolver deals with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamePlan {
+    /// How long it takes.
+    pub takes: Duration,
+    /// It has no address.
+    pub fails: bool,
+}
+
+/// The caller.
+#[derive(Clone, Debug, Default)]
+pub struct CallerPlan {
+    /// When the INVITE leaves.
+    pub starts: Duration,
+    /// The INVITE holds no offer; it is in the 200 and the answer in the ACK (RFC 3264 4).
+    pub delayed_offer: bool,
+    /// Max-Forwards of its requests; 70 when `None`.
+    pub max_forwards: Option<u32>,
+    /// It gives up.
+    pub cancel: Option<Cancel>,
+    /// It ends the early dialog with BYE (RFC 3261 15), this long after the first 18x.
+    pub early_bye: Option<Duration>,
+    /// It sends this method in the early dialog, this long after the first 18x.
+    pub early: Option<(Duration, &'static str)>,
+    /// How it acknowledges the 2xx.
+    pub ack: Ack,
+    /// It understands 100rel.
+    pub reliable: bool,
+    /// What it does once the call is up.
+    pub inside: InsidePlan,
+}
+
+/// When a caller gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancel {
+    /// This long after its INVITE, waiting for a provisional as RFC 3261 9.1 demands.
+    After(Duration),
+    /// This long after its INVITE, whether a provisional came or not.
+    Impatient(Duration),
+    /// This long after the first 18x.
+    AfterRinging(Duration),
+}
+
+/// How a caller acknowledges a 2xx.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// At once, and again for each copy.
+    #[default]
+    AtOnce,
+    /// After a while; copies meanwhile are passed over.
+    After(Duration),
+    /// Never.
+    Never,
+    /// It sends BYE first, then the ACK.
+    AfterBye,
+}
+
+/// The callee.
+#[derive(Clone, Debug, Default)]
+pub struct CalleePlan {
+    /// What it does about the INVITE, one after the other.
+    pub steps: Vec<Step>,
+    /// What it does about a CANCEL.
+    pub cancelled: Cancelled,
+    /// Its Contact holds a host name.
+    pub named_contact: bool,
+    /// What it does once the call is up.
+    pub inside: InsidePlan,
+}
+
+/// A step of the callee. `fork` tells the branches of a forked INVITE apart, each with a To tag of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Does nothing for so long.
+    Wait(Duration),
+    /// Sends a provisional response; a reliable one is repeated until its PRACK, which the next step
+    /// waits for.
+    Provisional {
+        /// Status code.
+        code: u16,
+        /// It holds a session description.
+        sdp: bool,
+        /// RFC 3262.
+        reliable: bool,
+        /// The branch that sends it.
+        fork: usize,
+    },
+    /// Sends the 200.
+    Answer {
+        /// The branch that sends it.
+        fork: usize,
+    },
+    /// Sends another final response.
+    Reject(u16),
+}
+
+impl Step {
+    /// An 18x without anything else.
+    pub fn ringing(code: u16) -> Step {
+        Step::Provisional { code, sdp: false, reliable: false, fork: 0 }
+    }
+}
+
+/// What a callee does about a CANCEL of its INVITE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cancelled {
+    /// 487, as RFC 3261 9.2 says.
+    #[default]
+    Ends,
+    /// It answered 200 that very moment.
+    Answers,
+    /// It answers the CANCEL but leaves the INVITE alone.
+    Ignores,
+}
+
+/// What either party does inside the call.
+#[derive(Clone, Debug, Default)]
+pub struct InsidePlan {
+    /// It hangs up this long after the ACK.
+    pub hang_up: Option<Duration>,
+    /// It sends these, this long after the ACK.
+    pub requests: Vec<(Duration, &'static str)>,
+    /// How it answers a re-INVITE; 200 when `None`.
+    pub reinvite_code: Option<u16>,
+    /// How it answers other requests; 200 when `None`.
+    pub request_code: Option<u16>,
+    /// How long it takes to answer requests.
+    pub replies_after: Duration,
+    /// It does not answer requests other than BYE.
+    pub mute: bool,
+    /// It dies at this time after the start of the simulation.
+    pub dies: Option<Death>,
+}
+
+/// The end of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// When, after the start of the simulation.
+    pub at: Duration,
+    /// Its host lives on and answers with ICMP port unreachable.
+    pub refusing: bool,
+}
+
+impl Plan {
+    /// One call over a perfect network and one shard.
+    pub fn of(call: CallPlan) -> Plan {
+        Plan {
+            seed: 1,
+            shards: 1,
+            misdelivered_percent: 0,
+            conditions: Conditions::PERFECT,
+            calls: vec![call],
+            calls_max: 1_000,
+            orders: Vec::new(),
+            intrusions: 0,
+        }
+    }
+
+    /// The same with this network and seed.
+    #[must_use]
+    pub fn over(self, conditions: Conditions, seed: u64) -> Plan {
+        Plan { conditions, seed, ..self }
+    }
+}
+
+impl CallPlan {
+    /// The callee rings, answers, and the caller hangs up after 10 s.
+    pub fn answered() -> CallPlan {
+        let second = Duration::from_secs(1);
+        CallPlan {
+            caller: CallerPlan {
+                inside: InsidePlan { hang_up: Some(10 * second), ..InsidePlan::default() },
+                ..CallerPlan::default()
+            },
+            callee: CalleePlan {
+                steps: vec![Step::ringing(180), Step::Wait(second), Step::Answer { fork: 0 }],
+                ..CalleePlan::default()
+            },
+            route: RoutePlan::default(),
+        }
+    }
+
+    /// The callee does this, and the caller waits for it.
+    pub fn with_steps(steps: &[Step]) -> CallPlan {
+        let mut call = CallPlan::answered();
+        call.callee.steps = steps.to_vec();
+        call
+    }
+}

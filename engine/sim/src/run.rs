@@ -1,0 +1,112 @@
+//! One simulation from its plan to its findings.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use shard::Counters;
+use stack::Time;
+
+use crate::agent::{Agent, AgentId, Side};
+use crate::check::{self, Evidence, Finding};
+use crate::heard::Heard;
+use crate::plan::Plan;
+use crate::tape::Crossing;
+use crate::world::World;
+
+/// What came of a simulation.
+#[derive(Debug)]
+pub struct Run {
+    /// What the checkers found wrong; empty for a good run.
+    pub findings: Vec<Finding>,
+    /// Every datagram that crossed the router's edge.
+    pub tape: Vec<Crossing>,
+    /// Caller and callee of each call, one after the other.
+    pub agents: Vec<Agent>,
+    /// What each shard counted.
+    pub counters: Vec<Counters>,
+    /// How long it took, in virtual time.
+    pub ended: Time,
+}
+
+/// Runs a plan to its end and checks what happened.
+pub fn run(plan: &Plan) -> Run {
+    let mut world = match World::new(plan) {
+        Ok(world) => world,
+        Err(error) => return Run::failed("routing DB", error),
+    };
+    let panicked = catch_unwind(AssertUnwindSafe(|| world.run())).err();
+    let counters = world.shards().iter().map(|shard| shard.counters()).collect();
+    let (tape, mut findings) =
+        (std::mem::take(&mut world.tape), std::mem::take(&mut world.findings));
+    let ended = world.now();
+    let agents = world.into_agents();
+    if let Some(payload) = panicked {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let what = text.unwrap_or_default();
+        findings.push(Finding { at: ended, rule: "panic", what });
+    } else {
+        findings.extend(check::check(&Evidence { plan, tape: &tape, agents: &agents }));
+    }
+    Run { findings, tape, agents, counters, ended }
+}
+
+impl Run {
+    fn failed(rule: &'static str, what: String) -> Run {
+        let findings = vec![Finding { at: Time::ZERO, rule, what }];
+        let (tape, agents, counters) = (Vec::new(), Vec::new(), Vec::new());
+        Run { findings, tape, agents, counters, ended: Time::ZERO }
+    }
+
+    /// The caller of a call.
+    ///
+    /// # Panics
+    /// When the plan has no such call.
+    pub fn caller(&self, call: usize) -> &Agent {
+        &self.agents[call * 2]
+    }
+
+    /// The callee of a call.
+    ///
+    /// # Panics
+    /// When the plan has no such call.
+    pub fn callee(&self, call: usize) -> &Agent {
+        &self.agents[call * 2 + 1]
+    }
+
+    /// What the router sent to one party of a call, and when.
+    pub fn sent(&self, call: usize, side: Side) -> impl Iterator<Item = (Time, &Heard)> {
+        let to = AgentId { call, side };
+        let sent = self.tape.iter().filter_map(move |crossing| Some((crossing.at, crossing.sent()?)));
+        sent.filter(move |(_, (id, _))| *id == to).map(|(at, (_, heard))| (at, heard))
+    }
+
+    /// The titles (`INVITE`, `180 INVITE`) of what the router sent to one party, copies left out.
+    pub fn titles(&self, call: usize, side: Side) -> Vec<String> {
+        let mut seen: Vec<&Heard> = Vec::new();
+        for (_, heard) in self.sent(call, side) {
+            if !seen.contains(&heard) {
+                seen.push(heard);
+            }
+        }
+        seen.into_iter().map(Heard::title).collect()
+    }
+
+    /// Fails the test when a checker found something, with the whole trace.
+    ///
+    /// # Panics
+    /// Then.
+    pub fn expect_clean(&self) -> &Run {
+        assert!(self.findings.is_empty(), "{}\n{}", self.trace(), self.verdict());
+        self
+    }
+
+    /// Every message with its virtual time.
+    pub fn trace(&self) -> String {
+        self.tape.iter().map(|crossing| format!("{crossing}\n")).collect()
+    }
+
+    /// The findings, a line each.
+    pub fn verdict(&self) -> String {
+        self.findings.iter().map(|finding| format!("{finding}\n")).collect()
+    }
+}

@@ -1,0 +1,456 @@
+//! The world of one simulation: shards, agents, the network and the resolver between them, and the loop
+//! that lets time pass. Everything that is left to chance is chosen here or in the network; what the
+//! router does about it follows from `Shard::apply` alone.
+
+mod intruder;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use router::rdb::Table;
+use shard::{Applied, Command, Config, Event, Input, Limits, Listener, Resolved, Shard, Timers};
+use stack::{Flow, Outbox, Time};
+
+use self::intruder::Intruder;
+use crate::agent::{Agent, AgentId, Identity, Part, Side};
+use crate::check::Finding;
+use crate::draw::Draw;
+use crate::heard::Heard;
+use crate::network::{Agenda, Network, earliest};
+use crate::plan::{CallPlan, NamePlan, Order, Plan, RoutePlan};
+use crate::tape::{Crossing, Peer};
+
+/// The router's addresses.
+pub(crate) const LISTENERS: [&str; 3] = ["192.168.7.1:5060", "192.168.7.2:5070", "[fd07::1]:5060"];
+/// A run that has not come to rest by then has something that never ends: the longest plans ring for
+/// 185 s, talk for half a minute and give up after 32 s, a few times over.
+const TIME_MAX: Duration = Duration::from_secs(3_000);
+/// A turn of the loop takes a nanosecond of virtual time at least, so this many mean that it is stuck.
+const TURNS_MAX: u64 = 2_000_000;
+/// How long a name of an agent that is no target takes to be resolved.
+const USUAL_NAME: NamePlan = NamePlan { takes: Duration::from_millis(50), fails: false };
+
+/// Something that reaches its place at a time.
+#[derive(Debug)]
+enum Arrival {
+    /// At one of the router's sockets.
+    Router { flow: Flow, bytes: Vec<u8> },
+    /// In the mailbox of a shard, from another one.
+    Mailbox { shard: usize, flow: Flow, bytes: Vec<u8> },
+    /// At an agent's socket.
+    Agent { agent: usize, from: SocketAddr, bytes: Vec<u8>, sender: usize },
+    /// An ICMP error at a shard.
+    Unreachable { shard: usize, remote: SocketAddr },
+    /// The resolver's answer at a shard.
+    Resolved { shard: usize, host: String },
+    /// An order at every shard.
+    Order(Order),
+    /// A datagram of the stranger leaves.
+    Intrusion,
+}
+
+/// All of it.
+pub(crate) struct World<'p> {
+    plan: &'p Plan,
+    now: Time,
+    draw: Draw,
+    steer_key: u64,
+    shards: Vec<Shard>,
+    agents: Vec<Agent>,
+    addresses: HashMap<SocketAddr, usize>,
+    listeners: Vec<SocketAddr>,
+    network: Network,
+    agenda: Agenda<Arrival>,
+    intruder: Intruder,
+    outbox: Outbox,
+    pub(crate) tape: Vec<Crossing>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl<'p> World<'p> {
+    pub(crate) fn new(plan: &'p Plan) -> Result<World<'p>, String> {
+        let mut draw = Draw::new(plan.seed);
+        let listeners: Vec<SocketAddr> =
+            LISTENERS.iter().filter_map(|address| address.parse().ok()).collect();
+        let table = Table::parse(&routing_db(plan)).map_err(|errors| errors.to_string())?;
+        let (table, steer_key) = (Arc::new(table), draw.bits());
+        let shards = (0..plan.shards)
+            .map(|shard| {
+                let config = config(plan, shard, steer_key, draw.bits(), &listeners, &table);
+                Shard::new(config, Time::ZERO)
+            })
+            .collect();
+        let agents = agents(plan, &listeners, &mut draw);
+        let addresses = agents.iter().enumerate();
+        let addresses = addresses.map(|(at, agent)| (agent.identity.address, at)).collect();
+        let network = Network::new(plan.conditions, draw.fork());
+        let mut world = World {
+            plan,
+            now: Time::ZERO,
+            steer_key,
+            shards,
+            agents,
+            addresses,
+            listeners,
+            network,
+            agenda: Agenda::default(),
+            intruder: Intruder::new(draw.fork()),
+            draw,
+            outbox: Outbox::new(),
+            tape: Vec::new(),
+            findings: Vec::new(),
+        };
+        world.plan_ahead();
+        Ok(world)
+    }
+
+    fn plan_ahead(&mut self) {
+        for (after, order) in &self.plan.orders {
+            self.agenda.plan(Time::ZERO + *after, Arrival::Order(*order));
+        }
+        for _ in 0..self.plan.intrusions {
+            let at = Time::ZERO + self.draw.millis(0, 30_000);
+            self.agenda.plan(at, Arrival::Intrusion);
+        }
+    }
+
+    /// The agents and shards as they are at the end.
+    pub(crate) fn into_agents(self) -> Vec<Agent> {
+        self.agents
+    }
+
+    pub(crate) fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    /// How much virtual time has passed.
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Lets time pass until nothing is left to happen.
+    pub(crate) fn run(&mut self) {
+        for _ in 0..TURNS_MAX {
+            let Some(now) = self.next() else { return self.check_rest() };
+            if now > Time::ZERO + TIME_MAX {
+                return self.find("rest", format!("still busy after {TIME_MAX:?}"));
+            }
+            self.now = self.now.max(now);
+            self.turn();
+        }
+        self.find("rest", "the loop is stuck".to_owned());
+    }
+
+    fn next(&self) -> Option<Time> {
+        let shards = self.shards.iter().map(|shard| shard.poll_timeout().map(|(time, _)| time));
+        let agents = self.agents.iter().map(Agent::next_deadline);
+        earliest(shards.chain(agents).chain([self.agenda.next()]))
+    }
+
+    fn turn(&mut self) {
+        while let Some(arrival) = self.agenda.take_due(self.now) {
+            self.arrive(arrival);
+        }
+        for shard in 0..self.shards.len() {
+            self.wake_shard(shard);
+        }
+        for agent in 0..self.agents.len() {
+            if self.agents[agent].next_deadline().is_some_and(|due| due <= self.now) {
+                self.agents[agent].handle_timeout(self.now);
+                self.post(agent);
+            }
+        }
+    }
+
+    fn wake_shard(&mut self, shard: usize) {
+        let due = |shard: &Shard| shard.poll_timeout().filter(|(due, _)| *due <= self.now);
+        if due(&self.shards[shard]).is_none() {
+            return;
+        }
+        self.apply(shard, Input::Timeout);
+        if let Some((due, wake)) = due(&self.shards[shard]) {
+            let what = format!("shard {shard}: {wake:?} at {due:?} is due after Input::Timeout");
+            self.find("timers", what);
+            self.now = self.now + Duration::from_millis(1);
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Router { flow, bytes } => {
+                let shard = self.steer(&bytes);
+                self.receive(shard, flow, &bytes, false);
+            }
+            Arrival::Mailbox { shard, flow, bytes } => self.receive(shard, flow, &bytes, true),
+            Arrival::Agent { agent, from, bytes, sender } => {
+                self.reach_agent(agent, from, &bytes, sender);
+            }
+            Arrival::Unreachable { shard, remote } => {
+                self.apply(shard, Input::Unreachable { remote });
+            }
+            Arrival::Resolved { shard, host } => self.resolved(shard, &host),
+            Arrival::Order(order) => self.order(order),
+            Arrival::Intrusion => self.intrude(),
+        }
+    }
+
+    /// The kernel's choice: mostly right.
+    fn steer(&mut self, bytes: &[u8]) -> usize {
+        let count = self.shards.len() as u64;
+        let wrong = self.draw.chance(self.plan.misdelivered_percent);
+        let owner = Heard::read(bytes).ok().filter(|_| !wrong).map(|heard| {
+            let call_id = heard.call_id.as_bytes();
+            shard::steer::shard_of(call_id, self.plan.shards, self.steer_key)
+        });
+        owner.map_or_else(|| self.draw.between(0, count - 1) as usize, usize::from)
+    }
+
+    fn receive(&mut self, shard: usize, flow: Flow, bytes: &[u8], handed_over: bool) {
+        let entered = self.tape.len();
+        self.record(true, shard, flow, bytes);
+        match self.apply(shard, Input::Datagram { flow, bytes }) {
+            Applied::Done => {}
+            Applied::Foreign(owner) => {
+                self.tape.truncate(entered);
+                let owner = usize::from(owner);
+                if handed_over || owner == shard || owner >= self.shards.len() {
+                    return self.find("hand-over", format!("shard {shard} hands over to {owner}"));
+                }
+                let at = self.now + self.draw.millis(0, 2);
+                let bytes = bytes.to_vec();
+                self.agenda.plan(at, Arrival::Mailbox { shard: owner, flow, bytes });
+            }
+        }
+    }
+
+    fn reach_agent(&mut self, agent: usize, from: SocketAddr, bytes: &[u8], sender: usize) {
+        if self.agents[agent].is_refusing() {
+            let remote = self.agents[agent].identity.address;
+            let at = self.now + Duration::from_millis(1);
+            return self.agenda.plan(at, Arrival::Unreachable { shard: sender, remote });
+        }
+        self.agents[agent].receive(self.now, from, bytes);
+        self.post(agent);
+    }
+
+    fn resolved(&mut self, shard: usize, host: &str) {
+        let found = self.find_name(host);
+        let address = found.filter(|(name, _)| !name.fails).map(|(_, address)| address);
+        let addresses: Vec<IpAddr> = address.into_iter().collect();
+        let ttl = Duration::from_secs(self.draw.between(0, 20));
+        self.apply(shard, Input::Resolved(Resolved { host, addresses: &addresses, ttl }));
+    }
+
+    fn find_name(&self, host: &str) -> Option<(NamePlan, IpAddr)> {
+        let agent = self.agents.iter().find(|agent| agent.identity.host_name == host)?;
+        let route = &self.plan.calls.get(agent.identity.id.call)?.route;
+        Some((route.name.unwrap_or(USUAL_NAME), agent.identity.address.ip()))
+    }
+
+    fn order(&mut self, order: Order) {
+        let command = match order {
+            Order::Drain => Command::Drain,
+            Order::EndAll => Command::EndAll,
+            Order::ForgetRoutes => Command::Route(Arc::new(Table::empty())),
+        };
+        for shard in 0..self.shards.len() {
+            self.apply(shard, Input::Command(&command));
+        }
+    }
+
+    fn intrude(&mut self) {
+        if let Some((listener, bytes)) = self.intruder.datagram(&self.tape) {
+            let flow = Flow { listener, remote: intruder::address() };
+            self.agenda.plan(self.now, Arrival::Router { flow, bytes });
+        }
+    }
+
+    /// Applies an input to a shard and carries out what comes of it.
+    fn apply(&mut self, shard: usize, input: Input<'_>) -> Applied {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let applied = self.shards[shard].apply(self.now, input, &mut outbox);
+        for (flow, bytes) in outbox.iter() {
+            self.send(shard, flow, bytes);
+        }
+        outbox.clear();
+        self.outbox = outbox;
+        while let Some(event) = self.shards[shard].poll_event() {
+            if let Event::Resolve { host } = event {
+                let takes = self.find_name(&host).map_or(Duration::ZERO, |(name, _)| name.takes);
+                self.agenda.plan(self.now + takes, Arrival::Resolved { shard, host });
+            }
+        }
+        applied
+    }
+
+    /// A datagram leaves the router.
+    fn send(&mut self, shard: usize, flow: Flow, bytes: &[u8]) {
+        self.record(false, shard, flow, bytes);
+        let from = self.listeners.get(usize::from(flow.listener)).copied();
+        let (Some(from), Some(&agent)) = (from, self.addresses.get(&flow.remote)) else { return };
+        for at in self.network.arrivals(self.now, from, flow.remote, bytes) {
+            let bytes = bytes.to_vec();
+            self.agenda.plan(at, Arrival::Agent { agent, from, bytes, sender: shard });
+        }
+    }
+
+    /// The datagrams of an agent leave.
+    fn post(&mut self, agent: usize) {
+        let remote = self.agents[agent].identity.address;
+        for post in self.agents[agent].take_posts() {
+            let listener = self.listeners.iter().position(|address| *address == post.to);
+            let Some(listener) = listener else {
+                self.find("targets", format!("an agent was led to {}", post.to));
+                continue;
+            };
+            let flow = Flow { listener: listener as u16, remote };
+            for at in self.network.arrivals(self.now, remote, post.to, &post.bytes) {
+                let bytes = post.bytes.clone();
+                self.agenda.plan(at, Arrival::Router { flow, bytes });
+            }
+        }
+    }
+
+    fn record(&mut self, inbound: bool, shard: usize, flow: Flow, bytes: &[u8]) {
+        let agent = self.addresses.get(&flow.remote).map(|&at| self.agents[at].identity.id);
+        let peer = match agent {
+            Some(id) => Peer::Agent(id),
+            None if flow.remote == intruder::address() => Peer::Stranger,
+            None => Peer::Nobody,
+        };
+        self.tape.push(Crossing {
+            at: self.now,
+            inbound,
+            shard: shard as u8,
+            listener: flow.listener,
+            remote: flow.remote,
+            peer,
+            heard: Heard::read(bytes),
+        });
+    }
+
+    /// Everything is over: nothing may be left.
+    fn check_rest(&mut self) {
+        for at in 0..self.shards.len() {
+            let shard = &self.shards[at];
+            if !shard.is_idle() {
+                let counters = shard.counters();
+                let (servers, clients) = (counters.server_transactions, counters.client_transactions);
+                let what = format!(
+                    "shard {at} keeps {} calls, {servers} server and {clients} client transactions",
+                    shard.calls()
+                );
+                self.find("rest", what);
+            }
+        }
+    }
+
+    fn find(&mut self, rule: &'static str, what: String) {
+        self.findings.push(Finding { at: self.now, rule, what });
+    }
+}
+
+fn config(
+    plan: &Plan,
+    shard: u8,
+    steer_key: u64,
+    seed: u64,
+    listeners: &[SocketAddr],
+    table: &Arc<Table>,
+) -> Config {
+    let listener = |address: &SocketAddr| Listener {
+        address: *address,
+        advertise_host: match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        },
+        advertise_port: address.port(),
+    };
+    Config {
+        shard,
+        shards: plan.shards,
+        steer_key,
+        seed,
+        listeners: listeners.iter().map(listener).collect(),
+        timers: Timers::default(),
+        limits: Limits { calls: plan.calls_max, ..Limits::default() },
+        table: table.clone(),
+        server_name: Some("tipring".to_owned()),
+    }
+}
+
+fn agents(plan: &Plan, listeners: &[SocketAddr], draw: &mut Draw) -> Vec<Agent> {
+    let mut agents = Vec::new();
+    for (call, CallPlan { caller, callee, route }) in plan.calls.iter().enumerate() {
+        let home = listeners[draw.between(0, 1) as usize];
+        let parts =
+            [(Side::Caller, Part::Caller(caller.clone())), (Side::Callee, Part::Callee(callee.clone()))];
+        for (side, part) in parts {
+            let id = AgentId { call, side };
+            let address = agent_address(id, route);
+            let router = if address.is_ipv4() { home } else { listeners[2] };
+            let identity =
+                Identity { id, address, router, number: number(call), host_name: host_name(id) };
+            agents.push(Agent::new(identity, part, draw.fork()));
+        }
+    }
+    agents
+}
+
+/// Where an agent lives. The first two numbers tell the leg, so that any trace of them on the other
+/// leg is found.
+fn agent_address(AgentId { call, side }: AgentId, route: &RoutePlan) -> SocketAddr {
+    let [high, low] = (call as u16 + 1).to_be_bytes();
+    let port = 5060 + call as u16 % 7;
+    match side {
+        Side::Caller => SocketAddr::from(([10, 1, high, low], port)),
+        Side::Callee if route.ipv6 => {
+            SocketAddr::from(([0xfd02, 0, 0, 0, 0, 0, 0, call as u16 + 1], port))
+        }
+        Side::Callee => SocketAddr::from(([10, 2, high, low], port)),
+    }
+}
+
+/// The number that a call dials.
+fn number(call: usize) -> String {
+    format!("+4930{call:05}")
+}
+
+fn host_name(AgentId { call, side }: AgentId) -> String {
+    format!("host{call}.leg-{}.example", side.letter())
+}
+
+/// The routing DB that leads each call to its callee.
+fn routing_db(plan: &Plan) -> String {
+    let routed = plan.calls.iter().enumerate().filter(|(_, call)| !call.route.missing);
+    let records: Vec<String> = routed.map(|(at, call)| record(at, &call.route)).collect();
+    format!("[{}]", records.join(","))
+}
+
+fn record(call: usize, route: &RoutePlan) -> String {
+    let id = AgentId { call, side: Side::Callee };
+    let address = agent_address(id, route);
+    let target = match route.name {
+        Some(_) => format!("{}:{}", host_name(id), address.port()),
+        None => address.to_string(),
+    };
+    let seconds = |time: Option<Duration>| time.map_or(0.0, |time| time.as_secs_f64());
+    let (pattern, out_user) = match call % 3 {
+        0 => (format!("^\\\\+4930{call:05}$"), String::new()),
+        1 => (format!("^\\\\+49(30{call:05})$"), "00$1".to_owned()),
+        _ => (format!("30{call:05}$"), format!("callee{call}")),
+    };
+    format!(
+        r#"{{"userpartPattern":"{pattern}","routingRecord":{{"noAnswerTimeout":{},"no18xTimeout":{},
+        "maxCallDuration":{},"outRuriUserpart":"{out_user}","outRuriHostport":"{target}",
+        "outCallFlow":"Transparent","disallowSimilar18x":{},"disallowDifferent18x":{},
+        "steerMedia":false}}}}"#,
+        seconds(route.no_answer),
+        seconds(route.no_18x),
+        seconds(route.max_duration),
+        route.disallow_similar_18x,
+        route.disallow_different_18x,
+    )
+}
