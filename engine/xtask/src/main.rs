@@ -1,0 +1,58 @@
+//! Chores of the house, run as `cargo xtask VERB`: the scenario runner, the clients' check, the
+//! architecture check. Tools live here; nothing of the router does, and no room may depend on it.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a command line tool: it waits, opens sockets and prints its findings"
+)]
+
+mod agent;
+mod arrows;
+mod clients;
+mod failure;
+mod house;
+mod random;
+mod router;
+mod scenarios;
+mod sip;
+mod spawned;
+mod torture;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Chores of the house.
+#[derive(Parser)]
+#[command(name = "xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// One chore.
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the scenarios of sipp-scenarios/ against a router.
+    Scenarios(scenarios::Options),
+    /// Place calls through a router with sipsak and baresip.
+    Clients(clients::Options),
+    /// Check that the rooms' dependency arrows only point down.
+    Arrows,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Scenarios(options) => scenarios::run(&options),
+        Verb::Clients(options) => clients::run(&options),
+        Verb::Arrows => arrows::run(),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

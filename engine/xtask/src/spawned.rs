@@ -1,0 +1,135 @@
+//! A child process that never outlives its owner: killed when dropped, and by the kernel when this
+//! process dies (setpriv's parent-death signal, where util-linux is at hand).
+
+use crate::failure::Failure;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A running child.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    child: Child,
+    name: String,
+}
+
+impl Spawned {
+    /// Starts `program` in `directory`, its output going to `NAME.log` there.
+    pub(crate) fn start(
+        name: &str,
+        program: &OsStr,
+        arguments: &[String],
+        directory: &Path,
+    ) -> Result<Spawned, Failure> {
+        let say = format!("cannot start {name} ({})", program.to_string_lossy());
+        let log = File::create(directory.join(format!("{name}.log")))
+            .map_err(Failure::machine(say.clone()))?;
+        let errors = log.try_clone().map_err(Failure::machine(say.clone()))?;
+        let child = guarded(program)
+            .args(arguments)
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .map_err(Failure::machine(say))?;
+        Ok(Spawned {
+            child,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end, at most `limit`.
+    pub(crate) fn wait(&mut self, limit: Duration) -> Result<ExitStatus, Failure> {
+        let until = Instant::now() + limit;
+        loop {
+            let status = self.child.try_wait();
+            match status.map_err(Failure::machine(format!("waiting for {}", self.name)))? {
+                Some(status) => return Ok(status),
+                None if Instant::now() >= until => {
+                    return Err(Failure::Timeout(format!("the end of {}", self.name)));
+                }
+                None => thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    /// Sends it a signal, named as in `kill -NAME`.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let _ = Command::new("sh")
+            .args(["-c", &kill])
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a program of this name is on the PATH.
+pub(crate) fn is_installed(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|d| d.join(program).is_file()))
+}
+
+fn guarded(program: &OsStr) -> Command {
+    if !is_installed("setpriv") {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper() -> Spawned {
+        let directory = std::env::temp_dir();
+        Spawned::start(
+            "xtask-test-sleep",
+            "sleep".as_ref(),
+            &["30".into()],
+            &directory,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_dropped_child_is_gone() {
+        let child = sleeper();
+        let entry = format!("/proc/{}", child.child.id());
+        assert!(Path::new(&entry).exists());
+        drop(child);
+        assert!(!Path::new(&entry).exists());
+    }
+
+    #[test]
+    fn a_term_signal_ends_it_without_success() {
+        let mut child = sleeper();
+        assert!(child.is_running());
+        child.signal("TERM");
+        assert!(!child.wait(Duration::from_secs(10)).unwrap().success());
+        assert!(!child.is_running());
+    }
+
+    #[test]
+    fn installed_programs_are_found() {
+        assert!(is_installed("sh"));
+        assert!(!is_installed("no-such-program-anywhere"));
+    }
+}
