@@ -98,10 +98,10 @@ impl Callee {
         turn: &mut Turn<'_>,
     ) {
         let token = message
-            .to_tag()
+            .tag_of_to()
             .and_then(|tag| Token::find(tag, &self.prefix));
         match (message.start, token) {
-            (Start::Request(Method::Invite), None) if message.to_tag().is_none() => {
+            (Start::Request(Method::Invite), None) if message.tag_of_to().is_none() => {
                 self.on_invite(message, from, socket, turn);
             }
             (Start::Request(Method::Ack), Some(token)) => self.on_ack(token, turn),

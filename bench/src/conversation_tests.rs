@@ -314,7 +314,7 @@ fn a_repeated_bye_is_answered_again() {
 fn silence_fails_after_64_t1() {
     let mut wire = Wire::new(Hold::For(0));
     wire.start();
-    wire.pass(31 * SECOND, &mut |_| Vec::new());
+    wire.pass(63 * SECOND / 2, &mut |_| Vec::new());
     assert_eq!(
         (wire.tally.failed, wire.tally.retransmissions.invite_sent),
         (0, 6)

@@ -164,7 +164,7 @@ impl<'a> Message<'a> {
     }
 
     /// The tag of the To header.
-    pub(crate) fn to_tag(&self) -> Option<&'a [u8]> {
+    pub(crate) fn tag_of_to(&self) -> Option<&'a [u8]> {
         let params = match memchr(b'>', self.to) {
             Some(end) => &self.to[end + 1..],
             None => self.to,
@@ -266,7 +266,7 @@ mod tests {
             b"v: SIP/2.0/UDP b;branch=z9hG4bK2\r\n"
         );
         assert_eq!(message.call_id, b"abc");
-        assert_eq!(message.to_tag(), Some(&b"yes"[..]));
+        assert_eq!(message.tag_of_to(), Some(&b"yes"[..]));
         assert_eq!(uri_of(message.contact), b"sip:c@1.2.3.4:5;ob");
         assert_eq!(message.from_line, b"f: <sip:a@b>;tag=1\r\n");
     }
@@ -283,7 +283,7 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         let text = text.replace("\"T\" <sip:c@d;tag=no>;x;tag=yes", "sip:c@d;tag=plain");
         let message = Message::parse(text.as_bytes()).unwrap();
-        assert_eq!(message.to_tag(), Some(&b"plain"[..]));
+        assert_eq!(message.tag_of_to(), Some(&b"plain"[..]));
         assert_eq!(uri_of(message.to), b"sip:c@d");
     }
 
@@ -328,7 +328,7 @@ mod tests {
             let mut broken = ANSWER[..cut.min(ANSWER.len())].to_vec();
             broken.extend(&bytes);
             if let Ok(message) = Message::parse(&broken) {
-                let _ = (message.to_tag(), uri_of(message.contact));
+                let _ = (message.tag_of_to(), uri_of(message.contact));
             }
         }
     }

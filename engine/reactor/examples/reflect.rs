@@ -3,7 +3,8 @@
 //! cost in processor time of the reflecting thread.
 //!
 //!     cargo run --release -p tipring-reactor --example reflect -- [--seconds S] [--bytes B]
-//!         [--window W] [--spin US] [--varied] [--bursts] [--rounds R] [RUN_LENGTH ...]
+//!         [--window W] [--spin US] [--varied] [--bursts] [--rounds R]
+//!         [--padding PERCENT] [--buffer B] [--buffers N] [RUN_LENGTH ...]
 //!
 //! A run length of 1 is no coalescing. With `--bursts` the other end coalesces too, so that it is
 //! never what limits. With `--varied` the replies have 300 to 900 bytes, so that
@@ -30,6 +31,9 @@ struct Options {
     spin: Duration,
     varied: bool,
     bursts: bool,
+    padding: u32,
+    buffer: u32,
+    buffers: u16,
     rounds: usize,
     run_lengths: Vec<u16>,
 }
@@ -42,6 +46,9 @@ fn options() -> Options {
         spin: Duration::from_micros(30),
         varied: false,
         bursts: false,
+        padding: ReactorConfig::default().padding_percent_max,
+        buffer: ReactorConfig::default().buffer_bytes,
+        buffers: ReactorConfig::default().buffers,
         rounds: 3,
         run_lengths: Vec::new(),
     };
@@ -54,6 +61,9 @@ fn options() -> Options {
             "--window" => options.window = value().parse().expect("datagrams"),
             "--spin" => options.spin = Duration::from_micros(value().parse().expect("us")),
             "--rounds" => options.rounds = value().parse().expect("rounds"),
+            "--padding" => options.padding = value().parse().expect("percent"),
+            "--buffer" => options.buffer = value().parse().expect("bytes"),
+            "--buffers" => options.buffers = value().parse().expect("buffers"),
             "--varied" => options.varied = true,
             "--bursts" => options.bursts = true,
             length => options
@@ -101,7 +111,9 @@ fn reflect(
     let config = ReactorConfig {
         spin: options.spin,
         segments_max: run_length,
-        padding_percent_max: 200,
+        padding_percent_max: options.padding,
+        buffer_bytes: options.buffer,
+        buffers: options.buffers,
         ..Default::default()
     };
     let (mut reactor, address) = bind(&config);

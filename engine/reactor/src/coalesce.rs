@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 
-use crate::send::Send;
+use crate::batch::Send;
 
 /// Peers whose runs may be open at once. Two peers that fall on one place close each other's runs:
 /// a little less coalescing, never a wrong order.

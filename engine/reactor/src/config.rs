@@ -9,8 +9,9 @@ pub struct ReactorConfig {
     /// Entries of the submission queue. A flush larger than this is submitted in pieces.
     pub ring_entries: u32,
     /// Receive buffers, a power of two up to 32768. Each holds one datagram from the kernel's copy
-    /// until the callback returns, so this is the burst one turn can take without the socket's own
-    /// queue.
+    /// until the callback returns, and all are used in turn, so few stay warm in the cache: 256
+    /// measured 3 % cheaper than 1024, and a turn takes some 65. A larger burst waits in the
+    /// socket's own queue.
     pub buffers: u16,
     /// Payload bytes a datagram may have; what is longer arrives cut and flagged. The memory is
     /// mapped on demand: an unused tail of a buffer costs address space only.
@@ -27,7 +28,8 @@ pub struct ReactorConfig {
     /// and IPv4; longer ones go alone.
     pub segment_bytes_max: u16,
     /// Trailing bytes a coalesced send may add to even out its datagrams, in percent of the bytes
-    /// that were asked for.
+    /// that were asked for. With lengths between 300 and 900 bytes at random, 40 gives runs of 11
+    /// and all but 2 % of what unbounded padding saves.
     pub padding_percent_max: u32,
 }
 
@@ -35,13 +37,13 @@ impl Default for ReactorConfig {
     fn default() -> ReactorConfig {
         ReactorConfig {
             ring_entries: 1024,
-            buffers: 1024,
+            buffers: 256,
             buffer_bytes: 65_535,
             spin: Duration::from_micros(30),
             sockets_max: 64,
             segments_max: 64,
             segment_bytes_max: 1472,
-            padding_percent_max: 60,
+            padding_percent_max: 40,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::mem::{size_of, zeroed};
 use std::net::SocketAddr;
 
 use crate::address::KernelAddress;
+use crate::batch::SendBatch;
 use crate::coalesce::Plan;
-use crate::send::SendBatch;
 
 /// `SOL_UDP`'s option for cutting one send into datagrams (linux/udp.h).
 const UDP_SEGMENT: i32 = 103;

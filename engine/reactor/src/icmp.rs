@@ -35,15 +35,17 @@ pub(crate) fn may_be_anothers(errno: i32) -> bool {
     )
 }
 
-/// Reads the error queue and hands over each peer that is unreachable.
-pub(crate) fn drain(fd: RawFd, mut on_unreachable: impl FnMut(SocketAddr)) {
-    for _ in 0..DRAIN_MAX {
+/// Reads the error queue and hands over each peer that is unreachable. Returns how many entries
+/// there were, also those of no interest.
+pub(crate) fn drain(fd: RawFd, mut on_unreachable: impl FnMut(SocketAddr)) -> usize {
+    for read in 0..DRAIN_MAX {
         match read_one(fd) {
             Some(Some(peer)) => on_unreachable(peer),
             Some(None) => {}
-            None => return,
+            None => return read,
         }
     }
+    DRAIN_MAX
 }
 
 /// One entry: None when the queue is empty, Some(None) for an entry of no interest.

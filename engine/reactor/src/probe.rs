@@ -8,7 +8,7 @@ use crate::affinity;
 use crate::config::ReactorConfig;
 use crate::error::SteeringError;
 use crate::socket::UdpOptions;
-use crate::{advice, reactor, steering};
+use crate::{advice, ring, steering};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,8 +172,8 @@ fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
 
 fn io_uring(config: &ReactorConfig) -> Finding {
     let wanted = "set up, with every operation";
-    match reactor::try_ring(config) {
-        Ok(()) => Finding::new("io_uring", wanted, wanted, Severity::Ok, ""),
+    match ring::build(config) {
+        Ok(_) => Finding::new("io_uring", wanted, wanted, Severity::Ok, ""),
         Err(error) => {
             let advice = match error {
                 crate::SetupError::TooOld { .. } => advice::KERNEL,

@@ -13,15 +13,18 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use io_uring::{IoUring, Probe, cqueue, opcode, types};
+use io_uring::{IoUring, cqueue, opcode, types};
 
 use crate::address::{self, ADDRESS_BYTES};
+use crate::batch::SendBatch;
 use crate::buffers::{self, Buffers};
 use crate::config::ReactorConfig;
 use crate::counters::Counters;
 use crate::enter::RegisteredRing;
 use crate::error::{SetupError, TurnError};
-use crate::send::{Notices, Outlet, Port, SendBatch, Sends, push_entry};
+use crate::port::{Notices, Port};
+use crate::ring;
+use crate::send::{Outlet, Sends, push_entry};
 use crate::socket::{SocketId, UdpListener};
 use crate::spin::Spin;
 use crate::ticket::Ticket;
@@ -84,8 +87,7 @@ impl Reactor {
     /// [`SetupError`]: what this kernel or this process's limits lack, and what to do about it.
     pub fn new(config: &ReactorConfig) -> Result<Reactor, SetupError> {
         let buffers = Buffers::new(config.buffers, config.buffer_bytes)?;
-        let ring = build_ring(config)?;
-        check_features(&ring)?;
+        let ring = ring::build(config)?;
         let failed = |step| move |source| SetupError::Ring { step, source };
         // One place behind the sockets is the waker's.
         ring.submitter()
@@ -172,7 +174,8 @@ impl Reactor {
     }
 
     /// Submits, waits until something happened or the deadline passed, and hands every completion
-    /// to `on`. Without a deadline it waits until a datagram or a waker ends it.
+    /// to `on`. Without a deadline it waits until a datagram or a waker ends it. It may also end
+    /// with nothing to hand over (a signal, a receive to arm again): call it in a loop.
     ///
     /// # Errors
     /// [`TurnError`] for what another turn would not mend; the reactor is of no more use then.
@@ -466,65 +469,6 @@ fn may_go_on(result: io::Result<()>) -> Result<(), TurnError> {
             _ => Err(TurnError::Enter(error)),
         },
     }
-}
-
-fn build_ring(config: &ReactorConfig) -> Result<IoUring, SetupError> {
-    IoUring::builder()
-        .setup_cqsize(config.completion_entries())
-        .setup_submit_all()
-        .setup_single_issuer()
-        .setup_defer_taskrun()
-        // So that a spin sees deferred work without a system call.
-        .setup_taskrun_flag()
-        .build(config.ring_entries)
-        .map_err(|source| match source.raw_os_error() {
-            Some(libc::ENOSYS | libc::EPERM | libc::EACCES) => SetupError::Refused(source),
-            Some(libc::EINVAL) => SetupError::TooOld {
-                missing: "DEFER_TASKRUN",
-            },
-            Some(libc::ENOMEM) => SetupError::Memory {
-                needed_bytes: config.locked_bytes(),
-            },
-            _ => SetupError::Ring {
-                step: "io_uring_setup",
-                source,
-            },
-        })
-}
-
-/// The operations a reactor uses, by name.
-const OPERATIONS: [(u8, &str); 4] = [
-    (opcode::RecvMsgMulti::CODE, "IORING_OP_RECVMSG"),
-    (opcode::Send::CODE, "IORING_OP_SEND"),
-    (opcode::SendMsg::CODE, "IORING_OP_SENDMSG"),
-    (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
-];
-
-/// What the ring lacks, if anything.
-fn missing_feature(ring: &IoUring) -> Option<&'static str> {
-    if !ring.params().is_feature_ext_arg() {
-        return Some("waiting with a timeout (EXT_ARG)");
-    }
-    if !ring.params().is_feature_skip_cqe_on_success() {
-        return Some("CQE_SKIP_SUCCESS");
-    }
-    let mut probe = Probe::new();
-    if ring.submitter().register_probe(&mut probe).is_err() {
-        return Some("the operation probe");
-    }
-    OPERATIONS
-        .iter()
-        .find(|(code, _)| !probe.is_supported(*code))
-        .map(|(_, name)| *name)
-}
-
-/// Makes a ring as a reactor would, and lets it go again.
-pub(crate) fn try_ring(config: &ReactorConfig) -> Result<(), SetupError> {
-    check_features(&build_ring(config)?)
-}
-
-fn check_features(ring: &IoUring) -> Result<(), SetupError> {
-    missing_feature(ring).map_or(Ok(()), |missing| Err(SetupError::TooOld { missing }))
 }
 
 fn receive_header() -> libc::msghdr {

@@ -99,7 +99,9 @@ mod tests {
 
     fn event_count(waker: &Waker) -> u64 {
         let mut bytes = [0; 8];
-        (&waker.0.event).read_exact(&mut bytes).map_or(0, |()| u64::from_ne_bytes(bytes))
+        (&waker.0.event)
+            .read_exact(&mut bytes)
+            .map_or(0, |()| u64::from_ne_bytes(bytes))
     }
 
     #[test]

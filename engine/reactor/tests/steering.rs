@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use reactor::steering::{self, Steering};
 use reactor::{Completion, Reactor, ReactorConfig, SteeringError, UdpOptions, bind_udp_group};
 
-#[path = "../../shard/src/steer.rs"]
-mod steer;
-use steer::shard_of;
+use shard::steer::shard_of;
 
 const SHARDS: u8 = 4;
 const KEY: u64 = 0x5bd1_e995_1234_5678;

@@ -67,6 +67,8 @@ pub(crate) enum Alarm {
     Ringing,
     /// `maxCallDuration`.
     MaxDuration,
+    /// The other side takes its time with a BYE: its sender is answered without it.
+    ByeAnswer,
 }
 
 /// Who waits for a name: our INVITE and the port it goes to.

@@ -56,7 +56,7 @@ impl Router {
 
     /// Nothing is left: no call, no transaction, no timer.
     pub fn is_idle(&self) -> bool {
-        self.calls.len() == 0 && self.core.transactions.is_empty() && self.core.alarms.len() == 0
+        self.calls.len() == 0 && self.core.transactions.is_empty() && self.core.alarms.is_empty()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -418,7 +418,9 @@ impl Router {
                 Purpose::Reinvite(from) => {
                     call.on_reinvite_answer(core, now, from, &answer, response, out)
                 }
-                Purpose::Bye if response.code() >= 200 => call.on_bye_done(),
+                Purpose::Bye if response.code() >= 200 => {
+                    call.on_bye_done(core, now, Some(response), out)
+                }
                 Purpose::Bye | Purpose::Discard | Purpose::Relay(..) => After::Keep,
             };
             self.finish(id, after);
@@ -480,7 +482,7 @@ impl Router {
             Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
             Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),
             Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
-            Purpose::Bye => call.on_bye_done(),
+            Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Discard => After::Keep,
         };
         self.finish(user.call, after);

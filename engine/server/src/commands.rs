@@ -152,7 +152,7 @@ fn summary(loaded: &Loaded) -> String {
     line("metrics", &metrics);
     line(
         "rdb",
-        &format!("{}, {} records", loaded.rdb, loaded.table.len()),
+        &format!("{}, {}", loaded.rdb, records(&loaded.table)),
     );
     for remark in loaded.table.warnings() {
         line("warning", &format!("{}: {remark}", loaded.rdb));
@@ -160,6 +160,13 @@ fn summary(loaded: &Loaded) -> String {
     line("ok", &"");
     out.truncate(out.trim_end().len());
     out + "\n"
+}
+
+fn records(table: &Table) -> String {
+    match table.len() {
+        1 => "1 record".to_owned(),
+        records => format!("{records} records"),
+    }
 }
 
 fn shards(loaded: &Loaded) -> String {

@@ -165,7 +165,8 @@ impl<'p> World<'p> {
     }
 
     fn wake_shard(&mut self, shard: usize) {
-        let due = |shard: &Shard| shard.poll_timeout().filter(|(due, _)| *due <= self.now);
+        let now = self.now;
+        let due = |shard: &Shard| shard.poll_timeout().filter(|(due, _)| *due <= now);
         if due(&self.shards[shard]).is_none() {
             return;
         }
@@ -317,7 +318,7 @@ impl<'p> World<'p> {
         let agent = self.addresses.get(&flow.remote).map(|&at| self.agents[at].identity.id);
         let peer = match agent {
             Some(id) => Peer::Agent(id),
-            None if flow.remote == intruder::address() => Peer::Stranger,
+            None if flow.remote.ip() == intruder::address().ip() => Peer::Stranger,
             None => Peer::Nobody,
         };
         self.tape.push(Crossing {

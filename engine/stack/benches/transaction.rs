@@ -11,10 +11,16 @@ use stack::{
 use wire::{Index, Limits, Message, Method, print};
 
 const LIVE: u64 = 100_000;
-const LIMITS: TransactionLimits = TransactionLimits { server: 1 << 20, client: 1 << 20 };
+const LIMITS: TransactionLimits = TransactionLimits {
+    server: 1 << 20,
+    client: 1 << 20,
+};
 
 fn peer() -> Flow {
-    Flow { listener: 0, remote: SocketAddr::from(([192, 0, 2, 1], 5060)) }
+    Flow {
+        listener: 0,
+        remote: SocketAddr::from(([192, 0, 2, 1], 5060)),
+    }
 }
 
 fn layer() -> Transactions<u64> {
@@ -141,7 +147,12 @@ fn client(criterion: &mut Criterion) {
 }
 
 fn token(criterion: &mut Criterion) {
-    let token = Token { shard: 1, slot: 0xabcdef, generation: 77, random: 0x0123_4567_89ab_cdef };
+    let token = Token {
+        shard: 1,
+        slot: 0xabcdef,
+        generation: 77,
+        random: 0x0123_4567_89ab_cdef,
+    };
     let mut text = Vec::new();
     token.print_branch(&mut text);
     criterion.bench_function("token: parse a branch", |bencher| {

@@ -46,38 +46,39 @@ impl<T> Slab<T> {
         self.len
     }
 
+    /// Fills a slot. The slot is found before the value is touched, so that the value can be written
+    /// straight into it.
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Id {
-        self.len += 1;
-        let slot = self.free;
-        match self.entries.get_mut(slot as usize) {
-            Some(entry) => {
-                if let Content::Free { next } = entry.content {
-                    self.free = next;
-                }
-                entry.content = Content::Taken(value);
-                Id {
-                    slot,
-                    generation: entry.generation,
-                }
-            }
-            None => self.append(value),
+        let slot = if self.free == NIL {
+            self.grow()
+        } else {
+            self.free
+        };
+        let entry = &mut self.entries[slot as usize];
+        if let Content::Free { next } = entry.content {
+            self.free = next;
         }
+        entry.content = Content::Taken(value);
+        self.len += 1;
+        let generation = entry.generation;
+        Id { slot, generation }
     }
 
+    /// Adds a free slot.
     #[cold]
-    fn append(&mut self, value: T) -> Id {
-        let id = Id {
-            slot: self.entries.len() as u32,
-            generation: NonZeroU32::MIN,
-        };
+    fn grow(&mut self) -> u32 {
+        let content = Content::Free { next: NIL };
+        let generation = NonZeroU32::MIN;
         self.entries.push(Entry {
-            generation: id.generation,
-            content: Content::Taken(value),
+            generation,
+            content,
         });
-        id
+        self.entries.len() as u32 - 1
     }
 
     /// Takes the value out; `None` when the id is stale.
+    #[inline]
     pub(crate) fn remove(&mut self, id: Id) -> Option<T> {
         let entry = self.entries.get_mut(id.slot as usize)?;
         if entry.generation != id.generation || matches!(entry.content, Content::Free { .. }) {

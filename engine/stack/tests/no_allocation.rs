@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use stack::{
-    Flow, Inbound, Outbox, Time, TimerConfig, Token, TransactionLimits, Transactions,
-};
+use stack::{Flow, Inbound, Outbox, Time, TimerConfig, Token, TransactionLimits, Transactions};
 use wire::{Index, Limits, Message, Method, print};
 
 /// The system's allocator and how often it was asked.
@@ -44,12 +42,18 @@ struct Line {
 }
 
 fn peer() -> Flow {
-    Flow { listener: 0, remote: SocketAddr::from(([192, 0, 2, 1], 5060)) }
+    Flow {
+        listener: 0,
+        remote: SocketAddr::from(([192, 0, 2, 1], 5060)),
+    }
 }
 
 impl Line {
     fn new() -> Line {
-        let limits = TransactionLimits { server: 10_000, client: 10_000 };
+        let limits = TransactionLimits {
+            server: 10_000,
+            client: 10_000,
+        };
         Line {
             layer: Transactions::new(0, 1, TimerConfig::default(), limits, Time::ZERO),
             now: Time::ZERO,
@@ -83,16 +87,22 @@ impl Line {
         });
         let limits = Limits::default();
         let request = Message::parse(&self.text, &mut self.index, &limits).unwrap();
-        self.layer.receive_request(self.now, &request, peer(), &mut self.out)
+        self.layer
+            .receive_request(self.now, &request, peer(), &mut self.out)
     }
 
     fn serve(&mut self, method: &str, codes: &[u16]) {
-        let Inbound::New(id) = self.receive_request(method) else { panic!() };
+        let Inbound::New(id) = self.receive_request(method) else {
+            panic!()
+        };
         assert_eq!(self.receive_request(method), Inbound::Absorbed);
         for code in codes {
             let rest = |bytes: &mut Vec<u8>| print::end(bytes, &[b'x'; 300]);
             let out = &mut self.out;
-            assert!(self.layer.respond(self.now, id, *code, b"", Some(b"t"), rest, out));
+            assert!(
+                self.layer
+                    .respond(self.now, id, *code, b"", Some(b"t"), rest, out)
+            );
         }
         self.layer.acknowledge(self.now, id);
     }
@@ -107,7 +117,10 @@ impl Line {
         // The printer clears what it is given, so it must be given nothing else.
         self.out.clear();
         let out = &mut self.out;
-        let id = self.layer.request(self.now, peer(), named, 0, print, out).unwrap();
+        let id = self
+            .layer
+            .request(self.now, peer(), named, 0, print, out)
+            .unwrap();
         for code in codes {
             self.receive_response(*code, &branch.unwrap(), method);
             if *code == 180 && codes.contains(&487) {
@@ -118,7 +131,8 @@ impl Line {
         if method == "INVITE" && codes.contains(&200) {
             let print = |bytes: &mut Vec<u8>, token: &Token| token.print_branch(bytes);
             let out = &mut self.out;
-            self.layer.acknowledge_2xx(self.now, id, b"b", peer(), print, out);
+            self.layer
+                .acknowledge_2xx(self.now, id, b"b", peer(), print, out);
             self.receive_response(200, &branch.unwrap(), method);
         }
     }
@@ -135,7 +149,8 @@ impl Line {
         text.extend_from_slice(b"\r\n");
         print::end(text, b"");
         let response = Message::parse(text, &mut self.index, &Limits::default()).unwrap();
-        self.layer.receive_response(self.now, &response, peer(), &mut self.out);
+        self.layer
+            .receive_response(self.now, &response, peer(), &mut self.out);
     }
 }
 

@@ -164,13 +164,7 @@ impl HeaderName {
         if !known.key.is_spelled(&key) {
             return HeaderName::Other;
         }
-        let text = known.name.as_str().as_bytes();
-        let middle = || {
-            bytes
-                .get(start..end)
-                .is_some_and(|token| token.eq_ignore_ascii_case(text))
-        };
-        if length <= 16 || middle() {
+        if length <= 16 || is_spelled_between(known.name, bytes, start, end) {
             known.name
         } else {
             HeaderName::Other
@@ -181,6 +175,12 @@ impl HeaderName {
     pub fn compact(self) -> Option<u8> {
         (b'a'..=b'z').find(|&letter| compact(letter) == self && self != HeaderName::Other)
     }
+}
+
+/// Whether a token of more than 16 bytes is `name` also between its first and last eight.
+fn is_spelled_between(name: HeaderName, bytes: &[u8], start: usize, end: usize) -> bool {
+    let token = bytes.get(start..end).unwrap_or_default();
+    token.eq_ignore_ascii_case(name.as_str().as_bytes())
 }
 
 /// The header a compact form stands for.

@@ -4,8 +4,9 @@ use stack::{Outbox, ServerId, Time, Token};
 use wire::{Message, Method};
 
 use super::print::{self, Reason, Request};
+use super::relay::relay_response;
 use super::{After, Call, Stage};
-use crate::core::{Core, Purpose, Side, User};
+use crate::core::{Alarm, Core, Purpose, Side, User};
 
 impl Call {
     /// The caller's CANCEL of the INVITE that made the call (RFC 3261 9.2). The CANCEL itself has been
@@ -57,7 +58,8 @@ impl Call {
         After::Keep
     }
 
-    /// A BYE of this side. It is answered at once (RFC 3261 15.1.2), then crosses.
+    /// A BYE of this side. In an answered call it crosses, and its answer with it; but the sender is not
+    /// kept waiting longer than its first retransmission would take.
     pub(crate) fn on_bye(
         &mut self,
         core: &mut Core,
@@ -73,14 +75,28 @@ impl Call {
             core.refuse(now, server, 500, b"", out);
             return After::Keep;
         }
+        if matches!(self.stage, Stage::Answered | Stage::Connected) {
+            return self.pass_bye(core, now, side, server, bye, out);
+        }
+        self.answer_bye(core, now, side, server, out);
+        match self.stage {
+            Stage::Calling => self.bye_while_calling(core, now, side, bye, out),
+            _ => After::Keep,
+        }
+    }
+
+    /// RFC 3261 15.1.2: a BYE gets its 200, whatever became of the other side.
+    fn answer_bye(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        side: Side,
+        server: ServerId,
+        out: &mut Outbox,
+    ) {
         let tag = self.tag(side).tag_text();
         let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
         core.transactions.respond(now, server, 200, b"", Some(&tag), end, out);
-        match self.stage {
-            Stage::Calling => self.bye_while_calling(core, now, side, bye, out),
-            Stage::Cancelling | Stage::Ending => After::Keep,
-            Stage::Answered | Stage::Connected => self.pass_bye(core, now, side, bye, out),
-        }
     }
 
     /// RFC 3261 15: a caller may end an early dialog with BYE. A callee may not, but one that does has
@@ -103,6 +119,7 @@ impl Call {
         core: &mut Core,
         now: Time,
         from: Side,
+        server: ServerId,
         bye: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
@@ -112,7 +129,22 @@ impl Call {
             request.print_relayed(out, bye, None, b"");
         };
         self.send_bye(core, now, from.other(), max_forwards, printed, out);
-        self.ending(core)
+        let after = self.ending(core);
+        match after {
+            After::Remove => self.answer_bye(core, now, from, server, out),
+            After::Keep => {
+                self.bye_waiting = Some((from, server));
+                self.alarm = core.arm(now, self.id, Alarm::ByeAnswer, Some(core.timers.stack.t1 * 4 / 5));
+            }
+        }
+        after
+    }
+
+    /// The other side has not answered the BYE in time: its sender gets our own 200.
+    pub(super) fn answer_waiting_bye(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {
+        if let Some((side, server)) = self.bye_waiting.take() {
+            self.answer_bye(core, now, side, server, out);
+        }
     }
 
     /// BYE to both sides, with a Reason; before the answer, the call is given up instead.
@@ -221,8 +253,23 @@ impl Call {
         if self.byes == 0 { After::Remove } else { After::Keep }
     }
 
-    /// A BYE of ours was answered, or will never be.
-    pub(crate) fn on_bye_done(&mut self) -> After {
+    /// A BYE of ours was answered, or will never be. A 2xx to one that crossed crosses back; any other
+    /// end of it is no concern of who sent the BYE.
+    pub(crate) fn on_bye_done(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: Option<&Message<'_>>,
+        out: &mut Outbox,
+    ) -> After {
+        if let (Some(response), Some((side, server))) = (response, self.bye_waiting)
+            && (200..300).contains(&response.code())
+        {
+            let tag = self.tag(side);
+            relay_response(core, now, server, &tag, response, out);
+            self.bye_waiting = None;
+        }
+        self.answer_waiting_bye(core, now, out);
         self.byes = self.byes.saturating_sub(1);
         if self.byes == 0 && self.stage == Stage::Ending { After::Remove } else { After::Keep }
     }

@@ -110,9 +110,11 @@ pub(crate) struct Call {
     reinvite: Option<Reinvite>,
     terms: Terms,
     rung: Rung,
-    /// `noAnswerTimeout` or the ringing limit, later `maxCallDuration`.
+    /// `noAnswerTimeout` or the ringing limit, later `maxCallDuration`, at last the wait for a BYE's answer.
     alarm: Option<TimerKey>,
     no_18x: Option<TimerKey>,
+    /// Whose BYE waits for the other side's answer.
+    bye_waiting: Option<(Side, ServerId)>,
     /// BYEs of ours without an answer yet.
     byes: u8,
 }
@@ -194,8 +196,13 @@ impl Call {
         alarm: Alarm,
         out: &mut stack::Outbox,
     ) -> After {
-        core.counters.calls_timed_out += 1;
+        core.counters.calls_timed_out += u64::from(alarm != Alarm::ByeAnswer);
         match alarm {
+            Alarm::ByeAnswer => {
+                self.alarm = None;
+                self.answer_waiting_bye(core, now, out);
+                After::Keep
+            }
             Alarm::No18x => {
                 self.no_18x = None;
                 self.give_up(core, now, 408, &Reason::q850(18, "No User Responding"), out)

@@ -212,3 +212,46 @@ fn other_params(out: &mut Text, params: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn party_of(value: &str, host: &str, tag: bool) -> String {
+        let address = NameAddr::parse(value.as_bytes()).expect("a good address");
+        let token = Token { shard: 1, slot: 2, generation: 3, random: 4 };
+        let mut out = Text::new();
+        party(&mut out, &address, host.as_bytes(), tag.then_some(&token));
+        String::from_utf8(out.to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn an_address_names_a_network_and_is_replaced_a_name_passes() {
+        for (value, expected) in [
+            ("<sip:a@10.0.0.1:5070>;tag=x", "<sip:a@gw>"),
+            ("<sip:a@[2001:db8::1]>;tag=x", "<sip:a@gw>"),
+            ("<sip:10.0.0.1>", "<sip:gw>"),
+            ("sip:a@10.0.0.1;tag=x", "<sip:a@gw>"),
+            ("\"A, <b>\" <sip:a:pw@10.0.0.1;user=phone>;x=\"y;z\";tag=t;q", "\"A, <b>\" <sip:a:pw@gw;user=phone>;x=\"y;z\";q"),
+            ("Anonymous <sip:anonymous@anonymous.invalid>;tag=x", "Anonymous <sip:anonymous@anonymous.invalid>"),
+            ("<tel:+15551234>;tag=x", "<tel:+15551234>"),
+        ] {
+            assert_eq!(party_of(value, "gw", false), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn our_tag_stands_in_the_place_of_the_others() {
+        let expected = format!("<sip:a@gw>;tag=tpr01000002{:08x}{:016x}", 3, 4);
+        assert_eq!(party_of("<sip:a@1.2.3.4>;tag=secret", "gw", true), expected);
+    }
+
+    #[test]
+    fn a_reason_is_one_header_line() {
+        let reason = Reason::q850(19, "No Answer From User");
+        let expected = "Reason: Q.850;cause=19;text=\"No Answer From User\"\r\n";
+        assert_eq!(reason.as_bytes(), expected.as_bytes());
+        assert_eq!(Reason::sip(408, "x").as_bytes(), b"Reason: SIP;cause=408;text=\"x\"\r\n");
+        assert!(Reason::default().as_bytes().is_empty());
+    }
+}

@@ -10,6 +10,7 @@ use crate::core::{Core, Purpose, Side, User};
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
+    #[expect(clippy::too_many_arguments, reason = "a request, where it came from, and its surroundings")]
     pub(crate) fn on_request(
         &mut self,
         core: &mut Core,

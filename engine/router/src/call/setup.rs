@@ -129,6 +129,7 @@ impl Call {
             rung: Rung::default(),
             alarm: None,
             no_18x: None,
+            bye_waiting: None,
             byes: 0,
         };
         call.start_alarms(core, now, setup.record);
@@ -243,5 +244,34 @@ pub(crate) fn request_uri(
     match uri.host {
         wire::Host::None => out.extend_from_slice(b";user=phone"),
         _ => out.extend_from_slice(uri.params),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri_of(original: &str, user: Option<&str>, host_port: &str) -> String {
+        let uri = Uri::parse(original.as_bytes()).expect("a good URI");
+        let mut out = Text::new();
+        let user = user.map(str::as_bytes);
+        request_uri(&mut out, original.as_bytes(), &uri, user, host_port.as_bytes());
+        String::from_utf8(out.to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn the_request_uri_keeps_what_the_route_does_not_change() {
+        for (original, user, expected) in [
+            ("sip:100@router", None, "sip:100@b:5070"),
+            ("sip:100@router:5060;user=phone", None, "sip:100@b:5070;user=phone"),
+            ("sip:j%40s0n:pw@router", None, "sip:j%40s0n:pw@b:5070"),
+            ("sip:100@router;x=y", Some("200"), "sip:200@b:5070;x=y"),
+            ("sip:100@router", Some(""), "sip:b:5070"),
+            ("sip:router", None, "sip:b:5070"),
+            ("tel:+1555", None, "sip:+1555@b:5070;user=phone"),
+            ("tel:+1555", Some("777"), "sip:777@b:5070;user=phone"),
+        ] {
+            assert_eq!(uri_of(original, user, "b:5070"), expected, "{original} {user:?}");
+        }
     }
 }

@@ -42,13 +42,12 @@ impl Agent {
     /// RFC 3261 15.1.2: requests that wait for their answer get 487.
     fn end(&mut self, now: Time, dialog: usize, end: End) {
         self.dialogs[dialog].end = Some(end);
-        let open = |at: &usize| {
-            let server = &self.servers[*at];
-            server.dialog == Some(dialog) && server.is_open() && server.request.method != "BYE"
-        };
-        let open: Vec<usize> = (0..self.servers.len()).filter(open).collect();
-        for server in open.into_iter().filter(|_| !self.inside.mute) {
-            self.answer(now, server, 487, "", "", &Body::NONE);
+        for at in 0..self.servers.len() {
+            let server = &self.servers[at];
+            let open = server.dialog == Some(dialog) && server.is_open();
+            if open && server.request.method != "BYE" && !self.inside.mute {
+                self.answer(now, at, 487, "", "", &Body::NONE);
+            }
         }
     }
 

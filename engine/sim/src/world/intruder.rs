@@ -39,11 +39,13 @@ impl Intruder {
         (0..length).map(|_| self.draw.bits() as u8).collect()
     }
 
-    /// A real request that is cut off or has bytes turned over. Never a whole INVITE: that would be a
-    /// new call.
+    /// A message with wrong tags that is cut off or has bytes turned over. Never an INVITE: that might
+    /// be a new call.
     fn broken(&mut self, tape: &[Crossing]) -> Option<Vec<u8>> {
         let heard = self.overheard(tape, |heard| heard.method != "INVITE")?;
-        let mut bytes = forged(&heard.head_text(), self.draw.bits()).into_bytes();
+        let bits = self.draw.bits();
+        let text = forged(&heard.head_text(), bits).replace(&heard.from_tag, &turned(&heard.from_tag, bits));
+        let mut bytes = text.into_bytes();
         bytes.extend_from_slice(&heard.body);
         if self.draw.chance(50) {
             let kept = self.draw.between(0, bytes.len() as u64) as usize;
@@ -81,9 +83,8 @@ impl Intruder {
     }
 
     fn overheard(&mut self, tape: &[Crossing], fits: impl Fn(&Heard) -> bool) -> Option<Heard> {
-        let heard = tape.iter().filter(|crossing| crossing.inbound);
-        let heard: Vec<&Heard> = heard.filter_map(|crossing| crossing.heard.as_ref().ok()).collect();
-        let fitting: Vec<&Heard> = heard.into_iter().filter(|heard| fits(heard)).collect();
+        let heard = tape.iter().filter_map(Crossing::received).map(|(_, heard)| heard);
+        let fitting: Vec<&Heard> = heard.filter(|heard| fits(heard)).collect();
         (!fitting.is_empty()).then(|| self.draw.pick(&fitting).clone())
     }
 }

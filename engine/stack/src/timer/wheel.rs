@@ -102,14 +102,16 @@ impl<T> Wheel<T> {
     /// Arms a timer. One whose deadline has passed fires at the next [`Wheel::expire`].
     pub fn arm(&mut self, deadline: Time, payload: T) -> TimerKey {
         let place = self.place(deadline);
-        let id = self.nodes.insert(Node {
+        let previous = self.lists[place.list()].last;
+        let node = Node {
             payload,
             deadline,
-            previous: NIL,
+            previous,
             next: NIL,
             place,
-        });
-        self.append(id.slot, place);
+        };
+        let id = self.nodes.insert(node);
+        self.append(id.slot, previous, place);
         TimerKey(id)
     }
 
@@ -199,40 +201,52 @@ impl<T> Wheel<T> {
     fn cascade(&mut self, place: Place) {
         let mut slot = std::mem::replace(&mut self.lists[place.list()], EMPTY).first;
         self.occupied[usize::from(place.level)] &= !place.bit();
-        while let Some(node) = self.nodes.at(slot) {
+        while let Some(deadline) = self.nodes.at(slot).map(|node| node.deadline) {
+            let finer = self.place(deadline);
+            let previous = self.lists[finer.list()].last;
+            let Some(node) = self.nodes.at_mut(slot) else {
+                break;
+            };
             let next = node.next;
-            let finer = self.place(node.deadline);
-            self.append(slot, finer);
+            (node.previous, node.next, node.place) = (previous, NIL, finer);
+            self.append(slot, previous, finer);
             slot = next;
         }
     }
 
-    fn append(&mut self, slot: u32, place: Place) {
+    /// Makes a node, whose own links are set, the last of a list whose last was `previous`.
+    fn append(&mut self, slot: u32, previous: u32, place: Place) {
         let list = &mut self.lists[place.list()];
-        let previous = std::mem::replace(&mut list.last, slot);
+        list.last = slot;
         if previous == NIL {
             list.first = slot;
             self.occupied[usize::from(place.level)] |= place.bit();
         } else if let Some(before) = self.nodes.at_mut(previous) {
             before.next = slot;
         }
-        if let Some(node) = self.nodes.at_mut(slot) {
-            (node.previous, node.next, node.place) = (previous, NIL, place);
-        }
     }
 
     /// Closes the gap a removed node leaves.
     fn unlink(&mut self, node: &Node<T>) {
-        match self.nodes.at_mut(node.previous) {
-            Some(previous) => previous.next = node.next,
-            None => self.lists[node.place.list()].first = node.next,
+        let Node {
+            previous,
+            next,
+            place,
+            ..
+        } = *node;
+        let list = &mut self.lists[place.list()];
+        if previous == NIL {
+            list.first = next;
+        } else if let Some(before) = self.nodes.at_mut(previous) {
+            before.next = next;
         }
-        match self.nodes.at_mut(node.next) {
-            Some(next) => next.previous = node.previous,
-            None => self.lists[node.place.list()].last = node.previous,
+        if next == NIL {
+            list.last = previous;
+        } else if let Some(after) = self.nodes.at_mut(next) {
+            after.previous = previous;
         }
-        if self.lists[node.place.list()].first == NIL {
-            self.occupied[usize::from(node.place.level)] &= !node.place.bit();
+        if list.first == NIL {
+            self.occupied[usize::from(place.level)] &= !place.bit();
         }
     }
 }

@@ -41,10 +41,6 @@ impl<U: Copy> Transactions<U> {
     /// Prints and sends the ACK for the 2xx with this To tag, and keeps it: later copies of that 2xx
     /// are acknowledged by the layer itself. `print` puts the token into the Via's branch (an ACK for a
     /// 2xx is a transaction of its own). Sent, but not kept, when the INVITE's transaction is over.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are the parts of one request"
-    )]
     pub fn acknowledge_2xx(
         &mut self,
         _now: Time,

@@ -120,3 +120,18 @@ impl<U> Servers<U> {
         Some(server)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_stays_small() {
+        assert!(
+            size_of::<Server<u64>>() <= 160,
+            "{}",
+            size_of::<Server<u64>>()
+        );
+        assert!(size_of::<super::super::clients::Client<u64>>() <= 160);
+    }
+}

@@ -9,20 +9,38 @@ use crate::stage::{Stage, request, response_to, seconds};
 fn a_cancel_waits_for_a_provisional_response() {
     let mut stage = Stage::new();
     let (client, invite) = stage.request("INVITE");
-    stage.layer.cancel(stage.now, client, b"Reason: Q.850;cause=16\r\n", &mut stage.out);
+    stage.layer.cancel(
+        stage.now,
+        client,
+        b"Reason: Q.850;cause=16\r\n",
+        &mut stage.out,
+    );
     assert_eq!(stage.sent_lines(), [""; 0]);
-    assert_eq!(stage.pass(seconds(1)).len(), 1, "the INVITE is still repeated");
+    assert_eq!(
+        stage.pass(seconds(1)).len(),
+        1,
+        "the INVITE is still repeated"
+    );
 
-    assert_eq!(stage.receive_response(&response_to(&invite, 100, "b")), None);
+    assert_eq!(
+        stage.receive_response(&response_to(&invite, 100, "b")),
+        None
+    );
     let cancel = stage.sent().remove(0);
     assert!(cancel.starts_with("CANCEL sip:c@192.0.2.1 SIP/2.0\r\n"));
     assert_eq!(cancel.lines().nth(1), invite.lines().nth(1), "the same Via");
     assert!(cancel.contains("\r\nCSeq: 9 CANCEL\r\n"));
     assert!(cancel.contains("\r\nReason: Q.850;cause=16\r\n"));
 
-    assert_eq!(stage.receive_response(&response_to(&cancel, 200, "b")), None, "the layer's own");
+    assert_eq!(
+        stage.receive_response(&response_to(&cancel, 200, "b")),
+        None,
+        "the layer's own"
+    );
     assert_eq!(stage.pass(seconds(4)), [], "and it is repeated no more");
-    let answer = stage.receive_response(&response_to(&invite, 487, "b")).unwrap();
+    let answer = stage
+        .receive_response(&response_to(&invite, 487, "b"))
+        .unwrap();
     assert!(answer.first_final);
     assert_eq!(stage.sent_lines(), ["ACK sip:c@192.0.2.1"]);
     stage.pass(seconds(40));
@@ -53,7 +71,11 @@ fn a_cancel_is_repeated_and_both_end_64_t1_after_it() {
     stage.sent();
     let times = stage.pass_times(seconds(100));
     assert_eq!(times[..4], [10_500, 11_500, 13_500, 17_500]);
-    let event = Event::TimedOut { client, user: 5, method: Method::Invite };
+    let event = Event::TimedOut {
+        client,
+        user: 5,
+        method: Method::Invite,
+    };
     assert_eq!(stage.events, [(42_000, event)]);
     stage.assert_empty();
 }
@@ -79,8 +101,16 @@ fn a_cancel_that_crosses_a_200_changes_nothing() {
     stage.receive_response(&response_to(&invite, 180, "b"));
     stage.cancel(client);
     let cancel = stage.sent().remove(0);
-    assert!(stage.receive_response(&response_to(&invite, 200, "b")).unwrap().first_final);
-    assert_eq!(stage.receive_response(&response_to(&cancel, 481, "b")), None);
+    assert!(
+        stage
+            .receive_response(&response_to(&invite, 200, "b"))
+            .unwrap()
+            .first_final
+    );
+    assert_eq!(
+        stage.receive_response(&response_to(&cancel, 481, "b")),
+        None
+    );
     stage.acknowledge_2xx(client, "b");
     assert_eq!(stage.sent_lines(), ["ACK sip:c@192.0.2.1"]);
     stage.pass(seconds(40));
@@ -118,7 +148,11 @@ fn an_invite_that_was_not_sent_ends_at_once() {
     let mut stage = Stage::new();
     let client = stage.request_waiting("INVITE");
     stage.cancel(client);
-    let event = Event::Failed { client, user: 5, method: Method::Invite };
+    let event = Event::Failed {
+        client,
+        user: 5,
+        method: Method::Invite,
+    };
     assert_eq!(stage.layer.poll_event(), Some(event));
     assert_eq!(stage.sent_lines(), [""; 0]);
     stage.assert_empty();
@@ -142,10 +176,19 @@ fn a_received_cancel_finds_its_invite() {
     let invite = stage.receive_new(&request("INVITE", "x"));
     stage.respond(invite, 180);
     let inbound = stage.receive(&request("CANCEL", "x"));
-    let Inbound::Cancel { cancel, invite: Some(found) } = inbound else { panic!("{inbound:?}") };
+    let Inbound::Cancel {
+        cancel,
+        invite: Some(found),
+    } = inbound
+    else {
+        panic!("{inbound:?}")
+    };
     assert_eq!(found, invite);
     assert!(stage.respond(cancel, 200) && stage.respond(invite, 487));
-    assert_eq!(stage.sent_lines(), ["180 Ringing", "200 OK", "487 Request Terminated"]);
+    assert_eq!(
+        stage.sent_lines(),
+        ["180 Ringing", "200 OK", "487 Request Terminated"]
+    );
     assert_eq!(stage.receive(&request("CANCEL", "x")), Inbound::Absorbed);
     assert_eq!(stage.sent_lines(), ["200 OK"]);
 }
@@ -155,9 +198,18 @@ fn a_received_cancel_finds_no_answered_invite() {
     let mut stage = Stage::new();
     let invite = stage.receive_new(&request("INVITE", "x"));
     stage.respond(invite, 200);
-    assert!(matches!(stage.receive(&request("CANCEL", "x")), Inbound::Cancel { invite: None, .. }));
-    assert!(matches!(stage.receive(&request("CANCEL", "y")), Inbound::Cancel { invite: None, .. }));
+    assert!(matches!(
+        stage.receive(&request("CANCEL", "x")),
+        Inbound::Cancel { invite: None, .. }
+    ));
+    assert!(matches!(
+        stage.receive(&request("CANCEL", "y")),
+        Inbound::Cancel { invite: None, .. }
+    ));
     let bye = stage.receive_new(&request("BYE", "z"));
-    assert!(matches!(stage.receive(&request("CANCEL", "z")), Inbound::Cancel { invite: None, .. }));
+    assert!(matches!(
+        stage.receive(&request("CANCEL", "z")),
+        Inbound::Cancel { invite: None, .. }
+    ));
     assert!(stage.respond(bye, 200));
 }

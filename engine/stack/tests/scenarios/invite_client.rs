@@ -11,7 +11,11 @@ fn timer_a_doubles_until_timer_b_gives_up() {
     let (client, _) = stage.request("INVITE");
     let times = stage.pass_times(seconds(40));
     assert_eq!(times, [500, 1500, 3500, 7500, 15_500, 31_500]);
-    let event = Event::TimedOut { client, user: 5, method: Method::Invite };
+    let event = Event::TimedOut {
+        client,
+        user: 5,
+        method: Method::Invite,
+    };
     assert_eq!(stage.events, [(32_000, event)]);
     assert_eq!(stage.layer.counters().requests_repeated, 6);
     stage.assert_empty();
@@ -42,10 +46,18 @@ fn a_provisional_response_stops_every_timer() {
 fn every_provisional_but_100_is_passed_up() {
     let mut stage = Stage::new();
     let (client, invite) = stage.request("INVITE");
-    assert_eq!(stage.receive_response(&response_to(&invite, 100, "b")), None);
+    assert_eq!(
+        stage.receive_response(&response_to(&invite, 100, "b")),
+        None
+    );
     for _ in 0..2 {
-        let answer = stage.receive_response(&response_to(&invite, 180, "b")).unwrap();
-        assert_eq!((answer.client, answer.user, answer.first_final), (client, 5, false));
+        let answer = stage
+            .receive_response(&response_to(&invite, 180, "b"))
+            .unwrap();
+        assert_eq!(
+            (answer.client, answer.user, answer.first_final),
+            (client, 5, false)
+        );
     }
     assert_eq!(stage.sent_lines(), [""; 0]);
 }
@@ -64,7 +76,10 @@ fn a_failure_is_acknowledged_by_the_layer_until_timer_d() {
 
     assert_eq!(stage.pass(seconds(31)), []);
     assert_eq!(stage.receive_response(&busy), None);
-    assert_eq!(stage.receive_response(&response_to(&invite, 603, "c")), None);
+    assert_eq!(
+        stage.receive_response(&response_to(&invite, 603, "c")),
+        None
+    );
     assert_eq!(stage.sent(), [ack.clone(), ack]);
     assert_eq!(stage.layer.counters().acks_repeated, 2);
 
@@ -80,8 +95,14 @@ fn nothing_but_failures_matters_after_a_failure() {
     let (_, invite) = stage.request("INVITE");
     stage.receive_response(&response_to(&invite, 500, "b"));
     stage.sent();
-    assert_eq!(stage.receive_response(&response_to(&invite, 180, "b")), None);
-    assert_eq!(stage.receive_response(&response_to(&invite, 200, "b")), None);
+    assert_eq!(
+        stage.receive_response(&response_to(&invite, 180, "b")),
+        None
+    );
+    assert_eq!(
+        stage.receive_response(&response_to(&invite, 200, "b")),
+        None
+    );
     assert_eq!(stage.sent_lines(), [""; 0]);
 }
 
@@ -92,7 +113,11 @@ fn copies_of_a_2xx_are_passed_up_until_it_is_acknowledged() {
     let ok = response_to(&invite, 200, "b");
     assert!(stage.receive_response(&ok).unwrap().first_final);
     assert!(!stage.receive_response(&ok).unwrap().first_final);
-    assert_eq!(stage.sent_lines(), [""; 0], "the ACK of a 2xx is the transaction user's");
+    assert_eq!(
+        stage.sent_lines(),
+        [""; 0],
+        "the ACK of a 2xx is the transaction user's"
+    );
 
     stage.acknowledge_2xx(client, "b");
     let ack = stage.sent().remove(0);
@@ -105,10 +130,15 @@ fn each_fork_has_its_own_ack() {
     let mut stage = Stage::new();
     let (client, invite) = stage.request("INVITE");
     let forks = ["b", "c"].map(|tag| response_to(&invite, 200, tag));
-    let firsts = forks.each_ref().map(|ok| stage.receive_response(ok).unwrap().first_final);
+    let firsts = forks
+        .each_ref()
+        .map(|ok| stage.receive_response(ok).unwrap().first_final);
     assert_eq!(firsts, [true, false]);
     stage.acknowledge_2xx(client, "b");
-    assert!(stage.receive_response(&forks[1]).is_some(), "the other fork has no ACK yet");
+    assert!(
+        stage.receive_response(&forks[1]).is_some(),
+        "the other fork has no ACK yet"
+    );
     stage.acknowledge_2xx(client, "c");
     let acks = stage.sent();
     assert!(acks[0].ends_with('b') && acks[1].ends_with('c'));
@@ -157,7 +187,9 @@ fn an_invite_that_waits_for_its_address_is_sent_when_it_is_found() {
     let client = stage.request_waiting("INVITE");
     assert_eq!(stage.pass(seconds(3)), []);
     for _ in 0..2 {
-        stage.layer.destination_found(stage.now, client, peer(), &mut stage.out);
+        stage
+            .layer
+            .destination_found(stage.now, client, peer(), &mut stage.out);
     }
     assert_eq!(stage.sent_lines(), ["INVITE sip:c@192.0.2.1"], "once");
     assert_eq!(stage.pass_times(seconds(7)), [3500, 4500, 6500]);
@@ -171,7 +203,11 @@ fn a_name_that_is_never_found_times_out() {
     let mut stage = Stage::new();
     let client = stage.request_waiting("INVITE");
     stage.pass(seconds(40));
-    let event = Event::TimedOut { client, user: 5, method: Method::Invite };
+    let event = Event::TimedOut {
+        client,
+        user: 5,
+        method: Method::Invite,
+    };
     assert_eq!(stage.events, [(32_000, event)]);
     stage.assert_empty();
 }
@@ -203,7 +239,13 @@ fn an_unreachable_address_fails_only_what_got_no_answer() {
     assert_eq!(stage.layer.poll_event(), None);
 
     stage.layer.transport_error(stage.now, peer().remote);
-    let failed = |client, method| Some(Event::Failed { client, user: 5, method });
+    let failed = |client, method| {
+        Some(Event::Failed {
+            client,
+            user: 5,
+            method,
+        })
+    };
     assert_eq!(stage.layer.poll_event(), failed(first, Method::Invite));
     assert_eq!(stage.layer.poll_event(), failed(third, Method::Options));
     assert_eq!(stage.layer.poll_event(), None);

@@ -38,7 +38,10 @@ fn no_100_follows_an_answer() {
 
 #[test]
 fn a_delay_of_zero_sends_the_100_at_once() {
-    let timers = TimerConfig { trying: Duration::ZERO, ..TimerConfig::default() };
+    let timers = TimerConfig {
+        trying: Duration::ZERO,
+        ..TimerConfig::default()
+    };
     let mut stage = Stage::with(timers, LIMITS);
     stage.receive_new(&request("INVITE", "x"));
     assert_eq!(stage.sent_lines(), ["100 Trying"]);
@@ -70,7 +73,11 @@ fn a_response_carries_the_head_the_tag_and_the_rest() {
         wire::print::end(bytes, b"v=0");
     };
     let out = &mut stage.out;
-    assert!(stage.layer.respond(stage.now, id, 183, b"Early", Some(b"t1"), rest, out));
+    assert!(
+        stage
+            .layer
+            .respond(stage.now, id, 183, b"Early", Some(b"t1"), rest, out)
+    );
     insta::assert_snapshot!(stage.sent()[0].replace("\r\n", "\n"), @r"
     SIP/2.0 183 Early
     Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx
@@ -104,11 +111,21 @@ fn timer_g_repeats_a_failure_until_timer_h() {
     assert_eq!(stage.sent_lines(), ["486 Busy Here"]);
     let sent = stage.pass(seconds(40));
     let times: Vec<u64> = sent.iter().map(|(ms, _)| *ms).collect();
-    let expected =
-        [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+    let expected = [
+        500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
+    ];
     assert_eq!(times, expected);
     assert!(sent.iter().all(|(_, line)| line == "486 Busy Here"));
-    assert_eq!(stage.events, [(32_000, Event::NoAck { server: id, user: Some(77) })]);
+    assert_eq!(
+        stage.events,
+        [(
+            32_000,
+            Event::NoAck {
+                server: id,
+                user: Some(77)
+            }
+        )]
+    );
     stage.assert_empty();
 }
 
@@ -128,7 +145,11 @@ fn an_ack_ends_the_repeats_and_timer_i_the_transaction() {
     stage.pass(millis(1));
     stage.assert_empty();
     assert_eq!(stage.events, []);
-    assert_eq!(stage.receive(&request("ACK", "x")), Inbound::Ack, "for nothing known");
+    assert_eq!(
+        stage.receive(&request("ACK", "x")),
+        Inbound::Ack,
+        "for nothing known"
+    );
 }
 
 #[test]
@@ -138,9 +159,15 @@ fn a_2xx_is_repeated_until_acknowledged() {
     stage.respond(id, 200);
     stage.sent();
     let sent = stage.pass(seconds(8));
-    let lines: Vec<_> = [500, 1500, 3500, 7500].map(|ms| (ms, "200 OK".to_owned())).into();
+    let lines: Vec<_> = [500, 1500, 3500, 7500]
+        .map(|ms| (ms, "200 OK".to_owned()))
+        .into();
     assert_eq!(sent, lines);
-    assert_eq!(stage.receive(&request("ACK", "x")), Inbound::Ack, "an ACK is for the dialog");
+    assert_eq!(
+        stage.receive(&request("ACK", "x")),
+        Inbound::Ack,
+        "an ACK is for the dialog"
+    );
     stage.layer.acknowledge(stage.now, id);
     assert_eq!(stage.receive(&request("INVITE", "x")), Inbound::Absorbed);
     assert_eq!(stage.pass(millis(23_999)), []);
@@ -157,7 +184,16 @@ fn a_2xx_nobody_acknowledges_is_reported_by_timer_l() {
     stage.respond(id, 202);
     stage.sent();
     assert_eq!(stage.pass_times(seconds(40)).len(), 10);
-    assert_eq!(stage.events, [(32_000, Event::Unacknowledged { server: id, user: None })]);
+    assert_eq!(
+        stage.events,
+        [(
+            32_000,
+            Event::Unacknowledged {
+                server: id,
+                user: None
+            }
+        )]
+    );
     stage.assert_empty();
 }
 
@@ -231,9 +267,17 @@ fn responses_follow_the_via() {
     let text = request("INVITE", "x").replace(";branch", ";rport;branch");
     let mut source = peer();
     source.remote.set_port(40_000);
-    let Inbound::New(id) = stage.receive_from(&text, source) else { panic!() };
+    let Inbound::New(id) = stage.receive_from(&text, source) else {
+        panic!()
+    };
     assert_eq!(stage.layer.server_flow(id), Some(source));
     let other = request("INVITE", "y");
-    let Inbound::New(id) = stage.receive_from(&other, source) else { panic!() };
-    assert_eq!(stage.layer.server_flow(id), Some(peer()), "without rport the sent-by's port");
+    let Inbound::New(id) = stage.receive_from(&other, source) else {
+        panic!()
+    };
+    assert_eq!(
+        stage.layer.server_flow(id),
+        Some(peer()),
+        "without rport the sent-by's port"
+    );
 }

@@ -10,17 +10,43 @@ use crate::stage::{Stage, peer, request, response_to, seconds};
 
 #[derive(Clone, Debug)]
 enum Act {
-    Receive { method: usize, branch: u8 },
-    Respond { which: usize, code: usize },
-    Acknowledge { which: usize },
-    Request { method: usize, waiting: bool },
-    Found { which: usize },
-    Answer { which: usize, code: usize, tag: usize },
-    Acknowledge2xx { which: usize, tag: usize },
-    Cancel { which: usize },
-    Fail { which: usize },
+    Receive {
+        method: usize,
+        branch: u8,
+    },
+    Respond {
+        which: usize,
+        code: usize,
+    },
+    Acknowledge {
+        which: usize,
+    },
+    Request {
+        method: usize,
+        waiting: bool,
+    },
+    Found {
+        which: usize,
+    },
+    Answer {
+        which: usize,
+        code: usize,
+        tag: usize,
+    },
+    Acknowledge2xx {
+        which: usize,
+        tag: usize,
+    },
+    Cancel {
+        which: usize,
+    },
+    Fail {
+        which: usize,
+    },
     Unreachable,
-    Pass { millis: u64 },
+    Pass {
+        millis: u64,
+    },
 }
 
 const METHODS: [&str; 5] = ["INVITE", "ACK", "CANCEL", "BYE", "PING"];
@@ -61,7 +87,12 @@ fn pick<T: Clone>(from: &[T], which: usize) -> Option<T> {
 impl Play {
     fn new() -> Play {
         let (servers, clients, requests) = (Vec::new(), Vec::new(), Vec::new());
-        Play { stage: Stage::new(), servers, clients, requests }
+        Play {
+            stage: Stage::new(),
+            servers,
+            clients,
+            requests,
+        }
     }
 
     fn act(&mut self, act: &Act) {
@@ -79,7 +110,10 @@ impl Play {
                     self.command_server(id, act);
                 }
             }
-            Act::Unreachable => self.stage.layer.transport_error(self.stage.now, peer().remote),
+            Act::Unreachable => self
+                .stage
+                .layer
+                .transport_error(self.stage.now, peer().remote),
             Act::Pass { millis } => {
                 self.stage.pass(Duration::from_millis(millis));
             }
@@ -123,7 +157,9 @@ impl Play {
     }
 
     fn command_client(&mut self, id: ClientId, act: &Act) {
-        let Stage { layer, now, out, .. } = &mut self.stage;
+        let Stage {
+            layer, now, out, ..
+        } = &mut self.stage;
         match *act {
             Act::Found { .. } => layer.destination_found(*now, id, peer(), out),
             Act::Acknowledge2xx { tag, .. } => self.stage.acknowledge_2xx(id, TAGS[tag % 3]),
@@ -134,7 +170,11 @@ impl Play {
 
     /// CANCELs and ACKs went out too: the peer may answer them.
     fn remember_sent(&mut self) {
-        let sent = self.stage.sent().into_iter().filter(|text| !text.starts_with("SIP/2.0"));
+        let sent = self
+            .stage
+            .sent()
+            .into_iter()
+            .filter(|text| !text.starts_with("SIP/2.0"));
         self.requests.extend(sent);
     }
 

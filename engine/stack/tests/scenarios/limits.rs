@@ -6,7 +6,13 @@ use wire::Method;
 use crate::stage::{Stage, peer, request, response_to, seconds};
 
 fn stage_of_one() -> Stage {
-    Stage::with(TimerConfig::default(), TransactionLimits { server: 1, client: 1 })
+    Stage::with(
+        TimerConfig::default(),
+        TransactionLimits {
+            server: 1,
+            client: 1,
+        },
+    )
 }
 
 #[test]
@@ -48,5 +54,9 @@ fn a_request_of_ours_above_the_limit_is_not_printed() {
 
     stage.receive_response(&response_to(&invite, 180, "b"));
     stage.cancel(client);
-    assert_eq!(stage.sent_lines(), ["CANCEL sip:c@192.0.2.1"], "a CANCEL always goes");
+    assert_eq!(
+        stage.sent_lines(),
+        ["CANCEL sip:c@192.0.2.1"],
+        "a CANCEL always goes"
+    );
 }

@@ -9,11 +9,17 @@ use stack::{
 };
 use wire::{Index, Limits, Message, Method, print};
 
-pub(crate) const LIMITS: TransactionLimits = TransactionLimits { server: 100, client: 100 };
+pub(crate) const LIMITS: TransactionLimits = TransactionLimits {
+    server: 100,
+    client: 100,
+};
 
 /// The peer everything comes from and goes to.
 pub(crate) fn peer() -> Flow {
-    Flow { listener: 3, remote: SocketAddr::from(([192, 0, 2, 1], 5060)) }
+    Flow {
+        listener: 3,
+        remote: SocketAddr::from(([192, 0, 2, 1], 5060)),
+    }
 }
 
 pub(crate) struct Stage {
@@ -31,7 +37,12 @@ impl Stage {
     pub(crate) fn with(timers: TimerConfig, limits: TransactionLimits) -> Stage {
         let now = Time::ZERO;
         let layer = Transactions::new(7, 42, timers, limits, now);
-        Stage { layer, now, out: Outbox::new(), events: Vec::new() }
+        Stage {
+            layer,
+            now,
+            out: Outbox::new(),
+            events: Vec::new(),
+        }
     }
 
     /// Milliseconds since the scenario began.
@@ -46,7 +57,8 @@ impl Stage {
     pub(crate) fn receive_from(&mut self, text: &str, source: Flow) -> Inbound {
         let mut index = Index::new();
         let message = Message::parse(text.as_bytes(), &mut index, &Limits::default()).unwrap();
-        self.layer.receive_request(self.now, &message, source, &mut self.out)
+        self.layer
+            .receive_request(self.now, &message, source, &mut self.out)
     }
 
     /// Receives a request that must be new.
@@ -60,12 +72,14 @@ impl Stage {
     pub(crate) fn receive_response(&mut self, text: &str) -> Option<Answer<u32>> {
         let mut index = Index::new();
         let message = Message::parse(text.as_bytes(), &mut index, &Limits::default()).unwrap();
-        self.layer.receive_response(self.now, &message, peer(), &mut self.out)
+        self.layer
+            .receive_response(self.now, &message, peer(), &mut self.out)
     }
 
     pub(crate) fn respond(&mut self, id: ServerId, code: u16) -> bool {
         let rest = |bytes: &mut Vec<u8>| print::end(bytes, b"");
-        self.layer.respond(self.now, id, code, b"", Some(b"ours"), rest, &mut self.out)
+        self.layer
+            .respond(self.now, id, code, b"", Some(b"ours"), rest, &mut self.out)
     }
 
     /// Sends a request and returns it as it went out.
@@ -73,7 +87,14 @@ impl Stage {
         let print = |bytes: &mut Vec<u8>, token: &Token| print_request(bytes, method, token);
         let id = self
             .layer
-            .request(self.now, peer(), Method::parse(method.as_bytes()), 5, print, &mut self.out)
+            .request(
+                self.now,
+                peer(),
+                Method::parse(method.as_bytes()),
+                5,
+                print,
+                &mut self.out,
+            )
             .unwrap();
         let sent = self.sent();
         assert_eq!(sent.len(), 1);
@@ -84,7 +105,9 @@ impl Stage {
     pub(crate) fn request_waiting(&mut self, method: &str) -> ClientId {
         let print = |bytes: &mut Vec<u8>, token: &Token| print_request(bytes, method, token);
         let method = Method::parse(method.as_bytes());
-        self.layer.request_waiting(self.now, method, 5, print, &mut self.out).unwrap()
+        self.layer
+            .request_waiting(self.now, method, 5, print, &mut self.out)
+            .unwrap()
     }
 
     pub(crate) fn cancel(&mut self, id: ClientId) {
@@ -97,13 +120,17 @@ impl Stage {
             bytes.extend_from_slice(tag.as_bytes());
         };
         let out = &mut self.out;
-        self.layer.acknowledge_2xx(self.now, id, tag.as_bytes(), peer(), print, out);
+        self.layer
+            .acknowledge_2xx(self.now, id, tag.as_bytes(), peer(), print, out);
     }
 
     /// What was sent since the last look; all of it must have gone to the peer.
     pub(crate) fn sent(&mut self) -> Vec<String> {
         assert!(self.out.iter().all(|(flow, _)| flow == peer()));
-        let sent = self.out.iter().map(|(_, bytes)| String::from_utf8(bytes.to_vec()).unwrap());
+        let sent = self
+            .out
+            .iter()
+            .map(|(_, bytes)| String::from_utf8(bytes.to_vec()).unwrap());
         let sent = sent.collect();
         self.out.clear();
         sent
@@ -123,7 +150,11 @@ impl Stage {
             while let Some(event) = self.layer.handle_timeout(self.now, &mut self.out) {
                 self.events.push((self.now_ms(), event));
             }
-            assert!(self.layer.poll_timeout().is_none_or(|(next, _)| next > self.now));
+            assert!(
+                self.layer
+                    .poll_timeout()
+                    .is_none_or(|(next, _)| next > self.now)
+            );
             let now_ms = self.now_ms();
             sent.extend(self.sent_lines().into_iter().map(|line| (now_ms, line)));
         }
@@ -138,7 +169,10 @@ impl Stage {
 
     /// Nothing is left: no transaction, no stored message.
     pub(crate) fn assert_empty(&self) {
-        assert_eq!((self.layer.server_count(), self.layer.client_count()), (0, 0));
+        assert_eq!(
+            (self.layer.server_count(), self.layer.client_count()),
+            (0, 0)
+        );
         assert!(self.layer.is_empty());
         assert_eq!(self.layer.pool().live(), 0);
     }
@@ -153,7 +187,12 @@ pub(crate) const fn millis(millis: u64) -> Duration {
 }
 
 fn start_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().replace("SIP/2.0", "").trim().to_owned()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .replace("SIP/2.0", "")
+        .trim()
+        .to_owned()
 }
 
 /// A request of the peer, with this branch behind the cookie.

@@ -9,7 +9,12 @@ fn stray(change: impl FnOnce(String) -> String) -> Strays {
     let (_, invite) = stage.request("INVITE");
     let response = change(response_to(&invite, 200, "b"));
     assert_eq!(stage.receive_response(&response), None);
-    assert!(stage.receive_response(&response_to(&invite, 200, "b")).is_some(), "unharmed");
+    assert!(
+        stage
+            .receive_response(&response_to(&invite, 200, "b"))
+            .is_some(),
+        "unharmed"
+    );
     assert_eq!(stage.layer.counters().strays.total(), 1);
     stage.layer.counters().strays
 }
@@ -19,7 +24,10 @@ fn more_than_one_via() {
     let strays = stray(|text| text.replacen("Via:", "Via: SIP/2.0/UDP h;branch=z9hG4bKq,", 1));
     assert_eq!(strays.several_vias, 1);
     let second = "\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKq\r\nFrom:";
-    assert_eq!(stray(|text| text.replacen("\r\nFrom:", second, 1)).several_vias, 1);
+    assert_eq!(
+        stray(|text| text.replacen("\r\nFrom:", second, 1)).several_vias,
+        1
+    );
 }
 
 #[test]
@@ -41,7 +49,11 @@ fn another_slot_generation_or_random() {
     for digit in [0, 5, 6, 13, 14, 29] {
         let strays = stray(|text| {
             let place = text.find("z9hG4bKtpr").unwrap() + at + digit;
-            let other = if text.as_bytes()[place] == b'9' { "8" } else { "9" };
+            let other = if text.as_bytes()[place] == b'9' {
+                "8"
+            } else {
+                "9"
+            };
             let mut text = text;
             text.replace_range(place..=place, other);
             text
@@ -52,7 +64,10 @@ fn another_slot_generation_or_random() {
 
 #[test]
 fn another_method() {
-    assert_eq!(stray(|text| text.replace("9 INVITE", "9 BYE")).other_method, 1);
+    assert_eq!(
+        stray(|text| text.replace("9 INVITE", "9 BYE")).other_method,
+        1
+    );
     let cancel = stray(|text| text.replace("9 INVITE", "9 CANCEL"));
     assert_eq!(cancel.other_method, 1, "no CANCEL was sent");
 }
@@ -66,7 +81,10 @@ fn a_branch_outside_any_transaction() {
     let response = response_to(&invite, 200, "b");
     let start = response.find("z9hG4bK").unwrap();
     let mut forged = response;
-    forged.replace_range(start..start + branch.len(), std::str::from_utf8(&branch).unwrap());
+    forged.replace_range(
+        start..start + branch.len(),
+        std::str::from_utf8(&branch).unwrap(),
+    );
     assert_eq!(stage.receive_response(&forged), None);
     assert_eq!(stage.layer.counters().strays.no_transaction, 1);
 }

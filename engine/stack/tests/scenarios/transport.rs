@@ -20,12 +20,30 @@ fn responses_go_where_the_via_says() {
     assert_eq!(destination("192.0.2.7", source), "192.0.2.7:5060");
     assert_eq!(destination("192.0.2.7:5070", source), "192.0.2.7:5070");
     assert_eq!(destination("host.example:5070", source), "192.0.2.7:5070");
-    assert_eq!(destination("10.0.0.1:5070;rport", source), "192.0.2.7:40000");
-    assert_eq!(destination("10.0.0.1:5070;received=10.9.9.9", source), "192.0.2.7:5070");
-    assert_eq!(destination("10.0.0.1:5070;maddr=192.0.2.8", source), "192.0.2.8:5070");
-    assert_eq!(destination("10.0.0.1;maddr=192.0.2.8;rport", source), "192.0.2.8:5060");
-    assert_eq!(destination("10.0.0.1:5070;maddr=host.example", source), "192.0.2.7:5070");
-    assert_eq!(destination("[2001:db8::1]:5070", "[2001:db8::2]:9"), "[2001:db8::2]:5070");
+    assert_eq!(
+        destination("10.0.0.1:5070;rport", source),
+        "192.0.2.7:40000"
+    );
+    assert_eq!(
+        destination("10.0.0.1:5070;received=10.9.9.9", source),
+        "192.0.2.7:5070"
+    );
+    assert_eq!(
+        destination("10.0.0.1:5070;maddr=192.0.2.8", source),
+        "192.0.2.8:5070"
+    );
+    assert_eq!(
+        destination("10.0.0.1;maddr=192.0.2.8;rport", source),
+        "192.0.2.8:5060"
+    );
+    assert_eq!(
+        destination("10.0.0.1:5070;maddr=host.example", source),
+        "192.0.2.7:5070"
+    );
+    assert_eq!(
+        destination("[2001:db8::1]:5070", "[2001:db8::2]:9"),
+        "[2001:db8::2]:5070"
+    );
 }
 
 fn stateless(text: &str, source: Flow, code: u16) -> Vec<(SocketAddr, String)> {
@@ -34,7 +52,9 @@ fn stateless(text: &str, source: Flow, code: u16) -> Vec<(SocketAddr, String)> {
     let mut out = Outbox::new();
     stateless_response(&message, source, code, b"", b"Retry-After: 5\r\n", &mut out);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    out.iter().map(|(flow, bytes)| (flow.remote, text(bytes))).collect()
+    out.iter()
+        .map(|(flow, bytes)| (flow.remote, text(bytes)))
+        .collect()
 }
 
 fn tag_of(text: &str) -> String {
@@ -68,7 +88,10 @@ fn every_copy_of_a_request_gets_the_same_tag_and_others_another() {
     let tag = |text: &str| tag_of(&stateless(text, peer(), 503).remove(0).1);
     let invite = request("INVITE", "x");
     assert_eq!(tag(&invite), tag(&invite));
-    assert_ne!(tag(&invite), tag(&invite.replace("Call-ID: one", "Call-ID: two")));
+    assert_ne!(
+        tag(&invite),
+        tag(&invite.replace("Call-ID: one", "Call-ID: two"))
+    );
     assert_ne!(tag(&invite), tag(&request("INVITE", "y")));
     let tagged = invite.replace("<sip:b@192.0.2.9>", "<sip:b@192.0.2.9>;tag=z");
     assert_eq!(tag(&tagged), "z");

@@ -1,0 +1,264 @@
+//! The whole binary on loopback: calls through it, and what its signals do to them.
+
+// Sockets are what these tests are about.
+#![allow(clippy::disallowed_methods)]
+
+mod lab;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+
+use lab::{Call, Desk, Engine, Phone, call, rdb};
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGUSR1: i32 = 10;
+const SIGTERM: i32 = 15;
+
+const ROUTED: &str = "[routing]\nrdb = \"rdb.json\"\n";
+
+fn is_alive(engine: &Engine) -> bool {
+    let phone = Phone::new(engine.address, "probe");
+    phone.request(
+        "OPTIONS",
+        &format!("sip:{}", engine.address),
+        "<sip:router>",
+        1,
+    );
+    phone.wait_for("SIP/2.0").start() == "SIP/2.0 200 OK"
+}
+
+/// An engine, and a call through it from `caller` to `callee`.
+fn with_a_call(desk: &Desk, extra: &str) -> (Engine, Call) {
+    let nowhere = ([127, 0, 0, 1], 9).into();
+    let callee = Phone::new(nowhere, "callee");
+    desk.write("rdb.json", &rdb("^100$", &callee.address().to_string()));
+    let engine = Engine::start(desk, &format!("{ROUTED}{extra}"));
+    let caller = Phone::new(engine.address, "caller");
+    let call = call(&engine, caller, callee, "100");
+    (engine, call)
+}
+
+#[test]
+fn options_is_answered() {
+    let desk = Desk::new();
+    let engine = Engine::start(&desk, "");
+    assert!(is_alive(&engine));
+}
+
+#[test]
+fn every_shard_answers_with_and_without_steering() {
+    for steering in ["auto", "off"] {
+        let desk = Desk::new();
+        let mut engine = Engine::start(
+            &desk,
+            &format!("[engine]\nshards = 3\n[udp]\nsteering = \"{steering}\"\n"),
+        );
+        // Each probe has a Call-ID and a port of its own, so that all shards get some.
+        assert!((0..40).all(|_| is_alive(&engine)), "steering {steering}");
+        engine.signal(SIGTERM);
+        assert_eq!(engine.end().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_mistake_in_the_routing_db_changes_nothing() {
+    let desk = Desk::new();
+    let (mut engine, call) = with_a_call(&desk, "");
+    desk.write(
+        "rdb.json",
+        &rdb("^100$", "127.0.0.1:5070").replace("Transparent", "Opaque"),
+    );
+    engine.signal(SIGHUP);
+    let line = engine.wait_for("rdb.json:");
+    assert!(
+        line.contains("\"level\":\"ERROR\"") && line.contains("outCallFlow"),
+        "{line}"
+    );
+    engine.wait_for("nothing was changed");
+    // The old table still routes, and the call goes on.
+    let again = Phone::new(engine.address, "again");
+    let uri = format!("sip:100@{}", engine.address);
+    again.request("INVITE", &uri, &format!("<{uri}>"), 1);
+    call.callee
+        .answer(&call.callee.wait_for("INVITE"), "486 Busy Here");
+    again.wait_for("486");
+    call.caller.request("BYE", &call.contact, &call.to, 2);
+    call.callee.answer(&call.callee.wait_for("BYE"), "200 OK");
+    call.caller.wait_for("200");
+}
+
+#[test]
+fn a_reload_takes_the_new_routing_db() {
+    let desk = Desk::new();
+    desk.write("rdb.json", &rdb("^100$", "127.0.0.1:9"));
+    let mut engine = Engine::start(&desk, ROUTED);
+    let callee = Phone::new(engine.address, "callee");
+    desk.write("rdb.json", &rdb("^200$", &callee.address().to_string()));
+    engine.signal(SIGHUP);
+    engine.wait_for("\"message\":\"reloaded\"");
+    let caller = Phone::new(engine.address, "caller");
+    call(&engine, caller, callee, "200");
+    let old = Phone::new(engine.address, "old");
+    old.request(
+        "INVITE",
+        &format!("sip:100@{}", engine.address),
+        "<sip:100@router>",
+        1,
+    );
+    old.wait_for("404");
+}
+
+#[test]
+fn a_host_name_is_resolved() {
+    let desk = Desk::new();
+    let callee = Phone::new(([127, 0, 0, 1], 9).into(), "callee");
+    let target = format!("localhost:{}", callee.address().port());
+    desk.write("rdb.json", &rdb("^100$", &target));
+    let engine = Engine::start(&desk, ROUTED);
+    call(&engine, Phone::new(engine.address, "caller"), callee, "100");
+}
+
+#[test]
+fn sigterm_refuses_new_calls_and_waits_for_the_others() {
+    let desk = Desk::new();
+    let (mut engine, call) = with_a_call(&desk, "[engine]\ndrain_s = 600\n");
+    engine.signal(SIGTERM);
+    engine.wait_for("draining");
+    let late = Phone::new(engine.address, "late");
+    let refused = loop {
+        // The order to drain travels beside the datagrams and may arrive after the first.
+        late.request(
+            "INVITE",
+            &format!("sip:100@{}", engine.address),
+            "<sip:100@router>",
+            1,
+        );
+        let answer = late.wait_for("SIP/2.0");
+        if answer.start().contains("503") {
+            break answer;
+        }
+    };
+    assert!(refused.header("Retry-After").is_some(), "{}", refused.text);
+    call.caller.request("BYE", &call.contact, &call.to, 2);
+    call.callee.answer(&call.callee.wait_for("BYE"), "200 OK");
+    call.caller.wait_for("200");
+    assert_eq!(engine.end().code(), Some(0));
+}
+
+#[test]
+fn calls_that_outlive_the_drain_are_ended_with_bye() {
+    let desk = Desk::new();
+    let (mut engine, call) = with_a_call(&desk, "[engine]\ndrain_s = 0\n");
+    engine.signal(SIGTERM);
+    for phone in [&call.caller, &call.callee] {
+        phone.answer(&phone.wait_for("BYE"), "200 OK");
+    }
+    assert_eq!(engine.end().code(), Some(0));
+}
+
+#[test]
+fn a_second_sigterm_ends_every_call_at_once() {
+    let desk = Desk::new();
+    let (mut engine, call) = with_a_call(&desk, "[engine]\ndrain_s = 600\n");
+    engine.signal(SIGTERM);
+    engine.wait_for("draining");
+    engine.signal(SIGTERM);
+    // Nobody answers the BYEs: it does not wait for that.
+    call.caller.wait_for("BYE");
+    call.callee.wait_for("BYE");
+    assert_eq!(engine.end().code(), Some(0));
+}
+
+#[test]
+fn sigint_does_not_drain() {
+    let desk = Desk::new();
+    let (mut engine, call) = with_a_call(&desk, "[engine]\ndrain_s = 600\n");
+    engine.signal(SIGINT);
+    call.caller.wait_for("BYE");
+    assert_eq!(engine.end().code(), Some(0));
+}
+
+#[test]
+fn sigusr1_logs_a_line_for_each_shard() {
+    let desk = Desk::new();
+    let mut engine = Engine::start(&desk, "[engine]\nshards = 2\n");
+    engine.signal(SIGUSR1);
+    assert!(
+        engine
+            .wait_for("\"message\":\"numbers\"")
+            .contains("\"shard\":0")
+    );
+    assert!(
+        engine
+            .wait_for("\"message\":\"numbers\"")
+            .contains("\"shard\":1")
+    );
+}
+
+#[test]
+fn sip_trace_shows_both_directions() {
+    let desk = Desk::new();
+    let mut engine = Engine::start_with(&desk, "", |command| drop(command.arg("--sip-trace")));
+    assert!(is_alive(&engine));
+    engine.wait_for(" <- 127.0.0.1:");
+    engine.wait_for("OPTIONS sip:");
+    engine.wait_for(" -> 127.0.0.1:");
+    engine.wait_for("SIP/2.0 200 OK");
+}
+
+#[test]
+fn prometheus_sees_the_calls() {
+    let desk = Desk::new();
+    // The port is free for a moment only, but nobody else here binds TCP ports.
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.expect("a free port");
+    let (_engine, _call) = with_a_call(&desk, &format!("[metrics]\naddress = \"{address}\"\n"));
+    // The numbers are renewed every second; the scrape is repeated until they are.
+    let mut page = String::new();
+    while !page.contains("tipring_calls_answered_total{shard=\"0\"} 1") {
+        page.clear();
+        let mut stream = TcpStream::connect(address).expect("the metrics listener");
+        stream
+            .write_all(b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n")
+            .expect("asked");
+        stream.read_to_string(&mut page).expect("answered");
+        assert!(
+            page.starts_with("HTTP/1.0 200") || page.starts_with("HTTP/1.1 200"),
+            "{page}"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(
+        page.contains("# HELP tipring_kernel_drops_total "),
+        "{page}"
+    );
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let desk = Desk::new();
+    let path = desk.path("notify");
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    let mut engine = Engine::start_with(&desk, "", |command| {
+        command.env("NOTIFY_SOCKET", &path);
+        command.env("WATCHDOG_USEC", "4000000");
+    });
+    let next = |wanted: &str| loop {
+        let mut bytes = [0; 512];
+        let length = manager.recv(&mut bytes).expect("a notice");
+        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        if text.contains(wanted) {
+            return text;
+        }
+    };
+    next("READY=1");
+    next("WATCHDOG=1");
+    engine.signal(SIGHUP);
+    assert!(next("RELOADING=1").contains("MONOTONIC_USEC="));
+    next("READY=1");
+    engine.signal(SIGTERM);
+    next("STOPPING=1");
+    assert_eq!(engine.end().code(), Some(0));
+}

@@ -1,0 +1,121 @@
+//! The router's dialogs as their other ends see them: CSeq numbers rise, ACK and CANCEL bear those of
+//! their INVITEs, every 2xx is acknowledged, nothing follows a BYE.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use stack::Time;
+
+use super::{Evidence, Finding, GIVING_UP, TOLERANCE};
+use crate::agent::AgentId;
+use crate::heard::Heard;
+
+pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    check_order(evidence, findings);
+    check_references(evidence, findings);
+    check_acks(evidence, findings);
+}
+
+/// One direction of a dialog: Call-ID, local tag, remote tag.
+type Direction<'a> = (&'a str, &'a str, &'a str);
+
+#[derive(Clone, Copy, Default)]
+struct Progress<'a> {
+    cseq: u32,
+    branch: &'a str,
+    bye: bool,
+}
+
+fn check_order(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    let mut progress: HashMap<Direction<'_>, Progress<'_>> = HashMap::new();
+    let mut seen: Vec<&str> = Vec::new();
+    let own = evidence.sent().filter(|(.., heard)| heard.is_request());
+    for (at, to, heard) in own.filter(|(.., heard)| !matches!(heard.method.as_str(), "ACK" | "CANCEL")) {
+        if seen.contains(&heard.branch.as_str()) {
+            continue;
+        }
+        seen.push(&heard.branch);
+        let begin = (heard.call_id.as_str(), heard.from_tag.as_str(), "");
+        let direction = (begin.0, begin.1, heard.to_tag.as_str());
+        let before = progress.get(&direction).or_else(|| progress.get(&begin)).copied();
+        let before = before.unwrap_or_default();
+        if heard.cseq <= before.cseq && !before.branch.is_empty() {
+            let what = format!(
+                "{} {} to {to:?} after CSeq {} in this dialog",
+                heard.cseq,
+                heard.title(),
+                before.cseq
+            );
+            findings.push(Finding { at, rule: "cseq", what });
+        }
+        if before.bye {
+            let what = format!("{} to {to:?} after the BYE", heard.title());
+            findings.push(Finding { at, rule: "bye", what });
+        }
+        let bye = heard.method == "BYE";
+        progress.insert(direction, Progress { cseq: heard.cseq, branch: &heard.branch, bye });
+    }
+}
+
+/// ACK and CANCEL name an INVITE that the router sent to the same agent.
+fn check_references(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    let mut invites: Vec<(AgentId, &Heard)> = Vec::new();
+    for (at, to, heard) in evidence.sent() {
+        let fits = |invite: &Heard| {
+            invite.cseq == heard.cseq && invite.call_id == heard.call_id && match heard.method.as_str() {
+                "CANCEL" => invite.branch == heard.branch && invite.uri == heard.uri,
+                _ => true,
+            }
+        };
+        match heard.method.as_str() {
+            "INVITE" if heard.is_request() => invites.push((to, heard)),
+            "ACK" | "CANCEL" if heard.is_request() => {
+                if !invites.iter().any(|(id, invite)| *id == to && fits(invite)) {
+                    let what = format!("{} {} to {to:?} is for no INVITE", heard.cseq, heard.title());
+                    findings.push(Finding { at, rule: "cseq", what });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// RFC 3261 13.2.2.4: each 2xx gets an ACK within 64*T1, whatever became of the call.
+fn check_acks(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    let mut seen: Vec<&Heard> = Vec::new();
+    for (at, from, heard) in evidence.received() {
+        if !heard.is_answer("INVITE", 2) || seen.contains(&heard) {
+            continue;
+        }
+        seen.push(heard);
+        if is_too_late(evidence, from, heard, at) {
+            continue;
+        }
+        let acks = evidence.sent().filter(|(when, to, ack)| {
+            let same = ack.cseq == heard.cseq && ack.to_tag == heard.to_tag;
+            *to == from && ack.is_request() && ack.method == "ACK" && same && *when >= at
+        });
+        let latest = at + GIVING_UP + TOLERANCE;
+        if !acks.into_iter().any(|(when, ..)| when <= latest) {
+            let what = format!("the 2xx {} of {from:?} was not acknowledged", heard.cseq);
+            findings.push(Finding { at, rule: "ack", what });
+        }
+    }
+}
+
+/// The router may have given up on the INVITE: nothing but silence for 64*T1 (timer B), or no final
+/// answer 64*T1 after its CANCEL (RFC 3261 9.1).
+fn is_too_late(evidence: &Evidence<'_>, from: AgentId, answer: &Heard, at: Time) -> bool {
+    let over = |sent: Time| at + Duration::from_millis(500) >= sent + GIVING_UP;
+    let sent = |method: &str| {
+        let mut sent = evidence.sent();
+        let sent = sent.find(|(_, to, heard)| {
+            *to == from && heard.is_request() && heard.method == method && heard.branch == answer.branch
+        });
+        sent.map(|(at, ..)| at)
+    };
+    let heard_before = evidence.received().any(|(when, id, heard)| {
+        id == from && when < at && heard.branch == answer.branch && heard.is_answer("INVITE", 1)
+    });
+    sent("CANCEL").is_some_and(over) || !heard_before && sent("INVITE").is_some_and(over)
+}

@@ -1,0 +1,67 @@
+//! Every call ends, once, on each leg, and both parties agree on how. What the agents themselves found
+//! wrong is reported here, too.
+
+use super::{Evidence, Finding};
+use crate::agent::{Agent, AgentId, End, Side};
+
+pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    let at = evidence.tape.last().map_or(stack::Time::ZERO, |crossing| crossing.at);
+    for agent in evidence.agents {
+        let id = agent.identity.id;
+        for what in faults(agent) {
+            findings.push(Finding { at, rule: "endings", what: format!("{id:?}: {what}") });
+        }
+    }
+    for call in 0..evidence.plan.calls.len() {
+        if let Some(what) = disagreement(evidence, call) {
+            findings.push(Finding { at, rule: "endings", what: format!("call {call}: {what}") });
+        }
+    }
+}
+
+fn faults(agent: &Agent) -> Vec<String> {
+    let facts = agent.facts();
+    let mut faults = facts.faults.clone();
+    if agent.is_dead() {
+        return faults;
+    }
+    let caller = agent.identity.id.side == Side::Caller;
+    if caller && facts.final_code.is_none() {
+        faults.push("its INVITE was never answered".to_owned());
+    }
+    if facts.invites > 1 {
+        faults.push(format!("{} INVITEs", facts.invites));
+    }
+    for dialog in agent.dialogs() {
+        if dialog.is_confirmed() && dialog.end().is_none() {
+            faults.push("it still believes that the call is up".to_owned());
+        }
+        if dialog.byes() > 1 {
+            faults.push(format!("{} BYEs in one dialog", dialog.byes()));
+        }
+    }
+    faults
+}
+
+fn disagreement(evidence: &Evidence<'_>, call: usize) -> Option<String> {
+    let caller = evidence.agent(AgentId { call, side: Side::Caller })?;
+    let callee = evidence.agent(AgentId { call, side: Side::Callee })?;
+    if caller.is_dead() || callee.is_dead() {
+        return None;
+    }
+    let answered = caller.facts().final_code == Some(200);
+    let accepted = callee.dialogs().iter().any(|dialog| dialog.is_confirmed());
+    if answered && !accepted {
+        return Some("the caller has a 200 that the callee never sent".to_owned());
+    }
+    let both_left = [caller, callee].iter().all(|agent| ends(agent) == [End::ByeReceived]);
+    let by_router = evidence.sent().any(|(_, to, heard)| {
+        to.call == call && heard.is_request() && heard.method == "BYE" && !heard.reasons.is_empty()
+    });
+    (both_left && !by_router).then(|| "both got a BYE without a reason".to_owned())
+}
+
+fn ends(agent: &Agent) -> Vec<End> {
+    let confirmed = agent.dialogs().iter().filter(|dialog| dialog.is_confirmed());
+    confirmed.filter_map(|dialog| dialog.end()).collect()
+}

@@ -1,0 +1,111 @@
+//! What must hold whatever happens: the checkers, one subject a file. Each reads the evidence of a
+//! finished run and says what is wrong with it; none of them knows how the router works inside.
+
+mod dialogs;
+mod endings;
+mod form;
+mod hiding;
+mod passing;
+mod ringing;
+mod times;
+mod transactions;
+
+use std::fmt;
+use std::time::Duration;
+
+use stack::Time;
+
+use crate::agent::{Agent, AgentId, Side};
+use crate::heard::Heard;
+use crate::plan::{CallPlan, Order, Plan};
+use crate::tape::{Crossing, seconds};
+
+/// 64*T1: when anybody gives up.
+const GIVING_UP: Duration = Duration::from_secs(32);
+/// How exactly times are kept.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// When it happened or was found.
+    pub at: Time,
+    /// Which rule was broken.
+    pub rule: &'static str,
+    /// How.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>11.6}  [{}] {}", seconds(self.at), self.rule, self.what)
+    }
+}
+
+/// What a finished run leaves behind.
+pub(crate) struct Evidence<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) tape: &'a [Crossing],
+    /// Caller and callee of each call, one after the other.
+    pub(crate) agents: &'a [Agent],
+}
+
+impl Evidence<'_> {
+    /// Messages to agents.
+    fn sent(&self) -> impl Iterator<Item = (Time, AgentId, &Heard)> {
+        let sent = self.tape.iter().filter_map(|crossing| Some((crossing.at, crossing.sent()?)));
+        sent.map(|(at, (id, heard))| (at, id, heard))
+    }
+
+    /// Messages of agents.
+    fn received(&self) -> impl Iterator<Item = (Time, AgentId, &Heard)> {
+        let received =
+            self.tape.iter().filter_map(|crossing| Some((crossing.at, crossing.received()?)));
+        received.map(|(at, (id, heard))| (at, id, heard))
+    }
+
+    fn agent(&self, id: AgentId) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.identity.id == id)
+    }
+
+    fn call(&self, id: AgentId) -> Option<&CallPlan> {
+        self.plan.calls.get(id.call)
+    }
+
+    /// Whether an agent may have left something unanswered: it died, or it is meant to be mute.
+    fn is_excused(&self, id: AgentId) -> bool {
+        let plan = self.call(id).map(|call| match id.side {
+            Side::Caller => &call.caller.inside,
+            Side::Callee => &call.callee.inside,
+        });
+        plan.is_some_and(|plan| plan.mute || plan.dies.is_some())
+    }
+
+    /// When all calls were ended by an order, if they were.
+    fn ended_by_order(&self) -> Option<Time> {
+        let mut orders = self.plan.orders.iter();
+        let order = orders.find(|(_, order)| *order == Order::EndAll)?;
+        Some(Time::ZERO + order.0)
+    }
+}
+
+/// Lists what is wrong.
+pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
+    type Rule = fn(&Evidence<'_>, &mut Vec<Finding>);
+    const RULES: [Rule; 8] = [
+        form::check,
+        hiding::check,
+        passing::check,
+        transactions::check,
+        dialogs::check,
+        times::check,
+        ringing::check,
+        endings::check,
+    ];
+    let mut findings = Vec::new();
+    for rule in RULES {
+        rule(evidence, &mut findings);
+    }
+    findings.sort_by_key(|finding| finding.at);
+    findings
+}

@@ -1,0 +1,66 @@
+//! What has to pass does, unchanged: the cargo and body of every message that crosses, status and
+//! reason phrase, method, the caller's name; Max-Forwards one less.
+
+use std::collections::HashMap;
+
+use super::{Evidence, Finding};
+use crate::agent::AgentId;
+use crate::heard::{Heard, STAMP};
+
+/// See `agent::print`.
+const LAST: &str = "X-Last";
+
+pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    let mut originals: HashMap<&str, (AgentId, &Heard)> = HashMap::new();
+    for (_, from, heard) in evidence.received() {
+        if let Some(stamp) = &heard.stamp {
+            originals.entry(stamp).or_insert((from, heard));
+        }
+    }
+    for (at, to, heard) in evidence.sent() {
+        let Some(stamp) = &heard.stamp else { continue };
+        let what = match originals.get(stamp.as_str()) {
+            None => Some(format!("the stamp {stamp} was never received")),
+            Some((from, original)) => fault(*from, original, to, heard),
+        };
+        if let Some(what) = what {
+            let what = format!("{} to {to:?}: {what}", heard.title());
+            findings.push(Finding { at, rule: "passing", what });
+        }
+    }
+}
+
+fn fault(from: AgentId, original: &Heard, to: AgentId, copy: &Heard) -> Option<String> {
+    if to.call != from.call || to.side != from.side.other() {
+        return Some(format!("it crosses from {from:?}"));
+    }
+    if (original.code, &original.phrase, &original.method) != (copy.code, &copy.phrase, &copy.method) {
+        return Some(format!("it was {} {}", original.title(), original.phrase));
+    }
+    if cargo(original) != cargo(copy) {
+        return Some(format!("cargo {:?} was {:?}", cargo(copy), cargo(original)));
+    }
+    if original.body != copy.body {
+        return Some(format!("a body of {} bytes was {}", copy.body.len(), original.body.len()));
+    }
+    if copy.is_request() && copy.max_forwards != original.max_forwards.map(|left| left.wrapping_sub(1)) {
+        return Some(format!("{:?} hops of {:?}", copy.max_forwards, original.max_forwards));
+    }
+    let begins = copy.is_request() && copy.to_tag.is_empty();
+    (begins && person(&copy.from) != person(&original.from))
+        .then(|| format!("From {:?} was {:?}", copy.from, original.from))
+}
+
+/// The lines from the stamp to the last of the cargo, as they stand in the message.
+fn cargo(heard: &Heard) -> Option<String> {
+    let head = heard.head_text();
+    let begin = head.find(&format!("{STAMP}: "))?;
+    let last = begin + head.get(begin..)?.find(&format!("\r\n{LAST}: "))? + 2;
+    let end = last + head.get(last..)?.find("\r\n")?;
+    head.get(begin..end).map(str::to_owned)
+}
+
+/// Display name and user of a From value.
+fn person(value: &str) -> &str {
+    value.rsplit_once('@').map_or(value, |(person, _)| person)
+}

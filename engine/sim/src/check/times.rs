@@ -1,0 +1,205 @@
+//! The times of the routing DB and of the RFC: calls that are not answered end when and how they
+//! should, and answered ones after `maxCallDuration`.
+
+use std::time::Duration;
+
+use stack::Time;
+
+use super::{Evidence, Finding, GIVING_UP, TOLERANCE};
+use crate::agent::{AgentId, Side};
+use crate::heard::Heard;
+
+/// The ringing limit where the route sets no `noAnswerTimeout` (`router::Timers::ringing`).
+const RINGING: Duration = Duration::from_secs(185);
+
+/// How a call that nobody ends otherwise will end.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: Time,
+    code: u16,
+    /// Q.850 cause in the Reason, where the issue names one.
+    cause: Option<&'static str>,
+}
+
+pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    for call in 0..evidence.plan.calls.len() {
+        let story = Story::of(evidence, call);
+        let fault = story.setup_fault().or_else(|| story.duration_fault());
+        if let Some((at, what)) = fault {
+            let what = format!("call {call}: {what}");
+            findings.push(Finding { at, rule: "times", what });
+        }
+    }
+}
+
+/// One call as the router saw it.
+struct Story<'a> {
+    evidence: &'a Evidence<'a>,
+    call: usize,
+}
+
+impl<'a> Story<'a> {
+    fn of(evidence: &'a Evidence<'a>, call: usize) -> Story<'a> {
+        Story { evidence, call }
+    }
+
+    fn sent(&self, side: Side, fits: impl Fn(&Heard) -> bool) -> Option<(Time, &'a Heard)> {
+        let to = AgentId { call: self.call, side };
+        let mut sent = self.evidence.sent();
+        sent.find(|(_, id, heard)| *id == to && fits(heard)).map(|(at, _, heard)| (at, heard))
+    }
+
+    fn received(&self, side: Side, fits: impl Fn(&Heard) -> bool) -> Option<Time> {
+        let from = AgentId { call: self.call, side };
+        let mut received = self.evidence.received();
+        received.find(|(_, id, heard)| *id == from && fits(heard)).map(|(at, ..)| at)
+    }
+
+    /// When the INVITE left.
+    fn begin(&self) -> Option<Time> {
+        self.sent(Side::Callee, |heard| heard.is_request() && heard.method == "INVITE")
+            .map(|(at, _)| at)
+    }
+
+    /// The first thing that ends the setup otherwise than by time running out.
+    fn interruption(&self) -> Option<Time> {
+        let ends = |method: &'static str| {
+            move |heard: &Heard| heard.is_request() && heard.method == method
+        };
+        let answered = |heard: &Heard| heard.method == "INVITE" && heard.is_final();
+        let times = [
+            self.received(Side::Callee, answered),
+            self.received(Side::Caller, ends("CANCEL")),
+            self.received(Side::Caller, ends("BYE")),
+            self.received(Side::Callee, |heard| {
+                // RFC 3261 12.2.1.2: such an answer ends the dialog, be it an early one.
+                heard.method != "INVITE" && matches!(heard.code, 408 | 481)
+            }),
+            self.evidence.ended_by_order(),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// Everything that would end the setup by itself.
+    fn dues(&self, begin: Time) -> Vec<Due> {
+        let Some(plan) = self.evidence.plan.calls.get(self.call) else { return Vec::new() };
+        let heard = |range: std::ops::Range<u16>| {
+            self.received(Side::Callee, |heard| {
+                heard.method == "INVITE" && range.contains(&heard.code)
+            })
+        };
+        let mut dues = Vec::new();
+        if let Some(time) = plan.route.no_answer {
+            dues.push(Due { at: begin + time, code: 480, cause: Some("cause=19") });
+        } else if let Some(last) = self.last_provisional() {
+            dues.push(Due { at: last + RINGING, code: 408, cause: None });
+        }
+        if let Some(time) = plan.route.no_18x
+            && heard(180..190).is_none_or(|at| at > begin + time)
+        {
+            dues.push(Due { at: begin + time, code: 408, cause: Some("cause=18") });
+        }
+        // Timer B runs while the callee's name is being resolved, so that nobody waits for longer.
+        let asked = self.received(Side::Caller, |heard| heard.method == "INVITE").unwrap_or(begin);
+        if heard(100..200).is_none_or(|at| at > asked + GIVING_UP) {
+            dues.push(Due { at: asked + GIVING_UP, code: 408, cause: None });
+        }
+        dues.sort_by_key(|due| due.at);
+        dues
+    }
+
+    fn last_provisional(&self) -> Option<Time> {
+        let from = AgentId { call: self.call, side: Side::Callee };
+        let received = self.evidence.received();
+        let provisional = |heard: &Heard| {
+            heard.is_answer("INVITE", 1) && heard.code > 100
+        };
+        received.filter(|(_, id, heard)| *id == from && provisional(heard)).map(|(at, ..)| at).last()
+    }
+
+    fn setup_fault(&self) -> Option<(Time, String)> {
+        let begin = self.begin()?;
+        let dues = self.dues(begin);
+        let due = dues.first()?;
+        let soon = |at: Time| at <= due.at + TOLERANCE;
+        if self.interruption().is_some_and(soon) || dues.get(1).is_some_and(|next| soon(next.at)) {
+            return self.early_fault(due);
+        }
+        if self.is_refused() {
+            return None;
+        }
+        let answer = self.sent(Side::Caller, |heard| heard.method == "INVITE" && heard.is_final());
+        let Some((at, answer)) = answer else {
+            return Some((due.at, format!("nothing ended it, though {due:?}")));
+        };
+        let in_time = at + TOLERANCE >= due.at && at <= due.at + TOLERANCE;
+        let cause = due.cause.is_none_or(|cause| is_caused(answer, cause));
+        if in_time && answer.code == due.code && cause {
+            return self.cancel_fault(due);
+        }
+        Some((at, format!("{} {:?}, though {due:?}", answer.title(), answer.reasons)))
+    }
+
+    /// ICMP ends an INVITE before its time, and so does a callee that does not answer requests in its
+    /// early dialog.
+    fn is_refused(&self) -> bool {
+        let Some(plan) = self.evidence.plan.calls.get(self.call) else { return false };
+        let callee = &plan.callee.inside;
+        let silent = callee.mute || callee.dies.is_some();
+        silent && (plan.caller.early.is_some() || plan.caller.reliable) || callee.dies.is_some_and(|death| death.refusing)
+    }
+
+    /// Something else came first: then nothing may say that time ran out.
+    fn early_fault(&self, due: &Due) -> Option<(Time, String)> {
+        let cause = due.cause?;
+        let (at, answer) =
+            self.sent(Side::Caller, |heard| heard.method == "INVITE" && heard.is_final())?;
+        let early = is_caused(answer, cause) && at + TOLERANCE < due.at;
+        early.then(|| (at, format!("{:?}, before {due:?}", answer.reasons)))
+    }
+
+    /// The CANCEL to the callee says why, too; it waits for a provisional (RFC 3261 9.1).
+    fn cancel_fault(&self, due: &Due) -> Option<(Time, String)> {
+        let cause = due.cause?;
+        let rang = self.received(Side::Callee, |heard| heard.is_answer("INVITE", 1))?;
+        let cancel = self.sent(Side::Callee, |heard| heard.is_request() && heard.method == "CANCEL");
+        let latest = due.at.max(rang) + TOLERANCE;
+        match cancel {
+            Some((at, cancel)) if at <= latest && is_caused(cancel, cause) => None,
+            Some((at, cancel)) => Some((at, format!("CANCEL with {:?}, though {due:?}", cancel.reasons))),
+            // The provisional may come in the moment in which the router gives up.
+            None if rang + TOLERANCE > due.at + GIVING_UP => None,
+            None => Some((due.at, "the callee was not cancelled".to_owned())),
+        }
+    }
+
+    /// `maxCallDuration` counts from the caller's ACK and ends both legs.
+    fn duration_fault(&self) -> Option<(Time, String)> {
+        let plan = self.evidence.plan.calls.get(self.call)?;
+        let limit = plan.route.max_duration?;
+        let answered = self.sent(Side::Caller, |heard| heard.is_answer("INVITE", 2))?.1.cseq;
+        let acked = self.received(Side::Caller, |heard| {
+            heard.is_request() && heard.method == "ACK" && heard.cseq == answered
+        })?;
+        let due = acked + limit;
+        let bye = |heard: &Heard| heard.is_request() && heard.method == "BYE";
+        let hung_up = [Side::Caller, Side::Callee].map(|side| self.received(side, bye));
+        if hung_up.into_iter().flatten().any(|at| at <= due + TOLERANCE) {
+            return None;
+        }
+        // A BYE to a fork that lost has no Reason.
+        let ended = |heard: &Heard| bye(heard) && !heard.reasons.is_empty();
+        let byes = [Side::Caller, Side::Callee].map(|side| self.sent(side, ended));
+        match byes.map(|bye| bye.map(|(at, _)| at)) {
+            [Some(caller), Some(callee)] if caller.max(callee) <= due + TOLERANCE => None,
+            [Some(_), Some(_)] => Some((due, format!("lasted longer than {limit:?}"))),
+            _ => Some((due, "not both legs got a BYE with a Reason".to_owned())),
+        }
+    }
+}
+
+fn is_caused(heard: &Heard, cause: &str) -> bool {
+    heard.reasons.iter().any(|reason| {
+        reason.starts_with("Q.850") && reason.split(';').any(|part| part.trim() == cause)
+    })
+}
