@@ -342,22 +342,18 @@ impl Caller {
     }
 
     fn on_bye_response(&mut self, token: Token, code: u16, turn: &mut Turn<'_>) {
-        let Some(call) = self
-            .calls
-            .get_mut(token)
-            .filter(|call| call.state == State::Ending)
-        else {
+        let ending = |call: &mut Call| call.state == State::Ending;
+        if !self.calls.get_mut(token).is_some_and(ending) {
             let ended = self.calls.has_ended(token);
             turn.tally.unexpected += u64::from(!ended);
             turn.tally.retransmissions.ok_received += u64::from(ended);
             return;
-        };
+        }
         match code {
             ..200 => return,
             200..300 => turn.tally.completed += 1,
             _ => turn.tally.fail(Failure::ByeCode(code), 1),
         }
-        debug_assert!(call.sent > 0);
         self.calls.release(token);
     }
 

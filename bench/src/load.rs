@@ -179,9 +179,9 @@ impl Load {
         self.origin.elapsed().as_nanos() as u64
     }
 
-    /// Calls the caller has not ended.
+    /// Calls that caller or callee have not ended; a BYE may be answered before it reaches the callee.
     pub(crate) fn live(&self) -> usize {
-        self.caller.live()
+        self.caller.live().max(self.callee.live())
     }
 
     /// Datagrams sent so far, and sends the kernel refused.

@@ -151,9 +151,7 @@ impl Server {
         args: &SuiteArgs,
         directory: &Path,
     ) -> io::Result<Server> {
-        if port_is_bound(args.target.port()) {
-            return Err(io::Error::other(format!("{} is in use", args.target)));
-        }
+        wait_free(args.target)?;
         fs::create_dir_all(directory)?;
         let log = File::create(directory.join("server.log"))?;
         let directory = directory.canonicalize()?;
@@ -200,6 +198,18 @@ impl Server {
         std::thread::sleep(SETTLE);
         Ok(())
     }
+}
+
+/// Waits until nobody listens on the port: a ring that is torn down lets go of its socket some time after its process ended.
+fn wait_free(target: SocketAddr) -> io::Result<()> {
+    let begun = Instant::now();
+    while port_is_bound(target.port()) {
+        if begun.elapsed() > END_LIMIT {
+            return Err(io::Error::other(format!("{target} is in use")));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Spawns a child that is on the server's core from its first instruction: it inherits the affinity of this thread, which goes

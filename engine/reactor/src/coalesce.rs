@@ -8,12 +8,16 @@
 //! peers is not kept and need not be.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use crate::batch::Send;
 
-/// Peers whose runs may be open at once. Two peers that fall on one place close each other's runs:
-/// a little less coalescing, never a wrong order.
-const OPEN_MAX: usize = 64;
+/// Places for runs that are still growing, in sets a peer's hash chooses from. When more peers than
+/// a set has places are busy at once, they close each other's runs: less coalescing, never a wrong
+/// order. With one place a set, two trunks of eight would share one every third time.
+const SETS: usize = 16;
+const PLACES_A_SET: usize = 4;
+const OPEN_MAX: usize = SETS * PLACES_A_SET;
 /// Longest total of one coalesced send: below what one UDP datagram may carry on either family.
 const RUN_BYTES_MAX: usize = 65_000;
 const NONE: u32 = u32::MAX;
@@ -126,17 +130,21 @@ impl Plan {
 
     fn add_alone(&mut self, sends: &[Send], index: usize, bytes: usize) {
         // Whatever is gathered for this peer was asked for earlier and leaves earlier.
-        if self.open_count > 0 {
-            self.close(place(&sends[index]));
+        if self.open_count > 0
+            && let Some(place) = self.place_of(sends, index)
+        {
+            self.close(place);
         }
         self.runs.push(Run::one(index, bytes));
     }
 
     fn add(&mut self, sends: &[Send], index: usize, bytes: usize, limits: &RunLimits) {
-        let place = place(&sends[index]);
+        let place = match self.place_of(sends, index) {
+            Some(place) => place,
+            None => self.free_place(&sends[index]),
+        };
         if let Some(run) = self.open[place] {
-            let same_peer = is_same_peer(&sends[run.first as usize], &sends[index]);
-            if let Some(longer) = run.extended(index, bytes, limits).filter(|_| same_peer) {
+            if let Some(longer) = run.extended(index, bytes, limits) {
                 self.next[run.last as usize] = index as u32;
                 self.open[place] = Some(longer);
                 return;
@@ -145,6 +153,25 @@ impl Plan {
         }
         self.open[place] = Some(Run::one(index, bytes));
         self.open_count += 1;
+    }
+
+    /// Where the run to this send's peer grows, if one does.
+    fn place_of(&self, sends: &[Send], index: usize) -> Option<usize> {
+        let is_same_peer = |run: &Run| {
+            let head = &sends[run.head()];
+            head.socket == sends[index].socket && head.to == sends[index].to
+        };
+        places(&sends[index]).find(|place| self.open[*place].as_ref().is_some_and(is_same_peer))
+    }
+
+    /// An empty place for this send's peer, if need be by closing another's run.
+    fn free_place(&mut self, send: &Send) -> usize {
+        let empty = places(send).find(|place| self.open[*place].is_none());
+        empty.unwrap_or_else(|| {
+            let victim = places(send).start + self.runs.len() % PLACES_A_SET;
+            self.close(victim);
+            victim
+        })
     }
 
     fn close(&mut self, place: usize) {
@@ -161,17 +188,15 @@ impl Plan {
     }
 }
 
-fn is_same_peer(a: &Send, b: &Send) -> bool {
-    a.socket == b.socket && a.to == b.to
-}
-
-fn place(send: &Send) -> usize {
+/// The places a peer's run may be at.
+fn places(send: &Send) -> Range<usize> {
     let ip = match send.to.ip() {
         IpAddr::V4(v4) => u64::from(v4.to_bits()),
         IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64 ^ v6.to_bits() as u64,
     };
     let both = ip ^ u64::from(send.to.port()) << 40 ^ u64::from(send.socket.0) << 56;
-    (both.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % OPEN_MAX
+    let set = (both.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % SETS;
+    set * PLACES_A_SET..(set + 1) * PLACES_A_SET
 }
 
 #[cfg(test)]
@@ -231,6 +256,18 @@ mod tests {
         let mut runs = plan(&parts, &LIMITS);
         runs.sort();
         assert_eq!(runs, [[0, 2], [1, 3]]);
+    }
+
+    #[test]
+    fn trunks_do_not_share_places() {
+        // Whatever ports they have, hardly any two of eight busy peers may disturb each other.
+        let crowded = (0..500).filter(|trial| {
+            let parts: Vec<(u16, u32, bool)> = (0..80)
+                .map(|i| (trial * 61 + i % 8 * 7, 500, true))
+                .collect();
+            plan(&parts, &LIMITS).len() > 8
+        });
+        assert!(crowded.count() <= 10);
     }
 
     #[test]

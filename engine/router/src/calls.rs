@@ -31,7 +31,12 @@ impl Calls {
     pub(crate) fn new(limit: usize) -> Calls {
         // The last slot number is kept for tags that name no call.
         let limit = limit.min(Token::SLOT_MAX as usize);
-        Calls { slots: Vec::new(), free: Vec::new(), limit, live: 0 }
+        Calls {
+            slots: Vec::new(),
+            free: Vec::new(),
+            limit,
+            live: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -53,7 +58,10 @@ impl Calls {
         }
         if self.free.is_empty() {
             let slot = u32::try_from(self.slots.len()).ok()?;
-            self.slots.push(Slot { generation: 1, call: None });
+            self.slots.push(Slot {
+                generation: 1,
+                call: None,
+            });
             self.free.push(slot);
         }
         let slot = *self.free.last()?;
@@ -97,6 +105,9 @@ impl Calls {
 
     /// The ids of all calls. For ending them all; allocates.
     pub(crate) fn ids(&self) -> Vec<CallId> {
-        self.slots.iter().filter_map(|slot| slot.call.as_ref().map(Call::id)).collect()
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.call.as_ref().map(Call::id))
+            .collect()
     }
 }

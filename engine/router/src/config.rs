@@ -55,7 +55,10 @@ pub struct Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        Timers { stack: TimerConfig::default(), ringing: Duration::from_secs(185) }
+        Timers {
+            stack: TimerConfig::default(),
+            ringing: Duration::from_secs(185),
+        }
     }
 }
 

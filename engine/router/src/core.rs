@@ -105,7 +105,11 @@ impl Door {
     fn new(listener: Listener) -> Door {
         let host_port = format!("{}:{}", listener.advertise_host, listener.advertise_port);
         let via = format!("Via: SIP/2.0/UDP {host_port};rport;branch=");
-        Door { listener, via: via.into_bytes(), host_port: host_port.into_bytes() }
+        Door {
+            listener,
+            via: via.into_bytes(),
+            host_port: host_port.into_bytes(),
+        }
     }
 
     pub(crate) fn print_via(&self, out: &mut Vec<u8>, branch: &Token) {
@@ -182,7 +186,9 @@ impl Core {
     /// The listener with this index. Flows carry only indices the worker made; a wrong one falls
     /// back to the first.
     pub(crate) fn door(&self, listener: u16) -> &Door {
-        self.doors.get(usize::from(listener)).unwrap_or(&self.doors[0])
+        self.doors
+            .get(usize::from(listener))
+            .unwrap_or(&self.doors[0])
     }
 
     /// The listener to reach `address` from: `preferred` when the family fits, else the first that does.
@@ -191,7 +197,10 @@ impl Core {
         if self.doors.get(usize::from(preferred)).is_some_and(fits) {
             return Some(preferred);
         }
-        self.doors.iter().position(fits).and_then(|index| u16::try_from(index).ok())
+        self.doors
+            .iter()
+            .position(fits)
+            .and_then(|index| u16::try_from(index).ok())
     }
 
     /// Where a URI's host is reached (RFC 3263 as far as A and AAAA over UDP); asks the resolver.
@@ -220,10 +229,17 @@ impl Core {
     /// Where the next request of a dialog goes: its next hop, or, while that is a name without a
     /// known address, where the peer's last message came from.
     pub(crate) fn next_hop(&mut self, now: Time, dialog: &Dialog, peer: Flow) -> Flow {
-        let Ok(uri) = Uri::parse(dialog.next_hop()) else { return peer };
-        let maddr = uri.param("maddr").and_then(|value| std::str::from_utf8(value).ok());
+        let Ok(uri) = Uri::parse(dialog.next_hop()) else {
+            return peer;
+        };
+        let maddr = uri
+            .param("maddr")
+            .and_then(|value| std::str::from_utf8(value).ok());
         if let Some(address) = maddr.and_then(|text| text.parse::<IpAddr>().ok()) {
-            return self.flow_to(SocketAddr::new(address, uri.port.unwrap_or(DEFAULT_PORT)), peer);
+            return self.flow_to(
+                SocketAddr::new(address, uri.port.unwrap_or(DEFAULT_PORT)),
+                peer,
+            );
         }
         match self.locate(now, &uri.host, uri.port) {
             Destination::Known(address) => self.flow_to(address, peer),
@@ -273,14 +289,20 @@ impl Core {
             }
             print::end(out, b"");
         };
-        self.transactions.respond(now, server, code, b"", Some(&tag.tag_text()), rest, out);
+        self.transactions
+            .respond(now, server, code, b"", Some(&tag.tag_text()), rest, out);
     }
 
     /// A tag for answers that make no dialog.
     pub(crate) fn own_tag(&mut self) -> Token {
         let random = self.random.next_u64();
         // No call lives in the last slot: such a tag never names one.
-        Token { shard: self.shard, slot: Token::SLOT_MAX, generation: 0, random }
+        Token {
+            shard: self.shard,
+            slot: Token::SLOT_MAX,
+            generation: 0,
+            random,
+        }
     }
 
     /// Tells the surroundings of a limit, once until it is clear again.

@@ -19,26 +19,77 @@ const fn withheld(name: HeaderName, reason: &'static str) -> Withheld {
 
 /// The one table of headers that do not pass.
 pub const WITHHELD: [Withheld; 20] = [
-    withheld(HeaderName::Via, "hop by hop, names the other leg's hosts: each leg has its own"),
-    withheld(HeaderName::Route, "the path of one leg: each dialog has its own route set"),
-    withheld(HeaderName::RecordRoute, "the path of one leg: each dialog has its own route set"),
-    withheld(HeaderName::Contact, "the other leg's address: ours instead, save in 3xx and 485"),
-    withheld(HeaderName::From, "carries the other dialog's tag: rewritten with ours"),
-    withheld(HeaderName::To, "carries the other dialog's tag: rewritten with ours"),
-    withheld(HeaderName::CallId, "names the other dialog: each leg has its own"),
-    withheld(HeaderName::CSeq, "counts in the other dialog: each leg has its own"),
+    withheld(
+        HeaderName::Via,
+        "hop by hop, names the other leg's hosts: each leg has its own",
+    ),
+    withheld(
+        HeaderName::Route,
+        "the path of one leg: each dialog has its own route set",
+    ),
+    withheld(
+        HeaderName::RecordRoute,
+        "the path of one leg: each dialog has its own route set",
+    ),
+    withheld(
+        HeaderName::Contact,
+        "the other leg's address: ours instead, save in 3xx and 485",
+    ),
+    withheld(
+        HeaderName::From,
+        "carries the other dialog's tag: rewritten with ours",
+    ),
+    withheld(
+        HeaderName::To,
+        "carries the other dialog's tag: rewritten with ours",
+    ),
+    withheld(
+        HeaderName::CallId,
+        "names the other dialog: each leg has its own",
+    ),
+    withheld(
+        HeaderName::CSeq,
+        "counts in the other dialog: each leg has its own",
+    ),
     withheld(HeaderName::RAck, "holds a CSeq of the other dialog: mapped"),
     withheld(HeaderName::MaxForwards, "counted down here"),
     withheld(HeaderName::ContentLength, "written anew before the body"),
-    withheld(HeaderName::Timestamp, "measures one hop: answered by the transaction (8.2.6.1)"),
-    withheld(HeaderName::Warning, "names the agent's host: written anew with ours (20.43)"),
-    withheld(HeaderName::Path, "the path of a registration, not of a call (RFC 3327)"),
-    withheld(HeaderName::ServiceRoute, "the path of a registration, not of a call (RFC 3608)"),
-    withheld(HeaderName::Replaces, "names a dialog of the other leg, unknown beyond us (RFC 3891)"),
-    withheld(HeaderName::Join, "names a dialog of the other leg, unknown beyond us (RFC 3911)"),
-    withheld(HeaderName::TargetDialog, "names a dialog of the other leg (RFC 4538)"),
-    withheld(HeaderName::InReplyTo, "lists Call-IDs of the other leg (20.21)"),
-    withheld(HeaderName::ProxyRequire, "asks the proxies of the other leg, we are an end (20.29)"),
+    withheld(
+        HeaderName::Timestamp,
+        "measures one hop: answered by the transaction (8.2.6.1)",
+    ),
+    withheld(
+        HeaderName::Warning,
+        "names the agent's host: written anew with ours (20.43)",
+    ),
+    withheld(
+        HeaderName::Path,
+        "the path of a registration, not of a call (RFC 3327)",
+    ),
+    withheld(
+        HeaderName::ServiceRoute,
+        "the path of a registration, not of a call (RFC 3608)",
+    ),
+    withheld(
+        HeaderName::Replaces,
+        "names a dialog of the other leg, unknown beyond us (RFC 3891)",
+    ),
+    withheld(
+        HeaderName::Join,
+        "names a dialog of the other leg, unknown beyond us (RFC 3911)",
+    ),
+    withheld(
+        HeaderName::TargetDialog,
+        "names a dialog of the other leg (RFC 4538)",
+    ),
+    withheld(
+        HeaderName::InReplyTo,
+        "lists Call-IDs of the other leg (20.21)",
+    ),
+    withheld(
+        HeaderName::ProxyRequire,
+        "asks the proxies of the other leg, we are an end (20.29)",
+    ),
 ];
 
 const NAMES: [HeaderName; WITHHELD.len()] = {
@@ -62,14 +113,22 @@ mod tests {
     fn every_withheld_header_is_named_once_and_dropped() {
         for (at, row) in WITHHELD.iter().enumerate() {
             assert!(!POLICY.passes(row.name), "{:?}", row.name);
-            assert!(!WITHHELD[..at].iter().any(|other| other.name == row.name), "{:?}", row.name);
+            assert!(
+                !WITHHELD[..at].iter().any(|other| other.name == row.name),
+                "{:?}",
+                row.name
+            );
             assert!(!row.reason.is_empty());
         }
     }
 
     #[test]
     fn everything_else_passes() {
-        for name in [HeaderName::Other, HeaderName::Subject, HeaderName::UserAgent] {
+        for name in [
+            HeaderName::Other,
+            HeaderName::Subject,
+            HeaderName::UserAgent,
+        ] {
             assert!(POLICY.passes(name), "{name:?}");
         }
     }

@@ -58,18 +58,24 @@ fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
         }
         print::end(out, b"");
     };
-    core.transactions.respond(now, server, 200, b"", Some(&tag.tag_text()), rest, out);
+    core.transactions
+        .respond(now, server, 200, b"", Some(&tag.tag_text()), rest, out);
 }
 
 /// RFC 3261 8.2.2.3: options that this router would have to understand.
 pub(crate) fn check_required(request: &Message<'_>) -> Result<(), Refusal> {
-    let missing: Vec<&str> =
-        UNSUPPORTED.into_iter().filter(|option| request.requires(option)).collect();
+    let missing: Vec<&str> = UNSUPPORTED
+        .into_iter()
+        .filter(|option| request.requires(option))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
     let extra = format!("Unsupported: {}\r\n", missing.join(", "));
-    Err(Refusal { extra: extra.into_bytes(), ..Refusal::code(420) })
+    Err(Refusal {
+        extra: extra.into_bytes(),
+        ..Refusal::code(420)
+    })
 }
 
 /// RFC 3261 8.2.2.1: sips: asks for TLS on every hop, which UDP is not.

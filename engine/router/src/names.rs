@@ -48,7 +48,11 @@ pub(crate) struct Names<W> {
 impl<W> Names<W> {
     pub(crate) fn new(seed: u64, limit: usize) -> Names<W> {
         let names = HashMap::with_hasher(FixedState::with_seed(seed));
-        Names { names, questions: VecDeque::new(), limit }
+        Names {
+            names,
+            questions: VecDeque::new(),
+            limit,
+        }
     }
 
     /// The address of `host`; when it is not known, asks for it once. Follow [`Lookup::Asked`] with
@@ -57,7 +61,9 @@ impl<W> Names<W> {
         match self.names.get(host) {
             Some(State::Asked(_)) => return Lookup::Asked,
             Some(State::Known(addresses, until)) if *until > now => {
-                return addresses.first().map_or(Lookup::Failed, |&address| Lookup::Found(address));
+                return addresses
+                    .first()
+                    .map_or(Lookup::Failed, |&address| Lookup::Found(address));
             }
             _ => {}
         }
@@ -90,7 +96,11 @@ impl<W> Names<W> {
             ttl.clamp(REMEMBERED.0, REMEMBERED.1)
         };
         let known = State::Known(Addresses::from_slice(addresses), now + keep);
-        match self.names.get_mut(host).map(|state| std::mem::replace(state, known)) {
+        match self
+            .names
+            .get_mut(host)
+            .map(|state| std::mem::replace(state, known))
+        {
             Some(State::Asked(waiters)) => waiters,
             // An answer nobody asked for, or a second one: it was stored if the name is ours.
             _ => Vec::new(),
@@ -103,10 +113,12 @@ impl<W> Names<W> {
     }
 
     fn forget_expired(&mut self, now: Time) -> bool {
-        self.names.retain(|_, state| !matches!(state, State::Known(_, until) if *until <= now));
+        self.names
+            .retain(|_, state| !matches!(state, State::Known(_, until) if *until <= now));
         if self.names.len() >= self.limit {
             // Still full: any remembered answer may go, it can be asked for again.
-            self.names.retain(|_, state| matches!(state, State::Asked(_)));
+            self.names
+                .retain(|_, state| matches!(state, State::Asked(_)));
         }
         self.names.len() < self.limit
     }

@@ -35,7 +35,13 @@ impl Router {
     pub fn new(config: Config, now: Time) -> Router {
         let calls = Calls::new(config.limits.calls);
         let matcher = Matcher::new(config.table.clone());
-        Router { core: Core::new(config, now), calls, matcher, draining: false, drained: false }
+        Router {
+            core: Core::new(config, now),
+            calls,
+            matcher,
+            draining: false,
+            drained: false,
+        }
     }
 
     /// What has been counted.
@@ -75,7 +81,11 @@ impl Router {
     pub fn poll_timeout(&self) -> Option<(Time, Wake)> {
         let transaction = self.core.transactions.poll_timeout();
         let transaction = transaction.map(|(time, wake)| (time, Wake::Transaction(wake)));
-        let call = self.core.alarms.next_deadline().map(|time| (time, Wake::Call));
+        let call = self
+            .core
+            .alarms
+            .next_deadline()
+            .map(|time| (time, Wake::Call));
         match (transaction, call) {
             (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
             (a, b) => a.or(b),
@@ -118,7 +128,14 @@ impl Router {
         match salvaged {
             Some(request) => {
                 self.core.counters.malformed_answered += 1;
-                stateless_response(&request, flow, error.code(), error.reason().as_bytes(), b"", out);
+                stateless_response(
+                    &request,
+                    flow,
+                    error.code(),
+                    error.reason().as_bytes(),
+                    b"",
+                    out,
+                );
             }
             None => self.core.counters.malformed_dropped += 1,
         }
@@ -132,17 +149,30 @@ impl Router {
 
     /// The resolver's answer: the INVITEs that waited for it leave, or their calls fail.
     pub fn resolved(&mut self, now: Time, answer: Resolved<'_>, out: &mut Outbox) {
-        let waiting = self.core.names.answer(now, answer.host, answer.addresses, answer.ttl);
+        let waiting = self
+            .core
+            .names
+            .answer(now, answer.host, answer.addresses, answer.ttl);
         for waiter in waiting {
             let ipv4 = self.core.door(waiter.listener).listener.address.is_ipv4();
-            let address = answer.addresses.iter().find(|address| address.is_ipv4() == ipv4);
-            let Some(call) = self.calls.get_mut(waiter.call) else { continue };
+            let address = answer
+                .addresses
+                .iter()
+                .find(|address| address.is_ipv4() == ipv4);
+            let Some(call) = self.calls.get_mut(waiter.call) else {
+                continue;
+            };
             match address {
                 Some(&address) => {
                     let remote = SocketAddr::new(address, waiter.port);
-                    let flow = Flow { listener: waiter.listener, remote };
+                    let flow = Flow {
+                        listener: waiter.listener,
+                        remote,
+                    };
                     call.callee_found(flow);
-                    self.core.transactions.destination_found(now, waiter.client, flow, out);
+                    self.core
+                        .transactions
+                        .destination_found(now, waiter.client, flow, out);
                 }
                 None => {
                     self.core.transactions.fail(now, waiter.client);
@@ -206,7 +236,11 @@ impl Router {
         if let Err(error) = request.check_mandatory() {
             return self.bad_request(flow, request, error, out);
         }
-        match self.core.transactions.receive_request(now, request, flow, out) {
+        match self
+            .core
+            .transactions
+            .receive_request(now, request, flow, out)
+        {
             Inbound::New(server) => self.new_request(now, flow, server, request, out),
             Inbound::Absorbed => {}
             Inbound::Ack => self.on_ack(now, request, out),
@@ -230,12 +264,20 @@ impl Router {
             return;
         }
         self.core.counters.malformed_answered += 1;
-        stateless_response(request, flow, error.code(), error.reason().as_bytes(), b"", out);
+        stateless_response(
+            request,
+            flow,
+            error.code(),
+            error.reason().as_bytes(),
+            b"",
+            out,
+        );
     }
 
     fn refuse_at_limit(&mut self, flow: Flow, request: &Message<'_>, out: &mut Outbox) {
         self.core.counters.calls_limited += u64::from(request.method() == Method::Invite);
-        self.core.limit_reached("transactions", self.core.limits.transactions);
+        self.core
+            .limit_reached("transactions", self.core.limits.transactions);
         let retry_after = local::retry_after(self.core.limits.retry_after_s);
         stateless_response(request, flow, 503, b"", &retry_after, out);
     }
@@ -270,7 +312,9 @@ impl Router {
         let Some((id, side)) = self.find_call(tag, request) else {
             return self.core.refuse(now, server, 481, b"", out);
         };
-        let Some(call) = self.calls.get_mut(id) else { return };
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
         if request.method() == Method::Bye {
             let after = call.on_bye(&mut self.core, now, side, server, request, out);
             self.finish(id, after);
@@ -283,14 +327,19 @@ impl Router {
     /// whole dialog identity.
     fn find_call(&mut self, tag: &[u8], request: &Message<'_>) -> Option<(CallId, Side)> {
         let token = Token::parse_tag(tag)?;
-        let id = CallId { slot: token.slot, generation: token.generation };
+        let id = CallId {
+            slot: token.slot,
+            generation: token.generation,
+        };
         let side = self.calls.get_mut(id)?.side_of(request, &token)?;
         Some((id, side))
     }
 
     fn on_ack(&mut self, now: Time, ack: &Message<'_>, out: &mut Outbox) {
         let Some(tag) = ack.to_tag() else { return };
-        let Some((id, side)) = self.find_call(tag, ack) else { return };
+        let Some((id, side)) = self.find_call(tag, ack) else {
+            return;
+        };
         if let Some(call) = self.calls.get_mut(id) {
             let after = call.on_ack(&mut self.core, now, side, ack, out);
             self.finish(id, after);
@@ -317,7 +366,9 @@ impl Router {
         };
         let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
         let text = tag.tag_text();
-        self.core.transactions.respond(now, cancel, 200, b"", Some(&text), end, out);
+        self.core
+            .transactions
+            .respond(now, cancel, 200, b"", Some(&text), end, out);
         let Some((call, user)) = call else { return };
         if matches!(user.purpose, Purpose::Reinvite(_)) {
             return call.on_reinvite_cancelled(&mut self.core, now, request, out);
@@ -363,7 +414,9 @@ impl Router {
             wire::print::end(out, b"");
         };
         let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
-        self.core.transactions.respond(now, server, code, phrase, Some(&tag), end, out);
+        self.core
+            .transactions
+            .respond(now, server, code, phrase, Some(&tag), end, out);
     }
 
     fn start_call(
@@ -388,7 +441,13 @@ impl Router {
         let (host, host_port, destination) = target(&mut self.core, now, &record.target, source);
         let mut text = Text::new();
         let new_user_bytes = rewritten.then_some(new_user.as_slice());
-        request_uri(&mut text, request.request_uri(), &uri, new_user_bytes, &host_port);
+        request_uri(
+            &mut text,
+            request.request_uri(),
+            &uri,
+            new_user_bytes,
+            &host_port,
+        );
         self.core.return_scratch(new_user);
         let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
         let setup = Setup {
@@ -404,8 +463,17 @@ impl Router {
         Call::start(&mut self.core, now, setup, out)
     }
 
-    fn receive_response(&mut self, now: Time, flow: Flow, response: &Message<'_>, out: &mut Outbox) {
-        let answer = self.core.transactions.receive_response(now, response, flow, out);
+    fn receive_response(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let answer = self
+            .core
+            .transactions
+            .receive_response(now, response, flow, out);
         let Some(answer) = answer else { return };
         self.core.counters.responses += 1;
         let id = answer.user.call;
@@ -457,7 +525,10 @@ impl Router {
             stack::Event::Failed { client, user, .. } => {
                 self.on_failed(now, client, user, 503, "Unreachable", out);
             }
-            stack::Event::Unacknowledged { server, user: Some(user) } => {
+            stack::Event::Unacknowledged {
+                server,
+                user: Some(user),
+            } => {
                 self.on_unacknowledged(now, server, user, out);
             }
             stack::Event::Unacknowledged { .. } | stack::Event::NoAck { .. } => {}
@@ -476,7 +547,9 @@ impl Router {
         if let Purpose::Relay(_, server) = user.purpose {
             self.core.refuse(now, server, code, b"", out);
         }
-        let Some(call) = self.calls.get_mut(user.call) else { return };
+        let Some(call) = self.calls.get_mut(user.call) else {
+            return;
+        };
         let core = &mut self.core;
         let after = match user.purpose {
             Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
@@ -490,7 +563,9 @@ impl Router {
 
     /// RFC 3261 13.3.1.4: a 2xx without an ACK for 64*T1 ends the dialog with BYE.
     fn on_unacknowledged(&mut self, now: Time, server: ServerId, user: User, out: &mut Outbox) {
-        let Some(call) = self.calls.get_mut(user.call) else { return };
+        let Some(call) = self.calls.get_mut(user.call) else {
+            return;
+        };
         if call.is_waiting_for_ack(server) {
             let reason = Reason::sip(408, "No ACK");
             let after = call.end_both(&mut self.core, now, &reason, out);

@@ -22,11 +22,13 @@ pub(crate) fn target(
     let (host, port, destination) = match target {
         Target::Back => {
             let remote = source.remote;
-            (ip_text(remote.ip()), Some(remote.port()), Destination::Known(remote))
+            (
+                ip_text(remote.ip()),
+                Some(remote.port()),
+                Destination::Known(remote),
+            )
         }
-        Target::Ip { ip, port } => {
-            (ip_text(*ip), *port, core.locate(now, &Host::Ip(*ip), *port))
-        }
+        Target::Ip { ip, port } => (ip_text(*ip), *port, core.locate(now, &Host::Ip(*ip), *port)),
         Target::Name { host, port } => {
             let found = core.locate(now, &Host::Name(host.as_bytes()), *port);
             (HostText::from_slice(host.as_bytes()), *port, found)

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use stack::{Flow, Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{Command, Config, Counters, Limits, Listener, Router, Timers};
-use stack::{Flow, Outbox, Time};
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
@@ -37,13 +37,21 @@ impl World {
             table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: Some("tipring".to_owned()),
         };
-        World { router: Router::new(config, Time::ZERO), out: Outbox::new(), sent: 0 }
+        World {
+            router: Router::new(config, Time::ZERO),
+            out: Outbox::new(),
+            sent: 0,
+        }
     }
 
     /// Sends a request; returns the first datagram that comes back to its sender, if any.
     fn send(&mut self, method: &str, uri: &str, more: &str) -> Option<String> {
         self.sent += 1;
-        let to = if more.contains("To: ") { "" } else { "To: <sip:b@b.example>\r\n" };
+        let to = if more.contains("To: ") {
+            ""
+        } else {
+            "To: <sip:b@b.example>\r\n"
+        };
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9:5080;branch=z9hG4bK{}\r\n\
              From: <sip:a@a.example>;tag=a\r\n{to}Call-ID: c{}\r\nCSeq: 1 {method}\r\n\
@@ -55,14 +63,20 @@ impl World {
 
     fn receive(&mut self, bytes: &[u8]) -> Option<String> {
         let remote: SocketAddr = "127.0.0.9:5080".parse().expect("an address");
-        let flow = Flow { listener: 0, remote };
+        let flow = Flow {
+            listener: 0,
+            remote,
+        };
         let mut index = wire::Index::new();
         self.out.clear();
         match wire::Message::parse(bytes, &mut index, &wire::Limits::default()) {
-            Ok(message) => self.router.receive(Time::ZERO, flow, &message, &mut self.out),
+            Ok(message) => self
+                .router
+                .receive(Time::ZERO, flow, &message, &mut self.out),
             Err(error) => {
                 let salvaged = index.salvage(bytes);
-                self.router.malformed(Time::ZERO, flow, salvaged, error, &mut self.out);
+                self.router
+                    .malformed(Time::ZERO, flow, salvaged, error, &mut self.out);
             }
         }
         let answer = self.out.iter().find(|(flow, _)| flow.remote == remote);
@@ -80,14 +94,25 @@ fn world() -> World {
 
 fn status(answer: Option<String>) -> u16 {
     let answer = answer.expect("an answer");
-    answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line")
+    answer
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status line")
 }
 
 #[test]
 fn options_tells_what_the_router_can_do() {
-    let answer = world().send("OPTIONS", "sip:127.0.0.1", "").expect("an answer");
+    let answer = world()
+        .send("OPTIONS", "sip:127.0.0.1", "")
+        .expect("an answer");
     assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{answer}");
-    for header in ["Allow: INVITE, ACK", "Accept: */*", "Supported: ", "Server: tipring"] {
+    for header in [
+        "Allow: INVITE, ACK",
+        "Accept: */*",
+        "Supported: ",
+        "Server: tipring",
+    ] {
         assert!(answer.contains(header), "{header} in {answer}");
     }
     assert!(answer.contains("To: <sip:b@b.example>;tag=tpr"), "{answer}");
@@ -110,7 +135,9 @@ fn methods_outside_a_dialog_are_refused_each_in_its_way() {
         ("JUMP", 501),
     ] {
         let answer = world.send(method, "sip:7@127.0.0.1", "");
-        let allows = answer.as_deref().is_some_and(|answer| answer.contains("\r\nAllow: "));
+        let allows = answer
+            .as_deref()
+            .is_some_and(|answer| answer.contains("\r\nAllow: "));
         assert_eq!(allows, code != 481, "{method}");
         assert_eq!(status(answer), code, "{method}");
     }
@@ -151,17 +178,31 @@ fn invites_that_cannot_be_routed_are_refused_each_with_its_code() {
 
 #[test]
 fn an_unsupported_option_is_named() {
-    let answer = world().send("INVITE", "sip:7@127.0.0.1", "Require: join, 100rel, replaces\r\n");
-    assert!(answer.expect("an answer").contains("Unsupported: replaces, join\r\n"));
+    let answer = world().send(
+        "INVITE",
+        "sip:7@127.0.0.1",
+        "Require: join, 100rel, replaces\r\n",
+    );
+    assert!(
+        answer
+            .expect("an answer")
+            .contains("Unsupported: replaces, join\r\n")
+    );
 }
 
 #[test]
 fn tel_uris_are_routed_by_their_number() {
     let mut world = world();
     world.send("INVITE", "tel:7123", "");
-    let invite = world.out.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned());
+    let invite = world
+        .out
+        .iter()
+        .map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned());
     let invite = invite.into_iter().next().expect("the INVITE leaves");
-    assert!(invite.starts_with("INVITE sip:7123@127.0.0.2:5070;user=phone SIP/2.0\r\n"), "{invite}");
+    assert!(
+        invite.starts_with("INVITE sip:7123@127.0.0.2:5070;user=phone SIP/2.0\r\n"),
+        "{invite}"
+    );
 }
 
 #[test]
@@ -175,25 +216,43 @@ fn a_broken_request_is_400_and_a_broken_response_or_ack_is_dropped() {
     let ack = String::from_utf8_lossy(broken).replace("INVITE", "ACK");
     assert_eq!(world.receive(ack.as_bytes()), None);
     let counters = world.counters();
-    assert_eq!((counters.malformed_answered, counters.malformed_dropped), (1, 2));
+    assert_eq!(
+        (counters.malformed_answered, counters.malformed_dropped),
+        (1, 2)
+    );
 }
 
 #[test]
 fn at_the_limit_of_calls_the_answer_is_503_with_retry_after() {
-    let mut world = World::new(Limits { calls: 1, retry_after_s: 7, ..Limits::default() });
+    let mut world = World::new(Limits {
+        calls: 1,
+        retry_after_s: 7,
+        ..Limits::default()
+    });
     world.send("INVITE", "sip:7@127.0.0.1", "");
     assert_eq!(world.router.calls(), 1);
-    let answer = world.send("INVITE", "sip:7@127.0.0.1", "").expect("an answer");
+    let answer = world
+        .send("INVITE", "sip:7@127.0.0.1", "")
+        .expect("an answer");
     assert!(answer.starts_with("SIP/2.0 503 "), "{answer}");
     assert!(answer.contains("Retry-After: 7\r\n"), "{answer}");
     let event = world.router.poll_event();
-    assert_eq!(event, Some(tipring_router::Event::LimitReached { limit: "calls", value: 1 }));
+    assert_eq!(
+        event,
+        Some(tipring_router::Event::LimitReached {
+            limit: "calls",
+            value: 1
+        })
+    );
     assert_eq!(world.counters().calls_limited, 1);
 }
 
 #[test]
 fn at_the_limit_of_transactions_the_answer_is_503_without_one() {
-    let mut world = World::new(Limits { transactions: 1, ..Limits::default() });
+    let mut world = World::new(Limits {
+        transactions: 1,
+        ..Limits::default()
+    });
     world.send("INVITE", "sip:7@127.0.0.1", "");
     let answer = world.send("OPTIONS", "sip:127.0.0.1", "");
     assert_eq!(status(answer), 503);
@@ -204,15 +263,22 @@ fn at_the_limit_of_transactions_the_answer_is_503_without_one() {
 fn draining_refuses_new_calls_and_tells_when_the_last_is_over() {
     let mut world = world();
     world.send("INVITE", "sip:7@127.0.0.1", "");
-    world.router.command(Time::ZERO, &Command::Drain, &mut Outbox::new());
+    world
+        .router
+        .command(Time::ZERO, &Command::Drain, &mut Outbox::new());
     assert_eq!(world.router.poll_event(), None);
     assert_eq!(status(world.send("INVITE", "sip:7@127.0.0.1", "")), 503);
-    world.router.command(Time::ZERO, &Command::EndAll, &mut Outbox::new());
+    world
+        .router
+        .command(Time::ZERO, &Command::EndAll, &mut Outbox::new());
     // The callee has sent nothing: the CANCEL waits (RFC 3261 9.1), the call for its end.
     let later = Time::ZERO + std::time::Duration::from_secs(33);
     world.router.handle_timeout(later, &mut Outbox::new());
     assert_eq!(world.router.calls(), 0);
-    assert_eq!(world.router.poll_event(), Some(tipring_router::Event::Drained));
+    assert_eq!(
+        world.router.poll_event(),
+        Some(tipring_router::Event::Drained)
+    );
     assert_eq!(world.router.poll_event(), None);
 }
 
@@ -221,7 +287,9 @@ fn a_reload_routes_new_calls_by_the_new_table() {
     let mut world = world();
     let table = Table::parse(r#"[{"userpartPattern": "^6", "routingRecord": {}}]"#);
     let command = Command::Route(Arc::new(table.expect("a good table")));
-    world.router.command(Time::ZERO, &command, &mut Outbox::new());
+    world
+        .router
+        .command(Time::ZERO, &command, &mut Outbox::new());
     assert_eq!(status(world.send("INVITE", "sip:7@127.0.0.1", "")), 404);
     world.send("INVITE", "sip:6@127.0.0.1", "");
     assert_eq!(world.router.calls(), 1);

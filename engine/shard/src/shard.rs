@@ -73,7 +73,11 @@ impl Shard {
         Shard {
             index: wire::Index::new(),
             wire_limits: config.limits.wire,
-            place: Place { shard: config.shard, shards: config.shards, key: config.steer_key },
+            place: Place {
+                shard: config.shard,
+                shards: config.shards,
+                key: config.steer_key,
+            },
             router: Router::new(config, now),
         }
     }
@@ -131,7 +135,8 @@ impl Shard {
                 self.router.receive(now, flow, &message, out);
             }
             Err(error) => {
-                self.router.malformed(now, flow, self.index.salvage(bytes), error, out);
+                self.router
+                    .malformed(now, flow, self.index.salvage(bytes), error, out);
             }
         }
         Applied::Done

@@ -47,11 +47,7 @@ impl Draw {
     }
 
     /// A value in `percent` of 100 cases.
-    pub fn sometimes<T>(
-        &mut self,
-        percent: u64,
-        value: impl FnOnce(&mut Draw) -> T,
-    ) -> Option<T> {
+    pub fn sometimes<T>(&mut self, percent: u64, value: impl FnOnce(&mut Draw) -> T) -> Option<T> {
         self.chance(percent).then(|| value(self))
     }
 }

@@ -66,7 +66,9 @@ impl Heard {
         let mut index = Index::new();
         let message = Message::parse(bytes, &mut index, &Limits::default())
             .map_err(|error| error.to_string())?;
-        message.check_mandatory().map_err(|error| error.to_string())?;
+        message
+            .check_mandatory()
+            .map_err(|error| error.to_string())?;
         Heard::of(&message).map_err(|error| error.to_string())
     }
 
@@ -136,7 +138,9 @@ fn header(message: &Message<'_>, name: HeaderName) -> Option<String> {
 
 fn stamp(message: &Message<'_>) -> Option<String> {
     let mut headers = message.headers();
-    headers.find(|header| header.token == STAMP.as_bytes()).map(|header| text(header.value))
+    headers
+        .find(|header| header.token == STAMP.as_bytes())
+        .map(|header| text(header.value))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -164,7 +168,10 @@ mod tests {
         let heard = Heard::read(text.as_bytes()).expect("a well-formed response");
         assert_eq!((heard.code, heard.cseq, heard.rseq), (183, 7, Some(11)));
         assert_eq!(heard.title(), "183 INVITE");
-        assert_eq!((heard.branch.as_str(), heard.sent_by.as_str()), ("z9hG4bKa", "10.0.0.1:5070"));
+        assert_eq!(
+            (heard.branch.as_str(), heard.sent_by.as_str()),
+            ("z9hG4bKa", "10.0.0.1:5070")
+        );
         assert_eq!((heard.from_tag.as_str(), heard.to_tag.as_str()), ("1", "2"));
         assert_eq!(heard.stamp.as_deref(), Some("b1-3"));
         assert_eq!(heard.body, b"xy");

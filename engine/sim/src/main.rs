@@ -1,8 +1,14 @@
 //! `tipring-sim`: runs simulations by seed and says which went wrong.
 //!
 //! It is a tool at a terminal, not a pure room: it reads the clock for its rate and prints.
-#![allow(clippy::disallowed_methods, reason = "a tool: the rate of seeds is measured by the clock")]
-#![allow(clippy::print_stdout, reason = "a tool: what it prints is what it is for")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool: the rate of seeds is measured by the clock"
+)]
+#![allow(
+    clippy::print_stdout,
+    reason = "a tool: what it prints is what it is for"
+)]
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -46,7 +52,10 @@ fn main() -> ExitCode {
         }
         tally.count(&outcome);
         if !outcome.findings.is_empty() {
-            print!("seed {seed} went wrong (tipring-sim --seed {seed} --trace)\n{}", outcome.verdict());
+            print!(
+                "seed {seed} went wrong (tipring-sim --seed {seed} --trace)\n{}",
+                outcome.verdict()
+            );
             if tally.wrong >= options.failures {
                 break;
             }
@@ -79,7 +88,14 @@ impl Tally {
     }
 
     fn print(&self, seconds: f64) {
-        let Tally { seeds, wrong, calls, answered, datagrams, handed_over } = self;
+        let Tally {
+            seeds,
+            wrong,
+            calls,
+            answered,
+            datagrams,
+            handed_over,
+        } = self;
         let rate = *seeds as f64 / seconds.max(1e-9);
         println!(
             "{seeds} seeds, {wrong} went wrong; {calls} calls, {answered} answered, {datagrams} \

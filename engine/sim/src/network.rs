@@ -57,7 +57,10 @@ impl Conditions {
     pub fn random(draw: &mut Draw) -> Conditions {
         match draw.between(0, 3) {
             0 => Conditions::PERFECT,
-            1 => Conditions { latency_ms: (1, draw.between(2, 40)), ..Conditions::PERFECT },
+            1 => Conditions {
+                latency_ms: (1, draw.between(2, 40)),
+                ..Conditions::PERFECT
+            },
             2 => Conditions {
                 loss_percent: draw.between(0, 15),
                 duplicate_percent: draw.between(0, 10),
@@ -78,7 +81,10 @@ pub(crate) struct Agenda<T> {
 
 impl<T> Default for Agenda<T> {
     fn default() -> Self {
-        Agenda { planned: BTreeMap::new(), count: 0 }
+        Agenda {
+            planned: BTreeMap::new(),
+            count: 0,
+        }
     }
 }
 
@@ -94,7 +100,8 @@ impl<T> Agenda<T> {
 
     pub(crate) fn take_due(&mut self, now: Time) -> Option<T> {
         let due = self.next().is_some_and(|at| at <= now);
-        due.then(|| self.planned.pop_first().map(|(_, what)| what)).flatten()
+        due.then(|| self.planned.pop_first().map(|(_, what)| what))
+            .flatten()
     }
 }
 
@@ -108,7 +115,11 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn new(conditions: Conditions, draw: Draw) -> Network {
-        Network { conditions, draw, lost: HashMap::default() }
+        Network {
+            conditions,
+            draw,
+            lost: HashMap::default(),
+        }
     }
 
     /// The times at which this datagram arrives: none when it is lost, two when it is duplicated.
@@ -122,7 +133,11 @@ impl Network {
         if self.loses(from, to, bytes) {
             return Vec::new();
         }
-        let copies = if self.draw.chance(self.conditions.duplicate_percent) { 2 } else { 1 };
+        let copies = if self.draw.chance(self.conditions.duplicate_percent) {
+            2
+        } else {
+            1
+        };
         (0..copies).map(|_| now + self.latency()).collect()
     }
 
@@ -148,7 +163,12 @@ impl Network {
 
 /// The earliest of several times.
 pub(crate) fn earliest(times: impl IntoIterator<Item = Option<Time>>) -> Option<Time> {
-    times.into_iter().flatten().map(Reverse).max().map(|Reverse(time)| time)
+    times
+        .into_iter()
+        .flatten()
+        .map(Reverse)
+        .max()
+        .map(|Reverse(time)| time)
 }
 
 #[cfg(test)]
@@ -156,7 +176,10 @@ mod tests {
     use super::*;
 
     fn addresses() -> (SocketAddr, SocketAddr) {
-        (SocketAddr::from(([10, 1, 0, 1], 5060)), SocketAddr::from(([10, 2, 0, 1], 5060)))
+        (
+            SocketAddr::from(([10, 1, 0, 1], 5060)),
+            SocketAddr::from(([10, 2, 0, 1], 5060)),
+        )
     }
 
     #[test]
@@ -169,12 +192,18 @@ mod tests {
 
     #[test]
     fn the_third_copy_always_arrives() {
-        let conditions = Conditions { loss_percent: 100, ..Conditions::PERFECT };
+        let conditions = Conditions {
+            loss_percent: 100,
+            ..Conditions::PERFECT
+        };
         let mut network = Network::new(conditions, Draw::new(1));
         let (from, to) = addresses();
         let arrived = [(); 4].map(|()| network.arrivals(Time::ZERO, from, to, b"x").len());
         assert_eq!(arrived, [0, 0, 1, 1]);
-        assert!(network.arrivals(Time::ZERO, from, to, b"y").is_empty(), "another datagram");
+        assert!(
+            network.arrivals(Time::ZERO, from, to, b"y").is_empty(),
+            "another datagram"
+        );
     }
 
     #[test]

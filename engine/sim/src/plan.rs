@@ -170,7 +170,12 @@ pub enum Step {
 impl Step {
     /// An 18x without anything else.
     pub fn ringing(code: u16) -> Step {
-        Step::Provisional { code, sdp: false, reliable: false, fork: 0 }
+        Step::Provisional {
+            code,
+            sdp: false,
+            reliable: false,
+            fork: 0,
+        }
     }
 }
 
@@ -232,7 +237,11 @@ impl Plan {
     /// The same with this network and seed.
     #[must_use]
     pub fn over(self, conditions: Conditions, seed: u64) -> Plan {
-        Plan { conditions, seed, ..self }
+        Plan {
+            conditions,
+            seed,
+            ..self
+        }
     }
 }
 
@@ -242,11 +251,18 @@ impl CallPlan {
         let second = Duration::from_secs(1);
         CallPlan {
             caller: CallerPlan {
-                inside: InsidePlan { hang_up: Some(10 * second), ..InsidePlan::default() },
+                inside: InsidePlan {
+                    hang_up: Some(10 * second),
+                    ..InsidePlan::default()
+                },
                 ..CallerPlan::default()
             },
             callee: CalleePlan {
-                steps: vec![Step::ringing(180), Step::Wait(second), Step::Answer { fork: 0 }],
+                steps: vec![
+                    Step::ringing(180),
+                    Step::Wait(second),
+                    Step::Answer { fork: 0 },
+                ],
                 ..CalleePlan::default()
             },
             route: RoutePlan::default(),

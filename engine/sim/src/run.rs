@@ -34,27 +34,61 @@ pub fn run(plan: &Plan) -> Run {
         Err(error) => return Run::failed("routing DB", error),
     };
     let panicked = catch_unwind(AssertUnwindSafe(|| world.run())).err();
-    let counters = world.shards().iter().map(|shard| shard.counters()).collect();
-    let (tape, mut findings) =
-        (std::mem::take(&mut world.tape), std::mem::take(&mut world.findings));
+    let counters = world
+        .shards()
+        .iter()
+        .map(|shard| shard.counters())
+        .collect();
+    let (tape, mut findings) = (
+        std::mem::take(&mut world.tape),
+        std::mem::take(&mut world.findings),
+    );
     let ended = world.now();
     let agents = world.into_agents();
     if let Some(payload) = panicked {
         let text = payload.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let text = text.or_else(|| {
+            payload
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+        });
         let what = text.unwrap_or_default();
-        findings.push(Finding { at: ended, rule: "panic", what });
+        findings.push(Finding {
+            at: ended,
+            rule: "panic",
+            what,
+        });
     } else {
-        findings.extend(check::check(&Evidence { plan, tape: &tape, agents: &agents }));
+        findings.extend(check::check(&Evidence {
+            plan,
+            tape: &tape,
+            agents: &agents,
+        }));
     }
-    Run { findings, tape, agents, counters, ended }
+    Run {
+        findings,
+        tape,
+        agents,
+        counters,
+        ended,
+    }
 }
 
 impl Run {
     fn failed(rule: &'static str, what: String) -> Run {
-        let findings = vec![Finding { at: Time::ZERO, rule, what }];
+        let findings = vec![Finding {
+            at: Time::ZERO,
+            rule,
+            what,
+        }];
         let (tape, agents, counters) = (Vec::new(), Vec::new(), Vec::new());
-        Run { findings, tape, agents, counters, ended: Time::ZERO }
+        Run {
+            findings,
+            tape,
+            agents,
+            counters,
+            ended: Time::ZERO,
+        }
     }
 
     /// The caller of a call.
@@ -76,8 +110,12 @@ impl Run {
     /// What the router sent to one party of a call, and when.
     pub fn sent(&self, call: usize, side: Side) -> impl Iterator<Item = (Time, &Heard)> {
         let to = AgentId { call, side };
-        let sent = self.tape.iter().filter_map(move |crossing| Some((crossing.at, crossing.sent()?)));
-        sent.filter(move |(_, (id, _))| *id == to).map(|(at, (_, heard))| (at, heard))
+        let sent = self
+            .tape
+            .iter()
+            .filter_map(move |crossing| Some((crossing.at, crossing.sent()?)));
+        sent.filter(move |(_, (id, _))| *id == to)
+            .map(|(at, (_, heard))| (at, heard))
     }
 
     /// The titles (`INVITE`, `180 INVITE`) of what the router sent to one party, copies left out.
@@ -96,17 +134,28 @@ impl Run {
     /// # Panics
     /// Then.
     pub fn expect_clean(&self) -> &Run {
-        assert!(self.findings.is_empty(), "{}\n{}", self.trace(), self.verdict());
+        assert!(
+            self.findings.is_empty(),
+            "{}\n{}",
+            self.trace(),
+            self.verdict()
+        );
         self
     }
 
     /// Every message with its virtual time.
     pub fn trace(&self) -> String {
-        self.tape.iter().map(|crossing| format!("{crossing}\n")).collect()
+        self.tape
+            .iter()
+            .map(|crossing| format!("{crossing}\n"))
+            .collect()
     }
 
     /// The findings, a line each.
     pub fn verdict(&self) -> String {
-        self.findings.iter().map(|finding| format!("{finding}\n")).collect()
+        self.findings
+            .iter()
+            .map(|finding| format!("{finding}\n"))
+            .collect()
     }
 }

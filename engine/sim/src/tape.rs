@@ -67,8 +67,14 @@ impl fmt::Display for Crossing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arrow = if self.inbound { "->" } else { "<-" };
         let who = match self.peer {
-            Peer::Agent(AgentId { call, side: Side::Caller }) => format!("caller {call}"),
-            Peer::Agent(AgentId { call, side: Side::Callee }) => format!("callee {call}"),
+            Peer::Agent(AgentId {
+                call,
+                side: Side::Caller,
+            }) => format!("caller {call}"),
+            Peer::Agent(AgentId {
+                call,
+                side: Side::Callee,
+            }) => format!("callee {call}"),
             Peer::Stranger => "stranger".to_owned(),
             Peer::Nobody => "nobody".to_owned(),
         };

@@ -30,7 +30,10 @@ const TIME_MAX: Duration = Duration::from_secs(3_000);
 /// A turn of the loop takes a nanosecond of virtual time at least, so this many mean that it is stuck.
 const TURNS_MAX: u64 = 2_000_000;
 /// How long a name of an agent that is no target takes to be resolved.
-const USUAL_NAME: NamePlan = NamePlan { takes: Duration::from_millis(50), fails: false };
+const USUAL_NAME: NamePlan = NamePlan {
+    takes: Duration::from_millis(50),
+    fails: false,
+};
 
 /// Something that reaches its place at a time.
 #[derive(Debug)]
@@ -38,9 +41,18 @@ enum Arrival {
     /// At one of the router's sockets.
     Router { flow: Flow, bytes: Vec<u8> },
     /// In the mailbox of a shard, from another one.
-    Mailbox { shard: usize, flow: Flow, bytes: Vec<u8> },
+    Mailbox {
+        shard: usize,
+        flow: Flow,
+        bytes: Vec<u8>,
+    },
     /// At an agent's socket.
-    Agent { agent: usize, from: SocketAddr, bytes: Vec<u8>, sender: usize },
+    Agent {
+        agent: usize,
+        from: SocketAddr,
+        bytes: Vec<u8>,
+        sender: usize,
+    },
     /// An ICMP error at a shard.
     Unreachable { shard: usize, remote: SocketAddr },
     /// The resolver's answer at a shard.
@@ -72,8 +84,10 @@ pub(crate) struct World<'p> {
 impl<'p> World<'p> {
     pub(crate) fn new(plan: &'p Plan) -> Result<World<'p>, String> {
         let mut draw = Draw::new(plan.seed);
-        let listeners: Vec<SocketAddr> =
-            LISTENERS.iter().filter_map(|address| address.parse().ok()).collect();
+        let listeners: Vec<SocketAddr> = LISTENERS
+            .iter()
+            .filter_map(|address| address.parse().ok())
+            .collect();
         let table = Table::parse(&routing_db(plan)).map_err(|errors| errors.to_string())?;
         let (table, steer_key) = (Arc::new(table), draw.bits());
         let shards = (0..plan.shards)
@@ -84,7 +98,9 @@ impl<'p> World<'p> {
             .collect();
         let agents = agents(plan, &listeners, &mut draw);
         let addresses = agents.iter().enumerate();
-        let addresses = addresses.map(|(at, agent)| (agent.identity.address, at)).collect();
+        let addresses = addresses
+            .map(|(at, agent)| (agent.identity.address, at))
+            .collect();
         let network = Network::new(plan.conditions, draw.fork());
         let mut world = World {
             plan,
@@ -108,7 +124,8 @@ impl<'p> World<'p> {
 
     fn plan_ahead(&mut self) {
         for (after, order) in &self.plan.orders {
-            self.agenda.plan(Time::ZERO + *after, Arrival::Order(*order));
+            self.agenda
+                .plan(Time::ZERO + *after, Arrival::Order(*order));
         }
         for _ in 0..self.plan.intrusions {
             let at = Time::ZERO + self.draw.millis(0, 30_000);
@@ -133,7 +150,9 @@ impl<'p> World<'p> {
     /// Lets time pass until nothing is left to happen.
     pub(crate) fn run(&mut self) {
         for _ in 0..TURNS_MAX {
-            let Some(now) = self.next() else { return self.check_rest() };
+            let Some(now) = self.next() else {
+                return self.check_rest();
+            };
             if now > Time::ZERO + TIME_MAX {
                 return self.find("rest", format!("still busy after {TIME_MAX:?}"));
             }
@@ -144,7 +163,10 @@ impl<'p> World<'p> {
     }
 
     fn next(&self) -> Option<Time> {
-        let shards = self.shards.iter().map(|shard| shard.poll_timeout().map(|(time, _)| time));
+        let shards = self
+            .shards
+            .iter()
+            .map(|shard| shard.poll_timeout().map(|(time, _)| time));
         let agents = self.agents.iter().map(Agent::next_deadline);
         earliest(shards.chain(agents).chain([self.agenda.next()]))
     }
@@ -157,7 +179,10 @@ impl<'p> World<'p> {
             self.wake_shard(shard);
         }
         for agent in 0..self.agents.len() {
-            if self.agents[agent].next_deadline().is_some_and(|due| due <= self.now) {
+            if self.agents[agent]
+                .next_deadline()
+                .is_some_and(|due| due <= self.now)
+            {
                 self.agents[agent].handle_timeout(self.now);
                 self.post(agent);
             }
@@ -185,7 +210,12 @@ impl<'p> World<'p> {
                 self.receive(shard, flow, &bytes, false);
             }
             Arrival::Mailbox { shard, flow, bytes } => self.receive(shard, flow, &bytes, true),
-            Arrival::Agent { agent, from, bytes, sender } => {
+            Arrival::Agent {
+                agent,
+                from,
+                bytes,
+                sender,
+            } => {
                 self.reach_agent(agent, from, &bytes, sender);
             }
             Arrival::Unreachable { shard, remote } => {
@@ -221,7 +251,14 @@ impl<'p> World<'p> {
                 }
                 let at = self.now + self.draw.millis(0, 2);
                 let bytes = bytes.to_vec();
-                self.agenda.plan(at, Arrival::Mailbox { shard: owner, flow, bytes });
+                self.agenda.plan(
+                    at,
+                    Arrival::Mailbox {
+                        shard: owner,
+                        flow,
+                        bytes,
+                    },
+                );
             }
         }
     }
@@ -230,7 +267,13 @@ impl<'p> World<'p> {
         if self.agents[agent].is_refusing() {
             let remote = self.agents[agent].identity.address;
             let at = self.now + Duration::from_millis(1);
-            return self.agenda.plan(at, Arrival::Unreachable { shard: sender, remote });
+            return self.agenda.plan(
+                at,
+                Arrival::Unreachable {
+                    shard: sender,
+                    remote,
+                },
+            );
         }
         self.agents[agent].receive(self.now, from, bytes);
         self.post(agent);
@@ -238,16 +281,31 @@ impl<'p> World<'p> {
 
     fn resolved(&mut self, shard: usize, host: &str) {
         let found = self.find_name(host);
-        let address = found.filter(|(name, _)| !name.fails).map(|(_, address)| address);
+        let address = found
+            .filter(|(name, _)| !name.fails)
+            .map(|(_, address)| address);
         let addresses: Vec<IpAddr> = address.into_iter().collect();
         let ttl = Duration::from_secs(self.draw.between(0, 20));
-        self.apply(shard, Input::Resolved(Resolved { host, addresses: &addresses, ttl }));
+        self.apply(
+            shard,
+            Input::Resolved(Resolved {
+                host,
+                addresses: &addresses,
+                ttl,
+            }),
+        );
     }
 
     fn find_name(&self, host: &str) -> Option<(NamePlan, IpAddr)> {
-        let agent = self.agents.iter().find(|agent| agent.identity.host_name == host)?;
+        let agent = self
+            .agents
+            .iter()
+            .find(|agent| agent.identity.host_name == host)?;
         let route = &self.plan.calls.get(agent.identity.id.call)?.route;
-        Some((route.name.unwrap_or(USUAL_NAME), agent.identity.address.ip()))
+        Some((
+            route.name.unwrap_or(USUAL_NAME),
+            agent.identity.address.ip(),
+        ))
     }
 
     fn order(&mut self, order: Order) {
@@ -263,7 +321,10 @@ impl<'p> World<'p> {
 
     fn intrude(&mut self) {
         if let Some((listener, bytes)) = self.intruder.datagram(&self.tape) {
-            let flow = Flow { listener, remote: intruder::address() };
+            let flow = Flow {
+                listener,
+                remote: intruder::address(),
+            };
             self.agenda.plan(self.now, Arrival::Router { flow, bytes });
         }
     }
@@ -279,8 +340,11 @@ impl<'p> World<'p> {
         self.outbox = outbox;
         while let Some(event) = self.shards[shard].poll_event() {
             if let Event::Resolve { host } = event {
-                let takes = self.find_name(&host).map_or(Duration::ZERO, |(name, _)| name.takes);
-                self.agenda.plan(self.now + takes, Arrival::Resolved { shard, host });
+                let takes = self
+                    .find_name(&host)
+                    .map_or(Duration::ZERO, |(name, _)| name.takes);
+                self.agenda
+                    .plan(self.now + takes, Arrival::Resolved { shard, host });
             }
         }
         applied
@@ -290,10 +354,20 @@ impl<'p> World<'p> {
     fn send(&mut self, shard: usize, flow: Flow, bytes: &[u8]) {
         self.record(false, shard, flow, bytes);
         let from = self.listeners.get(usize::from(flow.listener)).copied();
-        let (Some(from), Some(&agent)) = (from, self.addresses.get(&flow.remote)) else { return };
+        let (Some(from), Some(&agent)) = (from, self.addresses.get(&flow.remote)) else {
+            return;
+        };
         for at in self.network.arrivals(self.now, from, flow.remote, bytes) {
             let bytes = bytes.to_vec();
-            self.agenda.plan(at, Arrival::Agent { agent, from, bytes, sender: shard });
+            self.agenda.plan(
+                at,
+                Arrival::Agent {
+                    agent,
+                    from,
+                    bytes,
+                    sender: shard,
+                },
+            );
         }
     }
 
@@ -301,13 +375,22 @@ impl<'p> World<'p> {
     fn post(&mut self, agent: usize) {
         let remote = self.agents[agent].identity.address;
         for post in self.agents[agent].take_posts() {
-            let listener = self.listeners.iter().position(|address| *address == post.to);
+            let listener = self
+                .listeners
+                .iter()
+                .position(|address| *address == post.to);
             let Some(listener) = listener else {
                 self.find("targets", format!("an agent was led to {}", post.to));
                 continue;
             };
-            let flow = Flow { listener: listener as u16, remote };
-            for at in self.network.arrivals(self.now, remote, post.to, &post.bytes) {
+            let flow = Flow {
+                listener: listener as u16,
+                remote,
+            };
+            for at in self
+                .network
+                .arrivals(self.now, remote, post.to, &post.bytes)
+            {
                 let bytes = post.bytes.clone();
                 self.agenda.plan(at, Arrival::Router { flow, bytes });
             }
@@ -315,7 +398,10 @@ impl<'p> World<'p> {
     }
 
     fn record(&mut self, inbound: bool, shard: usize, flow: Flow, bytes: &[u8]) {
-        let agent = self.addresses.get(&flow.remote).map(|&at| self.agents[at].identity.id);
+        let agent = self
+            .addresses
+            .get(&flow.remote)
+            .map(|&at| self.agents[at].identity.id);
         let peer = match agent {
             Some(id) => Peer::Agent(id),
             None if flow.remote.ip() == intruder::address().ip() => Peer::Stranger,
@@ -338,7 +424,8 @@ impl<'p> World<'p> {
             let shard = &self.shards[at];
             if !shard.is_idle() {
                 let counters = shard.counters();
-                let (servers, clients) = (counters.server_transactions, counters.client_transactions);
+                let (servers, clients) =
+                    (counters.server_transactions, counters.client_transactions);
                 let what = format!(
                     "shard {at} keeps {} calls, {servers} server and {clients} client transactions",
                     shard.calls()
@@ -349,7 +436,11 @@ impl<'p> World<'p> {
     }
 
     fn find(&mut self, rule: &'static str, what: String) {
-        self.findings.push(Finding { at: self.now, rule, what });
+        self.findings.push(Finding {
+            at: self.now,
+            rule,
+            what,
+        });
     }
 }
 
@@ -376,7 +467,10 @@ fn config(
         seed,
         listeners: listeners.iter().map(listener).collect(),
         timers: Timers::default(),
-        limits: Limits { calls: plan.calls_max, ..Limits::default() },
+        limits: Limits {
+            calls: plan.calls_max,
+            ..Limits::default()
+        },
         table: table.clone(),
         server_name: Some("tipring".to_owned()),
     }
@@ -384,16 +478,35 @@ fn config(
 
 fn agents(plan: &Plan, listeners: &[SocketAddr], draw: &mut Draw) -> Vec<Agent> {
     let mut agents = Vec::new();
-    for (call, CallPlan { caller, callee, route }) in plan.calls.iter().enumerate() {
+    for (
+        call,
+        CallPlan {
+            caller,
+            callee,
+            route,
+        },
+    ) in plan.calls.iter().enumerate()
+    {
         let home = listeners[draw.between(0, 1) as usize];
-        let parts =
-            [(Side::Caller, Part::Caller(caller.clone())), (Side::Callee, Part::Callee(callee.clone()))];
+        let parts = [
+            (Side::Caller, Part::Caller(caller.clone())),
+            (Side::Callee, Part::Callee(callee.clone())),
+        ];
         for (side, part) in parts {
             let id = AgentId { call, side };
             let address = agent_address(id, route);
-            let router = if address.is_ipv4() { home } else { listeners[2] };
-            let identity =
-                Identity { id, address, router, number: number(call), host_name: host_name(id) };
+            let router = if address.is_ipv4() {
+                home
+            } else {
+                listeners[2]
+            };
+            let identity = Identity {
+                id,
+                address,
+                router,
+                number: number(call),
+                host_name: host_name(id),
+            };
             agents.push(Agent::new(identity, part, draw.fork()));
         }
     }
@@ -425,13 +538,20 @@ fn host_name(AgentId { call, side }: AgentId) -> String {
 
 /// The routing DB that leads each call to its callee.
 fn routing_db(plan: &Plan) -> String {
-    let routed = plan.calls.iter().enumerate().filter(|(_, call)| !call.route.missing);
+    let routed = plan
+        .calls
+        .iter()
+        .enumerate()
+        .filter(|(_, call)| !call.route.missing);
     let records: Vec<String> = routed.map(|(at, call)| record(at, &call.route)).collect();
     format!("[{}]", records.join(","))
 }
 
 fn record(call: usize, route: &RoutePlan) -> String {
-    let id = AgentId { call, side: Side::Callee };
+    let id = AgentId {
+        call,
+        side: Side::Callee,
+    };
     let address = agent_address(id, route);
     let target = match route.name {
         Some(_) => format!("{}:{}", host_name(id), address.port()),

@@ -104,7 +104,13 @@ impl Dialog {
         };
         let (text, spans) = assemble(parts, pool)?;
         let remote_cseq = Some(request.cseq()?.number);
-        Ok(Dialog { text, spans, local_cseq: 0, remote_cseq, state: DialogState::Early })
+        Ok(Dialog {
+            text,
+            spans,
+            local_cseq: 0,
+            remote_cseq,
+            state: DialogState::Early,
+        })
     }
 
     /// What a UAC knows before its first answer: the values of its own request. `local` is the From
@@ -119,9 +125,22 @@ impl Dialog {
         target: &[u8],
         pool: &mut Pool,
     ) -> Result<Dialog, DialogError> {
-        let parts = Parts { call_id, local, local_tag: None, remote, target, routes: b"" };
+        let parts = Parts {
+            call_id,
+            local,
+            local_tag: None,
+            remote,
+            target,
+            routes: b"",
+        };
         let (text, spans) = assemble(parts, pool)?;
-        Ok(Dialog { text, spans, local_cseq: 0, remote_cseq: None, state: DialogState::Initial })
+        Ok(Dialog {
+            text,
+            spans,
+            local_cseq: 0,
+            remote_cseq: None,
+            state: DialogState::Initial,
+        })
     }
 
     /// A tagged 1xx or a 2xx to the request that creates this dialog: takes the peer's tag, Contact
@@ -130,7 +149,11 @@ impl Dialog {
     ///
     /// # Errors
     /// When the answer has no To tag or cannot be read; the dialog is then unchanged.
-    pub fn establish(&mut self, response: &Message<'_>, pool: &mut Pool) -> Result<(), DialogError> {
+    pub fn establish(
+        &mut self,
+        response: &Message<'_>,
+        pool: &mut Pool,
+    ) -> Result<(), DialogError> {
         let confirmed = response.code() >= 200;
         if self.state == DialogState::Early && !confirmed && !self.target_moves(response) {
             return Ok(());
@@ -138,7 +161,11 @@ impl Dialog {
         let (text, spans) = self.assemble_answered(response, pool)?;
         pool.release(std::mem::replace(&mut self.text, text));
         self.spans = spans;
-        self.state = if confirmed { DialogState::Confirmed } else { DialogState::Early };
+        self.state = if confirmed {
+            DialogState::Confirmed
+        } else {
+            DialogState::Early
+        };
         Ok(())
     }
 
@@ -149,8 +176,18 @@ impl Dialog {
     pub fn fork(&self, response: &Message<'_>, pool: &mut Pool) -> Result<Dialog, DialogError> {
         let (text, spans) = self.assemble_answered(response, pool)?;
         let confirmed = response.code() >= 200;
-        let state = if confirmed { DialogState::Confirmed } else { DialogState::Early };
-        Ok(Dialog { text, spans, local_cseq: self.local_cseq, remote_cseq: None, state })
+        let state = if confirmed {
+            DialogState::Confirmed
+        } else {
+            DialogState::Early
+        };
+        Ok(Dialog {
+            text,
+            spans,
+            local_cseq: self.local_cseq,
+            remote_cseq: None,
+            state,
+        })
     }
 
     /// The UAS has sent its 2xx.
@@ -163,7 +200,10 @@ impl Dialog {
         if target == self.target() {
             return;
         }
-        let parts = Parts { target, ..self.parts() };
+        let parts = Parts {
+            target,
+            ..self.parts()
+        };
         // A target too long for the block is ignored: the old one stays valid for the peer.
         if let Ok((text, spans)) = assemble(parts, pool) {
             pool.release(std::mem::replace(&mut self.text, text));
@@ -341,7 +381,10 @@ fn first_route(routes: &[u8]) -> Option<&[u8]> {
 
 fn assemble(parts: Parts<'_>, pool: &mut Pool) -> Result<(Block, Spans), DialogError> {
     let mut text = Scratch::new();
-    let mut spans = Spans { call_id: append(&mut text, &[parts.call_id])?, ..Spans::default() };
+    let mut spans = Spans {
+        call_id: append(&mut text, &[parts.call_id])?,
+        ..Spans::default()
+    };
     spans.local = match parts.local_tag {
         Some(tag) => append(&mut text, &[parts.local, b";tag=", tag])?,
         None => append(&mut text, &[parts.local])?,
@@ -355,12 +398,17 @@ fn assemble(parts: Parts<'_>, pool: &mut Pool) -> Result<(Block, Spans), DialogE
 
 /// Where the tag of a From or To value lies, given where the value lies.
 fn tag_span(value: &[u8], at: Span) -> Span {
-    let Some(tag) = NameAddr::parse(value).ok().and_then(|address| address.tag()) else {
+    let Some(tag) = NameAddr::parse(value)
+        .ok()
+        .and_then(|address| address.tag())
+    else {
         return Span::default();
     };
     let offset = tag.as_ptr().addr().wrapping_sub(value.as_ptr().addr());
     // `tag` is a part of `value`, whose place was checked to fit 16 bits.
-    let start = at.start.saturating_add(u16::try_from(offset).unwrap_or(u16::MAX));
+    let start = at
+        .start
+        .saturating_add(u16::try_from(offset).unwrap_or(u16::MAX));
     let end = start.saturating_add(u16::try_from(tag.len()).unwrap_or(u16::MAX));
     Span { start, end }
 }
@@ -404,9 +452,14 @@ mod tests {
 
     fn uac(pool: &mut Pool) -> Dialog {
         let local = b"Alice <sip:alice@a.example>;tag=a1";
-        let mut dialog =
-            Dialog::uac(b"c1", local, b"Bob <sip:bob@b.example>", b"sip:bob@b.example", pool)
-                .expect("short");
+        let mut dialog = Dialog::uac(
+            b"c1",
+            local,
+            b"Bob <sip:bob@b.example>",
+            b"sip:bob@b.example",
+            pool,
+        )
+        .expect("short");
         assert_eq!(dialog.next_cseq(), 1);
         dialog
     }
@@ -444,7 +497,11 @@ mod tests {
         let mut pool = Pool::default();
         let mut dialog = uac(&mut pool);
         assert_eq!(dialog.state(), DialogState::Initial);
-        let early = answer(180, "b1", "Record-Route: <sip:p1;lr>\nContact: <sip:bob@10.0.0.2>\n");
+        let early = answer(
+            180,
+            "b1",
+            "Record-Route: <sip:p1;lr>\nContact: <sip:bob@10.0.0.2>\n",
+        );
         with(&early, |response| dialog.establish(response, &mut pool)).expect("early");
         assert_eq!(dialog.state(), DialogState::Early);
         assert_eq!(dialog.next_hop(), b"sip:p1;lr");
@@ -453,7 +510,10 @@ mod tests {
             "b1",
             "Record-Route: <sip:p2;lr>, <sip:p1;lr>\nContact: <sip:bob@10.0.0.3>\n",
         );
-        with(&final_answer, |response| dialog.establish(response, &mut pool)).expect("confirmed");
+        with(&final_answer, |response| {
+            dialog.establish(response, &mut pool)
+        })
+        .expect("confirmed");
         assert_eq!(dialog.state(), DialogState::Confirmed);
         assert_eq!(
             bye(&mut dialog),
@@ -476,15 +536,21 @@ mod tests {
         assert_eq!(dialog.next_hop(), b"sip:p1");
         let request = bye(&mut dialog);
         assert!(request.starts_with("BYE sip:p1 SIP/2.0\n"), "{request}");
-        assert!(request.contains("Route: <sip:p2;lr>, <sip:bob@10.0.0.3>\n"), "{request}");
+        assert!(
+            request.contains("Route: <sip:p2;lr>, <sip:bob@10.0.0.3>\n"),
+            "{request}"
+        );
     }
 
     #[test]
     fn a_lone_strict_router_leaves_only_the_target_as_route() {
         let mut pool = Pool::default();
         let mut dialog = uac(&mut pool);
-        let text =
-            answer(200, "b1", "Record-Route: <sip:p1>\nContact: <sip:bob@10.0.0.3>\n");
+        let text = answer(
+            200,
+            "b1",
+            "Record-Route: <sip:p1>\nContact: <sip:bob@10.0.0.3>\n",
+        );
         with(&text, |response| dialog.establish(response, &mut pool)).expect("confirmed");
         assert!(bye(&mut dialog).contains("Route: <sip:bob@10.0.0.3>\n"));
     }
@@ -497,8 +563,14 @@ mod tests {
         with(&first, |response| dialog.establish(response, &mut pool)).expect("early");
         let second = answer(200, "b2", "Contact: <sip:two@10.0.0.2>\n");
         let fork = with(&second, |response| dialog.fork(response, &mut pool)).expect("a fork");
-        assert_eq!((dialog.remote_tag(), dialog.target()), (&b"b1"[..], &b"sip:one@10.0.0.1"[..]));
-        assert_eq!((fork.remote_tag(), fork.target()), (&b"b2"[..], &b"sip:two@10.0.0.2"[..]));
+        assert_eq!(
+            (dialog.remote_tag(), dialog.target()),
+            (&b"b1"[..], &b"sip:one@10.0.0.1"[..])
+        );
+        assert_eq!(
+            (fork.remote_tag(), fork.target()),
+            (&b"b2"[..], &b"sip:two@10.0.0.2"[..])
+        );
         assert_eq!(fork.state(), DialogState::Confirmed);
         assert_eq!(fork.call_id(), b"c1");
     }
@@ -513,7 +585,10 @@ mod tests {
             assert_eq!(dialog.target(), expected.as_bytes());
         }
         dialog.refresh_target(b"sip:three@a-much-longer-host.example:5099;x=y", &mut pool);
-        assert_eq!(dialog.target(), b"sip:three@a-much-longer-host.example:5099;x=y");
+        assert_eq!(
+            dialog.target(),
+            b"sip:three@a-much-longer-host.example:5099;x=y"
+        );
         assert_eq!(dialog.remote_tag(), b"b1");
         assert_eq!(dialog.call_id(), b"c1");
     }
@@ -532,7 +607,9 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let mut pool = Pool::default();
-        let error = with(&invite(""), |invite| Dialog::uas(invite, b"b1", &mut pool).err());
+        let error = with(&invite(""), |invite| {
+            Dialog::uas(invite, b"b1", &mut pool).err()
+        });
         assert_eq!(error, Some(DialogError::NoContact));
         let mut dialog = uac(&mut pool);
         let untagged = answer(200, "b1", "").replace(";tag=b1", "");

@@ -2,9 +2,11 @@
 //! parameters (RFC 3261 20.10).
 
 use crate::error::ParseError;
-use crate::lex::{DISPLAY, URI, quoted_length, run, split_run, trim, trim_end, trim_start};
+use crate::lex::{DISPLAY, quoted_length, run, split_around, trim, trim_end, trim_start};
 use crate::params::Params;
+use crate::scan::is_uri;
 use crate::uri::{Uri, split_scheme};
+use memchr::memchr;
 
 /// One address: `"Display" <uri>;params`, `<uri>;params` or `uri;params`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,7 @@ impl<'a> NameAddr<'a> {
     pub fn parse(value: &'a [u8]) -> Result<NameAddr<'a>, ParseError> {
         let address = split(trim(value)).ok_or(ParseError::BadAddress)?;
         let sound = split_scheme(address.uri).is_some_and(|(_, rest)| !rest.is_empty())
+            && is_uri(address.uri)
             && Params::new(address.params).well_formed();
         if sound {
             Ok(address)
@@ -65,12 +68,11 @@ fn split(value: &[u8]) -> Option<NameAddr<'_>> {
     let (display, rest) = value.split_at_checked(display_end)?;
     match trim_start(rest) {
         [b'<', rest @ ..] => {
-            let (uri, rest) = split_run(rest, URI);
-            let params = trim_start(rest.strip_prefix(b">")?);
+            let (uri, params) = split_around(rest, memchr(b'>', rest)?);
             Some(NameAddr {
                 display: trim_end(display),
                 uri,
-                params,
+                params: trim_start(params),
             })
         }
         [b':', ..] => addr_spec(value),
@@ -87,8 +89,8 @@ fn addr_spec(value: &[u8]) -> Option<NameAddr<'_>> {
         .unwrap_or(value.len());
     let (uri, params) = value.split_at_checked(uri_end)?;
     let uri = trim_end(uri);
-    let sound = run(uri, URI) == uri.len() && !uri.iter().any(|byte| matches!(byte, b'?' | b','));
-    sound.then_some(NameAddr {
+    let bare = !uri.iter().any(|byte| matches!(byte, b'?' | b','));
+    bare.then_some(NameAddr {
         display: &[],
         uri,
         params,

@@ -5,6 +5,7 @@
 use crate::error::ParseError;
 use crate::lex::{is_token, number, trim_end, trim_start};
 use crate::name::HeaderName;
+use crate::scan;
 use crate::span::{Span, offset};
 use crate::start_line::Start;
 use memchr::memchr;
@@ -233,76 +234,55 @@ fn content_length(value: &[u8]) -> Result<usize, ParseError> {
 
 /// The offset of the next CRLF. A CR or LF alone is refused: elsewhere it may count as a line end,
 /// and what two parsers cut differently can smuggle a header past one of them.
-#[inline]
-pub(crate) fn line_end(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
-    let mut at = from;
+#[inline(always)]
+fn line_end(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
+    let at = scan::control(bytes, from).ok_or(ParseError::Unterminated)?;
+    match bytes.get(at..at + 2) {
+        Some(b"\r\n") => Ok(at),
+        _ => line_end_after_control(bytes, at),
+    }
+}
+
+/// Goes on from a control at `at` that does not begin a CRLF: a tab, say.
+#[cold]
+fn line_end_after_control(bytes: &[u8], mut at: usize) -> Result<usize, ParseError> {
     loop {
-        at = control(bytes, at).ok_or(ParseError::Unterminated)?;
         match bytes.get(at..).unwrap_or_default() {
             [b'\r', b'\n', ..] => return Ok(at),
             [b'\r' | b'\n', ..] => return Err(ParseError::BareLineEnd),
-            _ => at += 1,
+            _ => at = scan::control(bytes, at + 1).ok_or(ParseError::Unterminated)?,
         }
     }
 }
-
-/// The offset of the next byte up to CR, which is the highest of the few that matter. Lines are
-/// so short that a plain loop over blocks finds their end faster than a call of memchr does.
-#[inline]
-fn control(bytes: &[u8], from: usize) -> Option<usize> {
-    let (blocks, rest) = bytes.get(from..)?.as_chunks::<BLOCK>();
-    let at = |offset: usize| from + offset;
-    for (number, block) in blocks.iter().enumerate() {
-        // Without an early exit the compiler makes this one vector comparison.
-        if block.iter().fold(false, |any, &byte| any | (byte <= b'\r')) {
-            return first_control(block).map(|found| at(number * BLOCK + found));
-        }
-    }
-    first_control(rest).map(|found| at(blocks.len() * BLOCK + found))
-}
-
-/// Bytes looked at together: one vector register of every x86-64 and of aarch64.
-const BLOCK: usize = 16;
-
-#[inline]
-fn first_control(block: &[u8]) -> Option<usize> {
-    let (words, rest) = block.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = word.wrapping_sub(ONES * (b'\r' as u64 + 1)) & !word & HIGHS;
-        if found != 0 {
-            return Some(number * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let found = rest.iter().position(|&byte| byte <= b'\r')?;
-    Some(words.len() * 8 + found)
-}
-
-/// One in every byte, and the highest bit of every byte: of a word w, `(w - ONES * n) & !w & HIGHS`
-/// has its lowest bit at the first byte below n (for n up to 128).
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
 
 /// The offset of the CRLF that ends the header at `from`: the first that no white space follows
 /// (RFC 3261 7.3.1). The blank line is a header of no bytes.
-#[inline]
+#[inline(always)]
 fn header_end(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
-    let mut end = line_end(bytes, from)?;
-    while end > from && matches!(bytes.get(end + 2), Some(b' ' | b'\t')) {
+    let end = line_end(bytes, from)?;
+    match bytes.get(end + 2) {
+        Some(b' ' | b'\t') if end > from => folded_end(bytes, end),
+        _ => Ok(end),
+    }
+}
+
+/// The same for a header that goes on after the CRLF at `end`.
+#[cold]
+fn folded_end(bytes: &[u8], mut end: usize) -> Result<usize, ParseError> {
+    while let Some(b' ' | b'\t') = bytes.get(end + 2) {
         end = line_end(bytes, end + 2)?;
     }
     Ok(end)
 }
 
 /// Reads the header line `start..end` of `bytes`, its CRLF after it.
-#[inline]
+#[inline(always)]
 pub(crate) fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line, ParseError> {
-    let colon = colon(bytes, start, end).ok_or(ParseError::HeaderWithoutColon)?;
-    let token_end = end_of_token(bytes, start, colon);
-    let name = HeaderName::find(bytes, start, token_end);
-    if name == HeaderName::Other && !is_token(bytes.get(start..token_end).unwrap_or_default()) {
-        return Err(ParseError::BadHeaderName);
-    }
+    let rest = bytes.get(start..).unwrap_or_default();
+    let (name, token_end, colon) = match HeaderName::before_colon(rest) {
+        Some((name, length)) if length < end - start => (name, start + length, start + length),
+        _ => any_name(bytes, start, end)?,
+    };
     Ok(Line {
         name,
         token_end: offset(token_end),
@@ -311,37 +291,25 @@ pub(crate) fn header_line(bytes: &[u8], start: usize, end: usize) -> Result<Line
     })
 }
 
-/// The offset of the first colon in `start..end`, by eight bytes at once like `control`.
-#[inline]
-fn colon(bytes: &[u8], start: usize, end: usize) -> Option<usize> {
-    let mut at = start;
-    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let zeroed = u64::from_le_bytes(*eight) ^ (ONES * b':' as u64);
-        let found = zeroed.wrapping_sub(ONES) & !zeroed & HIGHS;
-        if found != 0 {
-            at += found.trailing_zeros() as usize / 8;
-            return (at < end).then_some(at);
-        }
-        at += 8;
-        if at >= end {
-            return None;
-        }
+/// The name at `start`, where it ends and where its colon is, for names that are not among the
+/// short known ones or have white space before their colon (HCOLON).
+#[inline(never)]
+fn any_name(
+    bytes: &[u8],
+    start: usize,
+    end: usize,
+) -> Result<(HeaderName, usize, usize), ParseError> {
+    let line = bytes.get(start..end).unwrap_or_default();
+    let colon = memchr(b':', line).ok_or(ParseError::HeaderWithoutColon)?;
+    let mut token = line.get(..colon).unwrap_or_default();
+    while let [before @ .., b' ' | b'\t'] = token {
+        token = before;
     }
-    memchr(b':', bytes.get(at..end)?).map(|found| at + found)
-}
-
-/// White space may stand between the name and its colon (HCOLON).
-#[inline]
-fn end_of_token(bytes: &[u8], start: usize, colon: usize) -> usize {
-    let token = bytes.get(start..colon).unwrap_or_default();
-    let mut end = colon;
-    for &byte in token.iter().rev() {
-        if !matches!(byte, b' ' | b'\t') {
-            break;
-        }
-        end -= 1;
+    let name = HeaderName::parse(token);
+    if name == HeaderName::Other && !is_token(token) {
+        return Err(ParseError::BadHeaderName);
     }
-    end
+    Ok((name, start + token.len(), start + colon))
 }
 
 /// The span of `start..end` without white space at its ends.
@@ -529,16 +497,5 @@ mod tests {
         assert_eq!(Index::new().read(message(254).as_bytes(), &limits), Ok(()));
         let error = Index::new().read(message(255).as_bytes(), &limits);
         assert_eq!(error, Err(ParseError::TooManyHeaders));
-    }
-
-    #[test]
-    fn colons_are_found_at_every_distance() {
-        for length in 0..40 {
-            for tail in 0..20 {
-                let text = format!("{}:{}", "a".repeat(length), "b".repeat(tail));
-                assert_eq!(colon(text.as_bytes(), 0, text.len()), Some(length));
-                assert_eq!(colon(text.as_bytes(), 0, length), None);
-            }
-        }
     }
 }

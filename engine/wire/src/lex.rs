@@ -6,19 +6,17 @@ pub(crate) const TOKEN: u8 = 1;
 /// Linear white space. Inside a value a CR or LF can only be part of a fold, because the index
 /// refuses any other, so all four count alike.
 pub(crate) const LWS: u8 = 2;
-/// What may stand in a URI: anything but white space, controls, quotes and angle brackets.
-pub(crate) const URI: u8 = 4;
 /// What may stand in the value of a parameter without quotes: a token, a host, and whatever else
 /// does not change where the value ends.
-pub(crate) const VALUE: u8 = 8;
+pub(crate) const VALUE: u8 = 4;
 /// Letters, digits, hyphens, dots; underscores too, which no RFC allows in a host name and many
 /// networks use.
-pub(crate) const HOST: u8 = 16;
+pub(crate) const HOST: u8 = 8;
 /// A display name without quotes: tokens and white space. Letters beyond ASCII, which the grammar
 /// wants quoted, are let through.
-pub(crate) const DISPLAY: u8 = 32;
+pub(crate) const DISPLAY: u8 = 16;
 /// What may stand in the scheme of a URI.
-pub(crate) const SCHEME: u8 = 64;
+pub(crate) const SCHEME: u8 = 32;
 
 /// The classes of every byte.
 static CLASSES: [u8; 256] = {
@@ -41,11 +39,8 @@ const fn classes_of(byte: u8) -> u8 {
         0x80.. => DISPLAY,
         _ => 0,
     };
-    if byte > b' ' && !matches!(byte, b'"' | b'<' | b'>' | 0x7f) {
-        classes |= URI;
-        if !matches!(byte, b',' | b';') {
-            classes |= VALUE;
-        }
+    if byte > b' ' && !matches!(byte, b'"' | b',' | b';' | b'<' | b'>' | 0x7f) {
+        classes |= VALUE;
     }
     classes
 }

@@ -20,6 +20,7 @@ mod name;
 mod params;
 pub mod print;
 mod salvage;
+mod scan;
 mod span;
 mod start_line;
 mod uri;

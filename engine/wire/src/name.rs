@@ -4,6 +4,8 @@
 //! bytes picks the one candidate, and a comparison that ignores case decides. Names that are not in the table
 //! are `Other`; their spelling stays in the message.
 
+use crate::scan;
+
 macro_rules! header_names {
     ($($variant:ident = $text:literal,)*) => {
         /// A header field name. Names ignore case, and some have a one-letter compact form
@@ -146,41 +148,50 @@ header_names! {
 impl HeaderName {
     /// The header `token` names: any case, long or compact.
     pub fn parse(token: &[u8]) -> HeaderName {
-        HeaderName::find(token, 0, token.len())
-    }
-
-    /// The header that `bytes[start..end]` names. What follows in `bytes` lets whole words be
-    /// loaded, which is faster than looking at a slice of a few bytes.
-    #[inline]
-    pub(crate) fn find(bytes: &[u8], start: usize, end: usize) -> HeaderName {
-        let length = end.wrapping_sub(start);
-        if length == 1 {
-            return compact(bytes.get(start).copied().unwrap_or_default());
+        if let &[letter] = token {
+            return compact(letter);
         }
-        let key = Key::load(bytes, start, length);
-        let Some(known) = KNOWN.get(usize::from(SLOTS[key.slot()])) else {
-            return HeaderName::Other;
-        };
-        if !known.key.is_spelled(&key) {
-            return HeaderName::Other;
-        }
-        if length <= 16 || is_spelled_between(known.name, bytes, start, end) {
-            known.name
+        let name = Key::of(token).name();
+        let text = name.as_str().as_bytes();
+        if token.len() <= 16 || token.eq_ignore_ascii_case(text) {
+            name
         } else {
             HeaderName::Other
         }
+    }
+
+    /// The known header whose name `bytes` begins with, and the length of the name: only when a
+    /// colon follows at once and is one of the first 16 bytes, as nearly always.
+    #[inline(always)]
+    pub(crate) fn before_colon(bytes: &[u8]) -> Option<(HeaderName, usize)> {
+        let block = u128::from_le_bytes(*bytes.first_chunk()?);
+        let length = scan::first(block, b':');
+        if length > 15 {
+            return None;
+        }
+        let token = block & !(u128::MAX << (8 * length));
+        let name = match length {
+            1 => compact(token as u8),
+            0..8 => Key {
+                head: token as u64,
+                tail: token as u64,
+                length,
+            }
+            .name(),
+            _ => Key {
+                head: token as u64,
+                tail: (token >> (8 * (length - 8))) as u64,
+                length,
+            }
+            .name(),
+        };
+        (name != HeaderName::Other).then_some((name, length))
     }
 
     /// The one-letter compact form, when the name has one (RFC 3261 7.3.3 and the IANA registry).
     pub fn compact(self) -> Option<u8> {
         (b'a'..=b'z').find(|&letter| compact(letter) == self && self != HeaderName::Other)
     }
-}
-
-/// Whether a token of more than 16 bytes is `name` also between its first and last eight.
-fn is_spelled_between(name: HeaderName, bytes: &[u8], start: usize, end: usize) -> bool {
-    let token = bytes.get(start..end).unwrap_or_default();
-    token.eq_ignore_ascii_case(name.as_str().as_bytes())
 }
 
 /// The header a compact form stands for.
@@ -229,32 +240,13 @@ const LOWER: u64 = u64::from_le_bytes([0x20; 8]);
 const MULTIPLIER: u64 = 0x77d6_fd05_e0f1_aa0b;
 
 impl Key {
-    #[inline]
-    fn load(bytes: &[u8], start: usize, length: usize) -> Key {
-        let head = eight(bytes, start);
-        if length < 8 {
-            let head = head & !(u64::MAX << (8 * length));
-            return Key {
-                head,
-                tail: head,
-                length,
-            };
-        }
-        Key {
-            head,
-            tail: eight(bytes, start + length - 8),
-            length,
-        }
-    }
-
-    /// The same at compile time, in lower case.
     const fn of(text: &[u8]) -> Key {
         let (mut head, mut tail) = (0, 0);
         let from = text.len().saturating_sub(8);
         let mut at = 0;
         while at < 8 && at < text.len() {
-            head |= (text[at].to_ascii_lowercase() as u64) << (8 * at);
-            tail |= (text[from + at].to_ascii_lowercase() as u64) << (8 * at);
+            head |= (text[at] as u64) << (8 * at);
+            tail |= (text[from + at] as u64) << (8 * at);
             at += 1;
         }
         Key {
@@ -264,8 +256,18 @@ impl Key {
         }
     }
 
+    /// The one known name that may have this key; it has, but for what is between its first and
+    /// last eight bytes.
+    #[inline(always)]
+    fn name(&self) -> HeaderName {
+        match KNOWN.get(usize::from(SLOTS[self.slot()])) {
+            Some(known) if known.key.is_spelled(self) => known.name,
+            _ => HeaderName::Other,
+        }
+    }
+
     /// The slot of this name, whatever its case: nine bits of a product.
-    #[inline]
+    #[inline(always)]
     const fn slot(&self) -> usize {
         let mixed = (self.head | LOWER) ^ (self.tail | LOWER).rotate_left(29);
         (mixed
@@ -274,33 +276,24 @@ impl Key {
             >> 55) as usize
     }
 
-    /// Whether `token` spells this name, itself in lower case.
-    #[inline]
+    /// Whether `token` spells this name, in any case.
+    #[inline(always)]
     fn is_spelled(&self, token: &Key) -> bool {
         self.length == token.length
             && differs(self.head, token.head) | differs(self.tail, token.tail) == 0
     }
 }
 
-/// The bits in which eight bytes of a token differ from those of a name in lower case. Where the
-/// name has a letter (bit 0x40; a hyphen has none) the case bit does not count.
-#[inline]
-fn differs(name: u64, token: u64) -> u64 {
-    let case = (name & 0x4040_4040_4040_4040) >> 1;
-    (token ^ name) & !case
+/// The case bits of eight bytes of a known name: its letters have bit 0x40, a hyphen has not.
+#[inline(always)]
+const fn case(name: u64) -> u64 {
+    (name & 0x4040_4040_4040_4040) >> 1
 }
 
-/// The eight bytes at `at`, zeros where there are none.
-#[inline]
-fn eight(bytes: &[u8], at: usize) -> u64 {
-    let rest = bytes.get(at..).unwrap_or_default();
-    match rest.first_chunk() {
-        Some(eight) => u64::from_le_bytes(*eight),
-        None => rest
-            .iter()
-            .rev()
-            .fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    }
+/// The bits in which eight bytes of a token differ from those of a name, case aside.
+#[inline(always)]
+fn differs(name: u64, token: u64) -> u64 {
+    (token ^ name) & !case(name)
 }
 
 #[derive(Clone, Copy)]

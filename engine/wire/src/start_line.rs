@@ -2,8 +2,9 @@
 //! the elements and none anywhere else, as RFC 4475 3.1.2.8 to 3.1.2.10 have it.
 
 use crate::error::ParseError;
-use crate::lex::{URI, is_token, number, run};
+use crate::lex::{is_token, number};
 use crate::method::Method;
+use crate::scan::is_uri;
 use crate::span::Span;
 use crate::uri::split_scheme;
 use memchr::memchr;
@@ -123,7 +124,7 @@ fn check_version(version: &[u8]) -> Result<(), ParseError> {
 #[inline]
 fn check_uri(uri: &[u8]) -> Result<(), ParseError> {
     match split_scheme(uri) {
-        Some((_, rest)) if !rest.is_empty() && run(uri, URI) == uri.len() => Ok(()),
+        Some((_, rest)) if !rest.is_empty() && is_uri(uri) => Ok(()),
         _ => Err(ParseError::BadRequestUri),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::error::ParseError;
 use crate::host::{Host, host_port};
-use crate::lex::{SCHEME, URI, run, same, split_around};
+use crate::lex::{SCHEME, run, same, split_around};
+use crate::scan::is_uri;
 use memchr::memchr;
 
 /// The scheme of a URI.
@@ -45,7 +46,7 @@ impl<'a> Uri<'a> {
     /// angle bracket is inside, or when the host or port of a sip or sips URI cannot be read.
     pub fn parse(bytes: &'a [u8]) -> Result<Uri<'a>, ParseError> {
         let (scheme, rest) = split_scheme(bytes).ok_or(ParseError::BadUri)?;
-        if rest.is_empty() || run(rest, URI) < rest.len() {
+        if rest.is_empty() || !is_uri(rest) {
             return Err(ParseError::BadUri);
         }
         match scheme {

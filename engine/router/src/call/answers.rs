@@ -148,7 +148,10 @@ impl Call {
         let flow = core.next_hop(now, &fork, self.callee.peer);
         self.send_ack(core, now, &fork, flow, None, out);
         let cseq = fork.next_cseq();
-        let user = User { call: self.id, purpose: Purpose::Discard };
+        let user = User {
+            call: self.id,
+            purpose: Purpose::Discard,
+        };
         let door = &core.doors[usize::from(flow.listener)];
         let print = |out: &mut Vec<u8>, branch: &Token| {
             let request = Request {
@@ -161,7 +164,8 @@ impl Call {
             };
             request.print_own(out, b"");
         };
-        core.transactions.request(now, flow, Method::Bye, user, print, out);
+        core.transactions
+            .request(now, flow, Method::Bye, user, print, out);
         fork.release(&mut core.pool);
         After::Keep
     }
@@ -226,7 +230,8 @@ impl Call {
             out.extend_from_slice(reason.as_bytes());
             wire::print::end(out, b"");
         };
-        core.transactions.respond(now, self.server, code, b"", Some(&tag), rest, out);
+        core.transactions
+            .respond(now, self.server, code, b"", Some(&tag), rest, out);
     }
 
     /// The callee's answer on the caller's transaction; false when the caller has a final one already.
@@ -242,7 +247,8 @@ impl Call {
         let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, &tag);
         let (code, reason) = (response.code(), response.reason());
         let text = tag.tag_text();
-        core.transactions.respond(now, self.server, code, reason, Some(&text), rest, out)
+        core.transactions
+            .respond(now, self.server, code, reason, Some(&text), rest, out)
     }
 
     /// An ACK of this side: for the INVITE that made the call, or for a re-INVITE (13.2.2.4, 14.1).
@@ -254,7 +260,9 @@ impl Call {
         ack: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
-        let Ok(cseq) = ack.cseq() else { return After::Keep };
+        let Ok(cseq) = ack.cseq() else {
+            return After::Keep;
+        };
         let first = side == Side::Caller && cseq.number == self.invite_cseq;
         if first && self.stage == Stage::Answered {
             core.transactions.acknowledge(now, self.server);
@@ -289,18 +297,28 @@ impl Call {
         out: &mut Outbox,
     ) {
         let door = &core.doors[usize::from(flow.listener)];
-        let max_forwards = ack.and_then(print::max_forwards).unwrap_or(print::MAX_FORWARDS);
+        let max_forwards = ack
+            .and_then(print::max_forwards)
+            .unwrap_or(print::MAX_FORWARDS);
         // The first INVITE of the callee's dialog is the first request of ours in it.
         let cseq = 1;
         let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request { door, dialog, method: b"ACK", cseq, branch, max_forwards };
+            let request = Request {
+                door,
+                dialog,
+                method: b"ACK",
+                cseq,
+                branch,
+                max_forwards,
+            };
             match ack {
                 Some(ack) => request.print_relayed(out, ack, None, b""),
                 None => request.print_own(out, b""),
             }
         };
         let tag = dialog.remote_tag();
-        core.transactions.acknowledge_2xx(now, self.client, tag, flow, print, out);
+        core.transactions
+            .acknowledge_2xx(now, self.client, tag, flow, print, out);
     }
 }
 
@@ -316,8 +334,7 @@ impl super::Rung {
         let different = self.first.is_some_and(|first| first != digit);
         let bare = !response.has_sdp() && response.header(HeaderName::RSeq).is_none();
         let dropped = bare
-            && (similar && terms.disallow_similar_18x
-                || different && terms.disallow_different_18x);
+            && (similar && terms.disallow_similar_18x || different && terms.disallow_different_18x);
         if !dropped {
             self.codes |= 1 << digit;
             self.first.get_or_insert(digit);

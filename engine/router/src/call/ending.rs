@@ -54,7 +54,8 @@ impl Call {
     ) -> After {
         self.stop_alarms(core);
         self.stage = Stage::Cancelling;
-        core.transactions.cancel(now, self.client, reason.as_bytes(), out);
+        core.transactions
+            .cancel(now, self.client, reason.as_bytes(), out);
         After::Keep
     }
 
@@ -96,7 +97,8 @@ impl Call {
     ) {
         let tag = self.tag(side).tag_text();
         let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
-        core.transactions.respond(now, server, 200, b"", Some(&tag), end, out);
+        core.transactions
+            .respond(now, server, 200, b"", Some(&tag), end, out);
     }
 
     /// RFC 3261 15: a caller may end an early dialog with BYE. A callee may not, but one that does has
@@ -134,7 +136,12 @@ impl Call {
             After::Remove => self.answer_bye(core, now, from, server, out),
             After::Keep => {
                 self.bye_waiting = Some((from, server));
-                self.alarm = core.arm(now, self.id, Alarm::ByeAnswer, Some(core.timers.stack.t1 * 4 / 5));
+                self.alarm = core.arm(
+                    now,
+                    self.id,
+                    Alarm::ByeAnswer,
+                    Some(core.timers.stack.t1 * 4 / 5),
+                );
             }
         }
         after
@@ -187,7 +194,11 @@ impl Call {
         self.send_own_bye(core, now, Side::Callee, reason, out);
         self.stop_alarms(core);
         self.stage = Stage::Ending;
-        if self.byes == 0 { After::Remove } else { After::Keep }
+        if self.byes == 0 {
+            After::Remove
+        } else {
+            After::Keep
+        }
     }
 
     /// No INVITE of an ending call stays open: what the caller has not ACKed is settled here, and the
@@ -197,7 +208,9 @@ impl Call {
             core.transactions.acknowledge(now, self.server);
             self.acknowledge_callee(core, now, None, out);
         }
-        let Some(reinvite) = self.reinvite.take() else { return };
+        let Some(reinvite) = self.reinvite.take() else {
+            return;
+        };
         if reinvite.answered {
             core.transactions.acknowledge(now, reinvite.server);
             self.ack_reinvite(core, now, reinvite, None, out);
@@ -205,7 +218,8 @@ impl Call {
             // RFC 3261 15.1.2: requests pending at a BYE are answered 487.
             let tag = self.tag(reinvite.from).tag_text();
             let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
-            core.transactions.respond(now, reinvite.server, 487, b"", Some(&tag), end, out);
+            core.transactions
+                .respond(now, reinvite.server, 487, b"", Some(&tag), end, out);
         }
     }
 
@@ -235,13 +249,27 @@ impl Call {
         let flow = self.flow(core, now, to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
         let dialog = &self.leg(to).dialog;
-        let user = User { call: self.id, purpose: Purpose::Bye };
+        let user = User {
+            call: self.id,
+            purpose: Purpose::Bye,
+        };
         let door = &core.doors[usize::from(flow.listener)];
         let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request { door, dialog, method: b"BYE", cseq, branch, max_forwards };
+            let request = Request {
+                door,
+                dialog,
+                method: b"BYE",
+                cseq,
+                branch,
+                max_forwards,
+            };
             printed(&request, out);
         };
-        if core.transactions.request(now, flow, Method::Bye, user, print, out).is_some() {
+        if core
+            .transactions
+            .request(now, flow, Method::Bye, user, print, out)
+            .is_some()
+        {
             self.byes += 1;
         }
     }
@@ -250,7 +278,11 @@ impl Call {
         core.counters.calls_ended += 1;
         self.stop_alarms(core);
         self.stage = Stage::Ending;
-        if self.byes == 0 { After::Remove } else { After::Keep }
+        if self.byes == 0 {
+            After::Remove
+        } else {
+            After::Keep
+        }
     }
 
     /// A BYE of ours was answered, or will never be. A 2xx to one that crossed crosses back; any other
@@ -271,6 +303,10 @@ impl Call {
         }
         self.answer_waiting_bye(core, now, out);
         self.byes = self.byes.saturating_sub(1);
-        if self.byes == 0 && self.stage == Stage::Ending { After::Remove } else { After::Keep }
+        if self.byes == 0 && self.stage == Stage::Ending {
+            After::Remove
+        } else {
+            After::Keep
+        }
     }
 }

@@ -136,7 +136,9 @@ impl Call {
     /// Which side sent this in-dialog request, if any: our tag, the Call-ID and the peer's tag must all
     /// be those of one dialog (RFC 3261 12.2.2).
     pub(crate) fn side_of(&self, request: &Message<'_>, tag: &Token) -> Option<Side> {
-        let side = [Side::Caller, Side::Callee].into_iter().find(|&side| self.tag(side) == *tag)?;
+        let side = [Side::Caller, Side::Callee]
+            .into_iter()
+            .find(|&side| self.tag(side) == *tag)?;
         let from_tag = request.from_tag().unwrap_or_default();
         let leg = self.leg(side);
         let known = leg.dialog.remote_tag() == from_tag
@@ -161,7 +163,10 @@ impl Call {
     /// The dialog a request of this side belongs to; the callee may have several early ones.
     fn dialog_of(&mut self, side: Side, remote_tag: &[u8]) -> &mut Dialog {
         if side == Side::Callee
-            && let Some(at) = self.forks.iter().position(|fork| fork.remote_tag() == remote_tag)
+            && let Some(at) = self
+                .forks
+                .iter()
+                .position(|fork| fork.remote_tag() == remote_tag)
         {
             return &mut self.forks[at];
         }
@@ -209,7 +214,13 @@ impl Call {
             }
             Alarm::NoAnswer => {
                 self.alarm = None;
-                self.give_up(core, now, 480, &Reason::q850(19, "No Answer From User"), out)
+                self.give_up(
+                    core,
+                    now,
+                    480,
+                    &Reason::q850(19, "No Answer From User"),
+                    out,
+                )
             }
             Alarm::Ringing => {
                 self.alarm = None;
@@ -224,7 +235,12 @@ impl Call {
 }
 
 fn token(shard: u8, id: CallId, random: u64) -> Token {
-    Token { shard, slot: id.slot, generation: id.generation, random }
+    Token {
+        shard,
+        slot: id.slot,
+        generation: id.generation,
+        random,
+    }
 }
 
 /// Text that is put together before it is known where it goes.

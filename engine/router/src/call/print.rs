@@ -27,7 +27,9 @@ impl Reason {
 
     /// The Reason headers of a message, to be said again on the other leg.
     pub(crate) fn of(message: &Message<'_>) -> Reason {
-        let lines = message.lines(HeaderName::Reason).flat_map(|header| header.line);
+        let lines = message
+            .lines(HeaderName::Reason)
+            .flat_map(|header| header.line);
         Reason(lines.copied().collect())
     }
 
@@ -40,7 +42,12 @@ fn format_line(protocol: &str, cause: u16, text: &str) -> SmallVec<[u8; 64]> {
     let mut digits = Vec::with_capacity(5);
     print::number(&mut digits, cause.into());
     let mut line = SmallVec::new();
-    for piece in ["Reason: ".as_bytes(), protocol.as_bytes(), b";cause=", &digits] {
+    for piece in [
+        "Reason: ".as_bytes(),
+        protocol.as_bytes(),
+        b";cause=",
+        &digits,
+    ] {
         line.extend_from_slice(piece);
     }
     for piece in [b";text=\"".as_slice(), text.as_bytes(), b"\"\r\n"] {
@@ -180,7 +187,10 @@ pub(super) fn party(out: &mut Text, address: &NameAddr<'_>, host: &[u8], tag: Op
 
 /// The URI with another host and port.
 fn with_host(out: &mut Text, text: &[u8], uri: &Uri<'_>, host: &[u8]) {
-    let scheme = text.iter().position(|&byte| byte == b':').map_or(0, |at| at + 1);
+    let scheme = text
+        .iter()
+        .position(|&byte| byte == b':')
+        .map_or(0, |at| at + 1);
     out.extend_from_slice(text.get(..scheme).unwrap_or_default());
     if let Some(userinfo) = userinfo(text, scheme) {
         out.extend_from_slice(userinfo);
@@ -219,7 +229,12 @@ mod tests {
 
     fn party_of(value: &str, host: &str, tag: bool) -> String {
         let address = NameAddr::parse(value.as_bytes()).expect("a good address");
-        let token = Token { shard: 1, slot: 2, generation: 3, random: 4 };
+        let token = Token {
+            shard: 1,
+            slot: 2,
+            generation: 3,
+            random: 4,
+        };
         let mut out = Text::new();
         party(&mut out, &address, host.as_bytes(), tag.then_some(&token));
         String::from_utf8(out.to_vec()).expect("UTF-8")
@@ -232,8 +247,14 @@ mod tests {
             ("<sip:a@[2001:db8::1]>;tag=x", "<sip:a@gw>"),
             ("<sip:10.0.0.1>", "<sip:gw>"),
             ("sip:a@10.0.0.1;tag=x", "<sip:a@gw>"),
-            ("\"A, <b>\" <sip:a:pw@10.0.0.1;user=phone>;x=\"y;z\";tag=t;q", "\"A, <b>\" <sip:a:pw@gw;user=phone>;x=\"y;z\";q"),
-            ("Anonymous <sip:anonymous@anonymous.invalid>;tag=x", "Anonymous <sip:anonymous@anonymous.invalid>"),
+            (
+                "\"A, <b>\" <sip:a:pw@10.0.0.1;user=phone>;x=\"y;z\";tag=t;q",
+                "\"A, <b>\" <sip:a:pw@gw;user=phone>;x=\"y;z\";q",
+            ),
+            (
+                "Anonymous <sip:anonymous@anonymous.invalid>;tag=x",
+                "Anonymous <sip:anonymous@anonymous.invalid>",
+            ),
             ("<tel:+15551234>;tag=x", "<tel:+15551234>"),
         ] {
             assert_eq!(party_of(value, "gw", false), expected, "{value}");
@@ -251,7 +272,10 @@ mod tests {
         let reason = Reason::q850(19, "No Answer From User");
         let expected = "Reason: Q.850;cause=19;text=\"No Answer From User\"\r\n";
         assert_eq!(reason.as_bytes(), expected.as_bytes());
-        assert_eq!(Reason::sip(408, "x").as_bytes(), b"Reason: SIP;cause=408;text=\"x\"\r\n");
+        assert_eq!(
+            Reason::sip(408, "x").as_bytes(),
+            b"Reason: SIP;cause=408;text=\"x\"\r\n"
+        );
         assert!(Reason::default().as_bytes().is_empty());
     }
 }

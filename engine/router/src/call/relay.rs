@@ -10,7 +10,10 @@ use crate::core::{Core, Purpose, Side, User};
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
-    #[expect(clippy::too_many_arguments, reason = "a request, where it came from, and its surroundings")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a request, where it came from, and its surroundings"
+    )]
     pub(crate) fn on_request(
         &mut self,
         core: &mut Core,
@@ -53,7 +56,9 @@ impl Call {
         let tag = request.from_tag().unwrap_or_default();
         let cseq = request.cseq().map_err(|_| (400, None))?.number;
         // RFC 3261 12.2.2: a number that is not above the last is out of order.
-        self.dialog_of(side, tag).receive_cseq(cseq).map_err(|_| (500, None))?;
+        self.dialog_of(side, tag)
+            .receive_cseq(cseq)
+            .map_err(|_| (500, None))?;
         if request.method() == Method::Invite {
             self.admit_reinvite(core, side)?;
         }
@@ -89,9 +94,15 @@ impl Call {
         out: &mut Outbox,
     ) {
         let rack = print::rack(request, self.rack_cseq(from));
-        let user = User { call: self.id, purpose: Purpose::Relay(from, server) };
+        let user = User {
+            call: self.id,
+            purpose: Purpose::Relay(from, server),
+        };
         let extra = rack.as_deref().unwrap_or_default();
-        if self.forward(core, now, from, user, request, extra, out).is_some() {
+        if self
+            .forward(core, now, from, user, request, extra, out)
+            .is_some()
+        {
             core.counters.relayed += 1;
             self.refresh_target(core, from, request);
         } else {
@@ -116,7 +127,10 @@ impl Call {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let user = User { call: self.id, purpose: Purpose::Reinvite(from) };
+        let user = User {
+            call: self.id,
+            purpose: Purpose::Reinvite(from),
+        };
         let Some((client, cseq_out)) = self.forward(core, now, from, user, request, b"", out)
         else {
             core.refuse(now, server, 483, b"", out);
@@ -125,7 +139,14 @@ impl Call {
         core.counters.relayed += 1;
         core.transactions.set_server_user(server, user);
         let cseq_in = request.cseq().map_or(0, |cseq| cseq.number);
-        self.reinvite = Some(Reinvite { from, server, client, cseq_in, cseq_out, answered: false });
+        self.reinvite = Some(Reinvite {
+            from,
+            server,
+            client,
+            cseq_in,
+            cseq_out,
+            answered: false,
+        });
         self.refresh_target(core, from, request);
     }
 
@@ -151,11 +172,20 @@ impl Call {
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
         let door = &core.doors[usize::from(flow.listener)];
         let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request { door, dialog, method, cseq, branch, max_forwards };
+            let request = Request {
+                door,
+                dialog,
+                method,
+                cseq,
+                branch,
+                max_forwards,
+            };
             request.print_relayed(out, original, contact, extra);
         };
         let method = original.method();
-        let client = core.transactions.request(now, flow, method, user, print, out)?;
+        let client = core
+            .transactions
+            .request(now, flow, method, user, print, out)?;
         Some((client, cseq))
     }
 
@@ -198,7 +228,9 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
-        let Some(reinvite) = self.reinvite.filter(|reinvite| reinvite.client == answer.client)
+        let Some(reinvite) = self
+            .reinvite
+            .filter(|reinvite| reinvite.client == answer.client)
         else {
             self.on_abandoned_reinvite_answer(core, now, from, answer.client, response, out);
             return After::Keep;
@@ -283,7 +315,9 @@ impl Call {
         let expected = |reinvite: &Reinvite| {
             reinvite.from == side && reinvite.cseq_in == cseq && reinvite.answered
         };
-        let Some(reinvite) = self.reinvite.filter(expected) else { return };
+        let Some(reinvite) = self.reinvite.filter(expected) else {
+            return;
+        };
         core.transactions.acknowledge(now, reinvite.server);
         self.ack_reinvite(core, now, reinvite, Some(ack), out);
         self.reinvite = None;
@@ -297,7 +331,12 @@ impl Call {
         ack: Option<&Message<'_>>,
         out: &mut Outbox,
     ) {
-        let Reinvite { from, client, cseq_out, .. } = reinvite;
+        let Reinvite {
+            from,
+            client,
+            cseq_out,
+            ..
+        } = reinvite;
         self.send_reinvite_ack(core, now, from.other(), client, cseq_out, ack, out);
     }
 
@@ -315,16 +354,26 @@ impl Call {
         let flow = self.flow(core, now, to);
         let dialog = &self.leg(to).dialog;
         let door = &core.doors[usize::from(flow.listener)];
-        let max_forwards = ack.and_then(print::max_forwards).unwrap_or(print::MAX_FORWARDS);
+        let max_forwards = ack
+            .and_then(print::max_forwards)
+            .unwrap_or(print::MAX_FORWARDS);
         let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request { door, dialog, method: b"ACK", cseq, branch, max_forwards };
+            let request = Request {
+                door,
+                dialog,
+                method: b"ACK",
+                cseq,
+                branch,
+                max_forwards,
+            };
             match ack {
                 Some(ack) => request.print_relayed(out, ack, None, b""),
                 None => request.print_own(out, b""),
             }
         };
         let tag = dialog.remote_tag();
-        core.transactions.acknowledge_2xx(now, client, tag, flow, print, out);
+        core.transactions
+            .acknowledge_2xx(now, client, tag, flow, print, out);
     }
 
     /// A CANCEL for a re-INVITE: crosses, and the re-INVITE ends as the other side says.
@@ -337,7 +386,8 @@ impl Call {
     ) {
         if let Some(reinvite) = self.reinvite {
             let reason = Reason::of(cancel);
-            core.transactions.cancel(now, reinvite.client, reason.as_bytes(), out);
+            core.transactions
+                .cancel(now, reinvite.client, reason.as_bytes(), out);
         }
     }
 
@@ -376,7 +426,10 @@ impl Call {
     /// Whether a 2xx never ACKed is that of the first INVITE or of the re-INVITE in progress.
     pub(crate) fn is_waiting_for_ack(&self, server: ServerId) -> bool {
         let first = self.server == server && self.stage == Stage::Answered;
-        first || self.reinvite.is_some_and(|reinvite| reinvite.server == server)
+        first
+            || self
+                .reinvite
+                .is_some_and(|reinvite| reinvite.server == server)
     }
 }
 
@@ -389,11 +442,14 @@ pub(crate) fn relay_response(
     response: &Message<'_>,
     out: &mut Outbox,
 ) -> bool {
-    let Some(flow) = core.transactions.server_flow(server) else { return false };
+    let Some(flow) = core.transactions.server_flow(server) else {
+        return false;
+    };
     let door = &core.doors[usize::from(flow.listener)];
     let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag);
     let (code, reason) = (response.code(), response.reason());
-    core.transactions.respond(now, server, code, reason, Some(&tag.tag_text()), rest, out)
+    core.transactions
+        .respond(now, server, code, reason, Some(&tag.tag_text()), rest, out)
 }
 
 /// RFC 3261 12.2.1.2: 481 and 408 mean that the peer has no dialog any more. RFC 5057 5.1 excepts the

@@ -36,26 +36,40 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn code(code: u16) -> Refusal {
-        Refusal { code, phrase: String::new(), extra: Vec::new() }
+        Refusal {
+            code,
+            phrase: String::new(),
+            extra: Vec::new(),
+        }
     }
 }
 
 impl From<DialogError> for Refusal {
     fn from(error: DialogError) -> Refusal {
-        Refusal { phrase: error.to_string(), ..Refusal::code(400) }
+        Refusal {
+            phrase: error.to_string(),
+            ..Refusal::code(400)
+        }
     }
 }
 
 impl From<wire::ParseError> for Refusal {
     fn from(error: wire::ParseError) -> Refusal {
-        Refusal { phrase: error.reason().to_owned(), ..Refusal::code(error.code()) }
+        Refusal {
+            phrase: error.reason().to_owned(),
+            ..Refusal::code(error.code())
+        }
     }
 }
 
 /// Where the INVITE leaves from and goes to.
 enum Way {
     Known(Flow),
-    Waiting { name: String, port: u16, listener: u16 },
+    Waiting {
+        name: String,
+        port: u16,
+        listener: u16,
+    },
 }
 
 impl Way {
@@ -66,9 +80,11 @@ impl Way {
                 let listener = listener.ok_or_else(|| Refusal::code(503))?;
                 Ok(Way::Known(Flow { listener, remote }))
             }
-            Destination::Waiting(name, port) => {
-                Ok(Way::Waiting { name, port, listener: source.listener })
-            }
+            Destination::Waiting(name, port) => Ok(Way::Waiting {
+                name,
+                port,
+                listener: source.listener,
+            }),
             Destination::None => Err(Refusal::code(503)),
         }
     }
@@ -77,7 +93,10 @@ impl Way {
     fn flow(&self, source: Flow) -> Flow {
         match self {
             Way::Known(flow) => *flow,
-            Way::Waiting { listener, .. } => Flow { listener: *listener, remote: source.remote },
+            Way::Waiting { listener, .. } => Flow {
+                listener: *listener,
+                remote: source.remote,
+            },
         }
     }
 }
@@ -93,7 +112,8 @@ impl Call {
         let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, setup.destination.clone(), setup.source)?;
         let secrets = [core.random.next_u64(), core.random.next_u64()];
-        let [caller_tag, callee_tag] = secrets.map(|random| super::token(core.shard, setup.id, random));
+        let [caller_tag, callee_tag] =
+            secrets.map(|random| super::token(core.shard, setup.id, random));
         let invite_cseq = setup.request.cseq()?.number;
 
         let caller = Dialog::uas(setup.request, &caller_tag.tag_text(), &mut core.pool)?;
@@ -105,7 +125,17 @@ impl Call {
             }
         };
         let cseq = callee.next_cseq();
-        let sent = send_invite(core, now, &setup, &way, &callee, cseq, &callee_tag, left, out);
+        let sent = send_invite(
+            core,
+            now,
+            &setup,
+            &way,
+            &callee,
+            cseq,
+            &callee_tag,
+            left,
+            out,
+        );
         let Some(client) = sent else {
             caller.release(&mut core.pool);
             callee.release(&mut core.pool);
@@ -118,8 +148,14 @@ impl Call {
             shard: core.shard,
             secrets,
             stage: Stage::Calling,
-            caller: Leg { dialog: caller, peer: setup.source },
-            callee: Leg { dialog: callee, peer: way.flow(setup.source) },
+            caller: Leg {
+                dialog: caller,
+                peer: setup.source,
+            },
+            callee: Leg {
+                dialog: callee,
+                peer: way.flow(setup.source),
+            },
             forks: Vec::new(),
             server: setup.server,
             client,
@@ -133,7 +169,10 @@ impl Call {
             byes: 0,
         };
         call.start_alarms(core, now, setup.record);
-        let user = User { call: call.id, purpose: Purpose::Invite };
+        let user = User {
+            call: call.id,
+            purpose: Purpose::Invite,
+        };
         core.transactions.set_server_user(setup.server, user);
         Ok(call)
     }
@@ -182,7 +221,10 @@ fn callee_dialog(
     dialog
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one request, used once")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one request, used once"
+)]
 fn send_invite(
     core: &mut Core,
     now: Time,
@@ -196,19 +238,39 @@ fn send_invite(
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
     let door = &core.doors[usize::from(flow.listener)];
-    let user = User { call: setup.id, purpose: Purpose::Invite };
+    let user = User {
+        call: setup.id,
+        purpose: Purpose::Invite,
+    };
     let print = |out: &mut Vec<u8>, branch: &Token| {
-        let request = Request { door, dialog, method: b"INVITE", cseq, branch, max_forwards };
+        let request = Request {
+            door,
+            dialog,
+            method: b"INVITE",
+            cseq,
+            branch,
+            max_forwards,
+        };
         request.print_relayed(out, setup.request, Some(tag), b"");
     };
     match way {
-        Way::Known(flow) => {
-            core.transactions.request(now, *flow, Method::Invite, user, print, out)
-        }
-        Way::Waiting { name, port, listener } => {
-            let client = core.transactions.request_waiting(now, Method::Invite, user, print, out)?;
-            let waiting =
-                Waiting { call: setup.id, client, listener: *listener, port: *port };
+        Way::Known(flow) => core
+            .transactions
+            .request(now, *flow, Method::Invite, user, print, out),
+        Way::Waiting {
+            name,
+            port,
+            listener,
+        } => {
+            let client =
+                core.transactions
+                    .request_waiting(now, Method::Invite, user, print, out)?;
+            let waiting = Waiting {
+                call: setup.id,
+                client,
+                listener: *listener,
+                port: *port,
+            };
             core.names.wait(name, waiting);
             Some(client)
         }
@@ -236,7 +298,10 @@ pub(crate) fn request_uri(
             out.push(b'@');
         }
         None => {
-            let scheme = original.iter().position(|&byte| byte == b':').map_or(0, |at| at + 1);
+            let scheme = original
+                .iter()
+                .position(|&byte| byte == b':')
+                .map_or(0, |at| at + 1);
             out.extend_from_slice(print::userinfo(original, scheme).unwrap_or_default());
         }
     }
@@ -255,7 +320,13 @@ mod tests {
         let uri = Uri::parse(original.as_bytes()).expect("a good URI");
         let mut out = Text::new();
         let user = user.map(str::as_bytes);
-        request_uri(&mut out, original.as_bytes(), &uri, user, host_port.as_bytes());
+        request_uri(
+            &mut out,
+            original.as_bytes(),
+            &uri,
+            user,
+            host_port.as_bytes(),
+        );
         String::from_utf8(out.to_vec()).expect("UTF-8")
     }
 
@@ -263,7 +334,11 @@ mod tests {
     fn the_request_uri_keeps_what_the_route_does_not_change() {
         for (original, user, expected) in [
             ("sip:100@router", None, "sip:100@b:5070"),
-            ("sip:100@router:5060;user=phone", None, "sip:100@b:5070;user=phone"),
+            (
+                "sip:100@router:5060;user=phone",
+                None,
+                "sip:100@b:5070;user=phone",
+            ),
             ("sip:j%40s0n:pw@router", None, "sip:j%40s0n:pw@b:5070"),
             ("sip:100@router;x=y", Some("200"), "sip:200@b:5070;x=y"),
             ("sip:100@router", Some(""), "sip:b:5070"),
@@ -271,7 +346,11 @@ mod tests {
             ("tel:+1555", None, "sip:+1555@b:5070;user=phone"),
             ("tel:+1555", Some("777"), "sip:777@b:5070;user=phone"),
         ] {
-            assert_eq!(uri_of(original, user, "b:5070"), expected, "{original} {user:?}");
+            assert_eq!(
+                uri_of(original, user, "b:5070"),
+                expected,
+                "{original} {user:?}"
+            );
         }
     }
 }

@@ -44,13 +44,22 @@ impl Agent {
 
     /// Does the next steps, up to one that takes time.
     pub(super) fn run_steps(&mut self, now: Time) {
-        let (Some(invite), plan) = (self.ringing.invite, self.callee_plan()) else { return };
+        let (Some(invite), plan) = (self.ringing.invite, self.callee_plan()) else {
+            return;
+        };
         while !self.ringing.stopped && self.ringing.unpracked.is_none() {
-            let Some(&step) = plan.steps.get(self.ringing.step) else { return };
+            let Some(&step) = plan.steps.get(self.ringing.step) else {
+                return;
+            };
             self.ringing.step += 1;
             match step {
                 Step::Wait(time) => return self.alarms.plan(now + time, Alarm::NextStep),
-                Step::Provisional { code, sdp, reliable, fork } => {
+                Step::Provisional {
+                    code,
+                    sdp,
+                    reliable,
+                    fork,
+                } => {
                     self.provisional(now, invite, code, sdp, reliable, fork);
                 }
                 Step::Answer { fork } => self.accept(now, invite, fork),
@@ -61,7 +70,12 @@ impl Agent {
 
     /// The dialog of a branch of the fork; made when the branch first speaks.
     fn fork(&mut self, invite: usize, fork: usize) -> usize {
-        if let Some((_, dialog)) = self.ringing.forks.iter().find(|(branch, _)| *branch == fork) {
+        if let Some((_, dialog)) = self
+            .ringing
+            .forks
+            .iter()
+            .find(|(branch, _)| *branch == fork)
+        {
             return *dialog;
         }
         let local_tag = self.name("tag");
@@ -113,18 +127,27 @@ impl Agent {
         if let Some(post) = self.posts.last().filter(|_| reliable) {
             let rseq = self.ringing.rseq;
             self.ringing.unpracked = Some((rseq, post.bytes.clone()));
-            self.alarms.plan(now + T1, Alarm::ResendReliable(rseq, 2 * T1));
-            self.alarms.plan(now + PATIENCE, Alarm::GiveUpReliable(rseq));
+            self.alarms
+                .plan(now + T1, Alarm::ResendReliable(rseq, 2 * T1));
+            self.alarms
+                .plan(now + PATIENCE, Alarm::GiveUpReliable(rseq));
         }
     }
 
     pub(super) fn resend_reliable(&mut self, now: Time, rseq: u32, interval: Duration) {
-        let waiting = self.ringing.unpracked.as_ref().filter(|(number, _)| *number == rseq);
-        let Some((_, bytes)) = waiting.filter(|_| !self.ringing.stopped) else { return };
+        let waiting = self
+            .ringing
+            .unpracked
+            .as_ref()
+            .filter(|(number, _)| *number == rseq);
+        let Some((_, bytes)) = waiting.filter(|_| !self.ringing.stopped) else {
+            return;
+        };
         let bytes = bytes.clone();
         let to = self.posted_to();
         self.post(to, bytes);
-        self.alarms.plan(now + interval, Alarm::ResendReliable(rseq, interval * 2));
+        self.alarms
+            .plan(now + interval, Alarm::ResendReliable(rseq, interval * 2));
     }
 
     fn posted_to(&self) -> std::net::SocketAddr {
@@ -134,8 +157,16 @@ impl Agent {
 
     /// RFC 3262 3: no PRACK within 64*T1.
     pub(super) fn give_up_reliable(&mut self, now: Time, rseq: u32) {
-        let waits = self.ringing.unpracked.as_ref().is_some_and(|(number, _)| *number == rseq);
-        if let Some(invite) = self.ringing.invite.filter(|_| waits && !self.ringing.stopped) {
+        let waits = self
+            .ringing
+            .unpracked
+            .as_ref()
+            .is_some_and(|(number, _)| *number == rseq);
+        if let Some(invite) = self
+            .ringing
+            .invite
+            .filter(|_| waits && !self.ringing.stopped)
+        {
             self.reject(now, invite, 504);
         }
     }
@@ -155,7 +186,9 @@ impl Agent {
             return self.run_steps(now);
         }
         if rack.is_none_or(|(_, cseq)| cseq != invite_cseq) {
-            self.fault(format!("RAck {rack:?}, but the INVITE has CSeq {invite_cseq}"));
+            self.fault(format!(
+                "RAck {rack:?}, but the INVITE has CSeq {invite_cseq}"
+            ));
         }
         self.answer(now, server, 481, "", "", &Body::NONE);
     }
@@ -203,7 +236,9 @@ impl Agent {
         let Some((invite, open)) = found.map(|(at, server)| (at, server.is_open())) else {
             return self.answer(now, cancel, 481, "", "", &Body::NONE);
         };
-        self.facts.end_reasons.clone_from(&self.servers[cancel].request.reasons);
+        self.facts
+            .end_reasons
+            .clone_from(&self.servers[cancel].request.reasons);
         let tag = self.cancel_tag(invite);
         self.answer(now, cancel, 200, &tag, "", &Body::NONE);
         if !open {

@@ -22,8 +22,16 @@ impl Agent {
         let plan = self.caller_plan();
         let dialog = self.first_dialog();
         self.dialogs.push(dialog);
-        let body = if plan.delayed_offer { Body::NONE } else { self.sdp() };
-        let extra = if plan.reliable { "Supported: 100rel\r\n" } else { "" };
+        let body = if plan.delayed_offer {
+            Body::NONE
+        } else {
+            self.sdp()
+        };
+        let extra = if plan.reliable {
+            "Supported: 100rel\r\n"
+        } else {
+            ""
+        };
         self.send_request(now, 0, "INVITE", Purpose::Invite, extra, &body);
         self.dialogs[0].invite_cseq = self.dialogs[0].cseq;
         if let Some(Cancel::After(after) | Cancel::Impatient(after)) = plan.cancel {
@@ -34,8 +42,14 @@ impl Agent {
     fn first_dialog(&mut self) -> Dialog {
         let (ip, router) = (self.identity.address, self.identity.router);
         let number = self.identity.number.clone();
-        let host = if self.draw.chance(50) { "people.example".to_owned() } else { ip.to_string() };
-        let display = self.draw.pick(&["", "\"Zoë \\\"Z\\\" Ng\" ", "Caller ", "\"a,b;c\" "]);
+        let host = if self.draw.chance(50) {
+            "people.example".to_owned()
+        } else {
+            ip.to_string()
+        };
+        let display = self
+            .draw
+            .pick(&["", "\"Zoë \\\"Z\\\" Ng\" ", "Caller ", "\"a,b;c\" "]);
         Dialog {
             call_id: format!("{}@{}", self.name("call"), ip.ip()),
             local: format!("{display}<sip:caller%20x@{host};p=1>"),
@@ -58,7 +72,11 @@ impl Agent {
             return;
         }
         let first_ringing = (180..190).contains(&heard.code)
-            && !self.facts.provisionals.iter().any(|code| (180..190).contains(code));
+            && !self
+                .facts
+                .provisionals
+                .iter()
+                .any(|code| (180..190).contains(code));
         self.facts.provisionals.push(heard.code);
         if heard.code > 100 {
             self.check_tag(heard);
@@ -120,8 +138,15 @@ impl Agent {
         if invite.state == State::Done || std::mem::replace(&mut invite.cancelled, true) {
             return;
         }
-        let (line, to) = (Line { method: "CANCEL".to_owned(), ..invite.line.clone() }, invite.to);
-        let bytes = self.print_hop_request(&line, "Reason: SIP;cause=487;text=\"changed my mind\"\r\n");
+        let (line, to) = (
+            Line {
+                method: "CANCEL".to_owned(),
+                ..invite.line.clone()
+            },
+            invite.to,
+        );
+        let bytes =
+            self.print_hop_request(&line, "Reason: SIP;cause=487;text=\"changed my mind\"\r\n");
         self.start_client(now, to, line, Purpose::Cancel, bytes);
         self.alarms.plan(now + PATIENCE, Alarm::GiveUp(0));
     }

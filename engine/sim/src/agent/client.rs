@@ -62,7 +62,16 @@ impl Agent {
         self.post(to, bytes.clone());
         let client = self.clients.len();
         let (state, cancelled, ack) = (State::Calling, false, None);
-        self.clients.push(Client { line, to, purpose, state, cancelled, bytes, interval: T1, ack });
+        self.clients.push(Client {
+            line,
+            to,
+            purpose,
+            state,
+            cancelled,
+            bytes,
+            interval: T1,
+            ack,
+        });
         self.alarms.plan(now + T1, Alarm::Resend(client));
         self.alarms.plan(now + PATIENCE, Alarm::GiveUp(client));
     }
@@ -115,10 +124,14 @@ impl Agent {
     }
 
     pub(super) fn receive_response(&mut self, now: Time, heard: &Heard) {
-        let matches =
-            |client: &Client| client.line.branch == heard.branch && client.line.method == heard.method;
+        let matches = |client: &Client| {
+            client.line.branch == heard.branch && client.line.method == heard.method
+        };
         let Some(at) = self.clients.iter().position(matches) else {
-            return self.fault(format!("{} for a request that was never sent", heard.title()));
+            return self.fault(format!(
+                "{} for a request that was never sent",
+                heard.title()
+            ));
         };
         let client = &mut self.clients[at];
         match (heard.is_final(), client.state) {

@@ -82,8 +82,12 @@ impl Dialog {
 
 /// A From or To value without its tag parameter.
 pub(super) fn without_tag(value: &str) -> String {
-    let Some((party, params)) = value.rsplit_once('>') else { return value.to_owned() };
-    let kept = params.split(';').filter(|param| !param.is_empty() && !param.starts_with("tag="));
+    let Some((party, params)) = value.rsplit_once('>') else {
+        return value.to_owned();
+    };
+    let kept = params
+        .split(';')
+        .filter(|param| !param.is_empty() && !param.starts_with("tag="));
     kept.fold(format!("{party}>"), |text, param| text + ";" + param)
 }
 
@@ -93,7 +97,10 @@ mod tests {
 
     #[test]
     fn the_tag_is_taken_off_and_nothing_else() {
-        assert_eq!(without_tag("\"A;tag=x\" <sip:a@b>;x=1;tag=y;z"), "\"A;tag=x\" <sip:a@b>;x=1;z");
+        assert_eq!(
+            without_tag("\"A;tag=x\" <sip:a@b>;x=1;tag=y;z"),
+            "\"A;tag=x\" <sip:a@b>;x=1;z"
+        );
         assert_eq!(without_tag("<sip:a@b>"), "<sip:a@b>");
     }
 }

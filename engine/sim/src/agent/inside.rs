@@ -56,7 +56,9 @@ impl Agent {
         if self.is_out_of_order(server, dialog) {
             return self.answer(now, server, 500, "", "", &Body::NONE);
         }
-        self.facts.end_reasons.clone_from(&self.servers[server].request.reasons);
+        self.facts
+            .end_reasons
+            .clone_from(&self.servers[server].request.reasons);
         match self.dialogs[dialog].end {
             None if !self.dialogs[dialog].confirmed => {
                 self.fault("a BYE came before any 2xx".to_owned());
@@ -92,7 +94,11 @@ impl Agent {
             }
             return;
         }
-        let body = if method == "UPDATE" { self.sdp() } else { self.odd_body() };
+        let body = if method == "UPDATE" {
+            self.sdp()
+        } else {
+            self.odd_body()
+        };
         self.send_request(now, dialog, method, Purpose::Other(dialog), "", &body);
     }
 
@@ -142,7 +148,9 @@ impl Agent {
         self.refresh_target(server, dialog);
         match self.inside.replies_after {
             Duration::ZERO => self.reply(now, server, code.unwrap_or(200)),
-            after => self.alarms.plan(now + after, Alarm::Reply(server, code.unwrap_or(200))),
+            after => self
+                .alarms
+                .plan(now + after, Alarm::Reply(server, code.unwrap_or(200))),
         }
     }
 
@@ -163,7 +171,11 @@ impl Agent {
         }
         let offer = self.servers[server].request.method == "INVITE" && code == 200;
         let body = if offer { self.sdp() } else { Body::NONE };
-        let contact = if code == 200 { self.contact() } else { String::new() };
+        let contact = if code == 200 {
+            self.contact()
+        } else {
+            String::new()
+        };
         self.answer(now, server, code, "", &contact, &body);
     }
 
@@ -189,7 +201,8 @@ impl Agent {
             491 => {
                 // RFC 3261 14.1: again after a while, which differs from the other side's.
                 let after = self.draw.millis(100, 4_000);
-                self.alarms.plan(now + after, Alarm::Inside(dialog, "INVITE"));
+                self.alarms
+                    .plan(now + after, Alarm::Inside(dialog, "INVITE"));
             }
             _ => self.on_inside_answer(now, dialog, heard),
         }
@@ -197,7 +210,10 @@ impl Agent {
 
     /// RFC 3261 12.2.1.2: 408 and 481 mean that the dialog is gone.
     pub(super) fn on_inside_answer(&mut self, now: Time, dialog: usize, heard: &Heard) {
-        let usage = matches!(heard.method.as_str(), "SUBSCRIBE" | "NOTIFY" | "REFER" | "PRACK");
+        let usage = matches!(
+            heard.method.as_str(),
+            "SUBSCRIBE" | "NOTIFY" | "REFER" | "PRACK"
+        );
         if matches!(heard.code, 408 | 481) && !usage {
             self.hang_up(now, dialog);
         }

@@ -285,6 +285,11 @@ impl Agent {
     fn name(&mut self, kind: &str) -> String {
         self.serial += 1;
         let AgentId { call, side } = self.identity.id;
-        format!("{}{kind}-{call}-{}-{:08x}", side.letter(), self.serial, self.draw.bits() as u32)
+        format!(
+            "{}{kind}-{call}-{}-{:08x}",
+            side.letter(),
+            self.serial,
+            self.draw.bits() as u32
+        )
     }
 }

@@ -15,7 +15,10 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) const NONE: Body = Body { kind: "", bytes: Vec::new() };
+    pub(super) const NONE: Body = Body {
+        kind: "",
+        bytes: Vec::new(),
+    };
 
     fn print(&self, head: &mut Vec<u8>) {
         if !self.bytes.is_empty() {
@@ -49,14 +52,20 @@ impl Agent {
             "v=0\r\no=- 1 1 IN IP{family} {ip}\r\ns={session}\r\nc=IN IP{family} {ip}\r\n\
              t=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
         );
-        Body { kind: "application/sdp", bytes: text.into_bytes() }
+        Body {
+            kind: "application/sdp",
+            bytes: text.into_bytes(),
+        }
     }
 
     /// A body no router can know.
     pub(super) fn odd_body(&mut self) -> Body {
         let length = self.draw.between(1, 300);
         let bytes = (0..length).map(|_| self.draw.bits() as u8).collect();
-        Body { kind: "application/x-odd", bytes }
+        Body {
+            kind: "application/x-odd",
+            bytes,
+        }
     }
 
     /// Prints a request.
@@ -86,7 +95,15 @@ impl Agent {
             Part::Caller(plan) => plan.max_forwards.unwrap_or(70),
             Part::Callee(_) => 70,
         };
-        let Line { method, uri, branch, from, to, call_id, cseq } = line;
+        let Line {
+            method,
+            uri,
+            branch,
+            from,
+            to,
+            call_id,
+            cseq,
+        } = line;
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch={branch}\r\n\
              Max-Forwards: {left}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
@@ -104,12 +121,23 @@ impl Agent {
         extra: &str,
         body: &Body,
     ) -> Vec<u8> {
-        let vias: String = request.vias.iter().map(|via| format!("Via: {via}\r\n")).collect();
+        let vias: String = request
+            .vias
+            .iter()
+            .map(|via| format!("Via: {via}\r\n"))
+            .collect();
         let tag = match request.to_tag.is_empty() && !tag.is_empty() {
             true => format!(";tag={tag}"),
             false => String::new(),
         };
-        let Heard { from, to, call_id, cseq, method, .. } = request;
+        let Heard {
+            from,
+            to,
+            call_id,
+            cseq,
+            method,
+            ..
+        } = request;
         let (phrase, cargo) = (self.phrase(code), self.cargo());
         let mut bytes = format!(
             "SIP/2.0 {code} {phrase}\r\n{vias}From: {from}\r\nTo: {to}{tag}\r\n\

@@ -52,7 +52,10 @@ impl Agent {
         if let Some(known) = self.servers.iter().position(|server| server.owns(&request)) {
             let server = &self.servers[known];
             // RFC 6026 7.1: a copy of an INVITE that was answered 2xx is absorbed.
-            let answered = server.finals.first().is_some_and(|last| last.code / 100 == 2);
+            let answered = server
+                .finals
+                .first()
+                .is_some_and(|last| last.code / 100 == 2);
             let absorbed = answered && request.method == "INVITE";
             if let Some(last) = server.last.clone().filter(|_| !absorbed) {
                 self.post(server.from, last);
@@ -61,12 +64,20 @@ impl Agent {
         }
         let dialog = self.dialogs.iter().position(|dialog| dialog.owns(&request));
         let server = self.servers.len();
-        self.servers.push(Server { request, dialog, from, last: None, finals: Vec::new() });
+        self.servers.push(Server {
+            request,
+            dialog,
+            from,
+            last: None,
+            finals: Vec::new(),
+        });
         self.dispatch(now, server);
     }
 
     fn dispatch(&mut self, now: Time, at: usize) {
-        let Server { request, dialog, .. } = &self.servers[at];
+        let Server {
+            request, dialog, ..
+        } = &self.servers[at];
         let (dialog, to_tag) = (*dialog, request.to_tag.clone());
         match (request.method.as_str(), dialog) {
             ("CANCEL", _) => self.on_cancel(now, at),
@@ -93,14 +104,25 @@ impl Agent {
         let server = &mut self.servers[at];
         server.last = Some(bytes.clone());
         if code >= 200 {
-            let tag = if request.to_tag.is_empty() { tag } else { &request.to_tag };
+            let tag = if request.to_tag.is_empty() {
+                tag
+            } else {
+                &request.to_tag
+            };
             let (tag, bytes) = (tag.to_owned(), bytes.clone());
             let acked = request.method != "INVITE";
-            server.finals.push(Final { tag, code, acked, bytes, interval: T1 });
+            server.finals.push(Final {
+                tag,
+                code,
+                acked,
+                bytes,
+                interval: T1,
+            });
             if !acked {
                 let at_final = server.finals.len() - 1;
                 self.alarms.plan(now + T1, Alarm::ResendFinal(at, at_final));
-                self.alarms.plan(now + PATIENCE, Alarm::GiveUpFinal(at, at_final));
+                self.alarms
+                    .plan(now + PATIENCE, Alarm::GiveUpFinal(at, at_final));
             }
         }
         let to = self.servers[at].from;
@@ -109,14 +131,17 @@ impl Agent {
 
     pub(super) fn resend_final(&mut self, now: Time, at: usize, at_final: usize) {
         let server = &mut self.servers[at];
-        let ended = server.dialog.is_some_and(|dialog| self.dialogs[dialog].end.is_some());
+        let ended = server
+            .dialog
+            .is_some_and(|dialog| self.dialogs[dialog].end.is_some());
         let last = &mut server.finals[at_final];
         let given_up = last.code / 100 == 2 && ended;
         if last.acked || given_up {
             return;
         }
         last.interval = (last.interval * 2).min(T2);
-        self.alarms.plan(now + last.interval, Alarm::ResendFinal(at, at_final));
+        self.alarms
+            .plan(now + last.interval, Alarm::ResendFinal(at, at_final));
         let (to, bytes) = (server.from, last.bytes.clone());
         self.post(to, bytes);
     }
@@ -130,7 +155,11 @@ impl Agent {
         last.acked = true;
         if last.code / 100 == 2 {
             let tag = last.tag.clone();
-            if let Some(dialog) = self.dialogs.iter().position(|dialog| dialog.local_tag == tag) {
+            if let Some(dialog) = self
+                .dialogs
+                .iter()
+                .position(|dialog| dialog.local_tag == tag)
+            {
                 self.hang_up(now, dialog);
             }
         }
@@ -147,7 +176,10 @@ impl Agent {
         };
         let finals = &mut self.servers[at].finals;
         let Some(last) = finals.iter_mut().find(|last| last.tag == ack.to_tag) else {
-            return self.fault(format!("ACK with the To tag {:?} that was never sent", ack.to_tag));
+            return self.fault(format!(
+                "ACK with the To tag {:?} that was never sent",
+                ack.to_tag
+            ));
         };
         let first = !std::mem::replace(&mut last.acked, true);
         if first && last.code / 100 == 2 {

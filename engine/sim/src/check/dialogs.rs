@@ -30,14 +30,19 @@ fn check_order(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let mut progress: HashMap<Direction<'_>, Progress<'_>> = HashMap::new();
     let mut seen: Vec<&str> = Vec::new();
     let own = evidence.sent().filter(|(.., heard)| heard.is_request());
-    for (at, to, heard) in own.filter(|(.., heard)| !matches!(heard.method.as_str(), "ACK" | "CANCEL")) {
+    for (at, to, heard) in
+        own.filter(|(.., heard)| !matches!(heard.method.as_str(), "ACK" | "CANCEL"))
+    {
         if seen.contains(&heard.branch.as_str()) {
             continue;
         }
         seen.push(&heard.branch);
         let begin = (heard.call_id.as_str(), heard.from_tag.as_str(), "");
         let direction = (begin.0, begin.1, heard.to_tag.as_str());
-        let before = progress.get(&direction).or_else(|| progress.get(&begin)).copied();
+        let before = progress
+            .get(&direction)
+            .or_else(|| progress.get(&begin))
+            .copied();
         let before = before.unwrap_or_default();
         if heard.cseq <= before.cseq && !before.branch.is_empty() {
             let what = format!(
@@ -46,14 +51,29 @@ fn check_order(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
                 heard.title(),
                 before.cseq
             );
-            findings.push(Finding { at, rule: "cseq", what });
+            findings.push(Finding {
+                at,
+                rule: "cseq",
+                what,
+            });
         }
         if before.bye {
             let what = format!("{} to {to:?} after the BYE", heard.title());
-            findings.push(Finding { at, rule: "bye", what });
+            findings.push(Finding {
+                at,
+                rule: "bye",
+                what,
+            });
         }
         let bye = heard.method == "BYE";
-        progress.insert(direction, Progress { cseq: heard.cseq, branch: &heard.branch, bye });
+        progress.insert(
+            direction,
+            Progress {
+                cseq: heard.cseq,
+                branch: &heard.branch,
+                bye,
+            },
+        );
     }
 }
 
@@ -62,17 +82,27 @@ fn check_references(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let mut invites: Vec<(AgentId, &Heard)> = Vec::new();
     for (at, to, heard) in evidence.sent() {
         let fits = |invite: &Heard| {
-            invite.cseq == heard.cseq && invite.call_id == heard.call_id && match heard.method.as_str() {
-                "CANCEL" => invite.branch == heard.branch && invite.uri == heard.uri,
-                _ => true,
-            }
+            invite.cseq == heard.cseq
+                && invite.call_id == heard.call_id
+                && match heard.method.as_str() {
+                    "CANCEL" => invite.branch == heard.branch && invite.uri == heard.uri,
+                    _ => true,
+                }
         };
         match heard.method.as_str() {
             "INVITE" if heard.is_request() => invites.push((to, heard)),
             "ACK" | "CANCEL" if heard.is_request() => {
                 if !invites.iter().any(|(id, invite)| *id == to && fits(invite)) {
-                    let what = format!("{} {} to {to:?} is for no INVITE", heard.cseq, heard.title());
-                    findings.push(Finding { at, rule: "cseq", what });
+                    let what = format!(
+                        "{} {} to {to:?} is for no INVITE",
+                        heard.cseq,
+                        heard.title()
+                    );
+                    findings.push(Finding {
+                        at,
+                        rule: "cseq",
+                        what,
+                    });
                 }
             }
             _ => {}
@@ -98,7 +128,11 @@ fn check_acks(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         let latest = at + GIVING_UP + TOLERANCE;
         if !acks.into_iter().any(|(when, ..)| when <= latest) {
             let what = format!("the 2xx {} of {from:?} was not acknowledged", heard.cseq);
-            findings.push(Finding { at, rule: "ack", what });
+            findings.push(Finding {
+                at,
+                rule: "ack",
+                what,
+            });
         }
     }
 }
@@ -110,7 +144,10 @@ fn is_too_late(evidence: &Evidence<'_>, from: AgentId, answer: &Heard, at: Time)
     let sent = |method: &str| {
         let mut sent = evidence.sent();
         let sent = sent.find(|(_, to, heard)| {
-            *to == from && heard.is_request() && heard.method == method && heard.branch == answer.branch
+            *to == from
+                && heard.is_request()
+                && heard.method == method
+                && heard.branch == answer.branch
         });
         sent.map(|(at, ..)| at)
     };

@@ -5,16 +5,27 @@ use super::{Evidence, Finding};
 use crate::agent::{Agent, AgentId, End, Side};
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
-    let at = evidence.tape.last().map_or(stack::Time::ZERO, |crossing| crossing.at);
+    let at = evidence
+        .tape
+        .last()
+        .map_or(stack::Time::ZERO, |crossing| crossing.at);
     for agent in evidence.agents {
         let id = agent.identity.id;
         for what in faults(agent) {
-            findings.push(Finding { at, rule: "endings", what: format!("{id:?}: {what}") });
+            findings.push(Finding {
+                at,
+                rule: "endings",
+                what: format!("{id:?}: {what}"),
+            });
         }
     }
     for call in 0..evidence.plan.calls.len() {
         if let Some(what) = disagreement(evidence, call) {
-            findings.push(Finding { at, rule: "endings", what: format!("call {call}: {what}") });
+            findings.push(Finding {
+                at,
+                rule: "endings",
+                what: format!("call {call}: {what}"),
+            });
         }
     }
 }
@@ -44,8 +55,14 @@ fn faults(agent: &Agent) -> Vec<String> {
 }
 
 fn disagreement(evidence: &Evidence<'_>, call: usize) -> Option<String> {
-    let caller = evidence.agent(AgentId { call, side: Side::Caller })?;
-    let callee = evidence.agent(AgentId { call, side: Side::Callee })?;
+    let caller = evidence.agent(AgentId {
+        call,
+        side: Side::Caller,
+    })?;
+    let callee = evidence.agent(AgentId {
+        call,
+        side: Side::Callee,
+    })?;
     if caller.is_dead() || callee.is_dead() {
         return None;
     }
@@ -54,7 +71,9 @@ fn disagreement(evidence: &Evidence<'_>, call: usize) -> Option<String> {
     if answered && !accepted {
         return Some("the caller has a 200 that the callee never sent".to_owned());
     }
-    let both_left = [caller, callee].iter().all(|agent| ends(agent) == [End::ByeReceived]);
+    let both_left = [caller, callee]
+        .iter()
+        .all(|agent| ends(agent) == [End::ByeReceived]);
     let by_router = evidence.sent().any(|(_, to, heard)| {
         to.call == call && heard.is_request() && heard.method == "BYE" && !heard.reasons.is_empty()
     });
@@ -62,6 +81,9 @@ fn disagreement(evidence: &Evidence<'_>, call: usize) -> Option<String> {
 }
 
 fn ends(agent: &Agent) -> Vec<End> {
-    let confirmed = agent.dialogs().iter().filter(|dialog| dialog.is_confirmed());
+    let confirmed = agent
+        .dialogs()
+        .iter()
+        .filter(|dialog| dialog.is_confirmed());
     confirmed.filter_map(|dialog| dialog.end()).collect()
 }

@@ -9,7 +9,11 @@ use crate::world::LISTENERS;
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     for crossing in evidence.tape.iter().filter(|crossing| !crossing.inbound) {
         if let Some(what) = fault(crossing) {
-            findings.push(Finding { at: crossing.at, rule: "form", what });
+            findings.push(Finding {
+                at: crossing.at,
+                rule: "form",
+                what,
+            });
         }
     }
 }
@@ -22,11 +26,19 @@ fn fault(crossing: &Crossing) -> Option<String> {
         Ok(heard) => heard,
     };
     if crossing.peer == Peer::Nobody {
-        return Some(format!("{} to {}, which nobody has", heard.title(), crossing.remote));
+        return Some(format!(
+            "{} to {}, which nobody has",
+            heard.title(),
+            crossing.remote
+        ));
     }
     let listener = LISTENERS.get(usize::from(crossing.listener))?;
     if heard.is_request() && heard.sent_by != *listener {
-        return Some(format!("{} from {listener} has Via {}", heard.title(), heard.sent_by));
+        return Some(format!(
+            "{} from {listener} has Via {}",
+            heard.title(),
+            heard.sent_by
+        ));
     }
     if heard.is_request() && crossing.peer == Peer::Stranger {
         return Some(format!("{} to the stranger", heard.title()));

@@ -11,11 +11,16 @@ use crate::heard::Heard;
 /// `agent_address`).
 fn marks(side: Side) -> &'static [&'static str] {
     match side {
-        Side::Caller => {
-            &["10.1.", "leg-a.example", "atag-", "abranch-", "acall-"]
-        }
+        Side::Caller => &["10.1.", "leg-a.example", "atag-", "abranch-", "acall-"],
         // A Call-ID of the router's is that of the callee's leg.
-        Side::Callee => &["10.2.", "fd02::", "leg-b.example", "btag-", "bbranch-", "tpr-"],
+        Side::Callee => &[
+            "10.2.",
+            "fd02::",
+            "leg-b.example",
+            "btag-",
+            "bbranch-",
+            "tpr-",
+        ],
     }
 }
 
@@ -25,7 +30,11 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         for mark in marks(to.side.other()) {
             if let Some(line) = head.lines().find(|line| line.contains(mark)) {
                 let what = format!("{} to {:?} says {line:?}", heard.title(), to.side);
-                findings.push(Finding { at, rule: "hiding", what });
+                findings.push(Finding {
+                    at,
+                    rule: "hiding",
+                    what,
+                });
             }
         }
     }
@@ -43,11 +52,19 @@ fn check_tags(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         let leg = *legs.entry(tag.to_owned()).or_insert(to);
         if leg != to {
             let what = format!("the tag {tag} is used towards {leg:?} and {to:?}");
-            findings.push(Finding { at, rule: "hiding", what });
+            findings.push(Finding {
+                at,
+                rule: "hiding",
+                what,
+            });
         }
     }
 }
 
 fn own_tag(heard: &Heard) -> &str {
-    if heard.is_request() { &heard.from_tag } else { &heard.to_tag }
+    if heard.is_request() {
+        &heard.from_tag
+    } else {
+        &heard.to_tag
+    }
 }

@@ -38,7 +38,13 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>11.6}  [{}] {}", seconds(self.at), self.rule, self.what)
+        write!(
+            f,
+            "{:>11.6}  [{}] {}",
+            seconds(self.at),
+            self.rule,
+            self.what
+        )
     }
 }
 
@@ -53,14 +59,19 @@ pub(crate) struct Evidence<'a> {
 impl Evidence<'_> {
     /// Messages to agents.
     fn sent(&self) -> impl Iterator<Item = (Time, AgentId, &Heard)> {
-        let sent = self.tape.iter().filter_map(|crossing| Some((crossing.at, crossing.sent()?)));
+        let sent = self
+            .tape
+            .iter()
+            .filter_map(|crossing| Some((crossing.at, crossing.sent()?)));
         sent.map(|(at, (id, heard))| (at, id, heard))
     }
 
     /// Messages of agents.
     fn received(&self) -> impl Iterator<Item = (Time, AgentId, &Heard)> {
-        let received =
-            self.tape.iter().filter_map(|crossing| Some((crossing.at, crossing.received()?)));
+        let received = self
+            .tape
+            .iter()
+            .filter_map(|crossing| Some((crossing.at, crossing.received()?)));
         received.map(|(at, (id, heard))| (at, id, heard))
     }
 

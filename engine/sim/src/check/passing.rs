@@ -25,7 +25,11 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         };
         if let Some(what) = what {
             let what = format!("{} to {to:?}: {what}", heard.title());
-            findings.push(Finding { at, rule: "passing", what });
+            findings.push(Finding {
+                at,
+                rule: "passing",
+                what,
+            });
         }
     }
 }
@@ -34,17 +38,28 @@ fn fault(from: AgentId, original: &Heard, to: AgentId, copy: &Heard) -> Option<S
     if to.call != from.call || to.side != from.side.other() {
         return Some(format!("it crosses from {from:?}"));
     }
-    if (original.code, &original.phrase, &original.method) != (copy.code, &copy.phrase, &copy.method) {
+    if (original.code, &original.phrase, &original.method)
+        != (copy.code, &copy.phrase, &copy.method)
+    {
         return Some(format!("it was {} {}", original.title(), original.phrase));
     }
     if cargo(original) != cargo(copy) {
         return Some(format!("cargo {:?} was {:?}", cargo(copy), cargo(original)));
     }
     if original.body != copy.body {
-        return Some(format!("a body of {} bytes was {}", copy.body.len(), original.body.len()));
+        return Some(format!(
+            "a body of {} bytes was {}",
+            copy.body.len(),
+            original.body.len()
+        ));
     }
-    if copy.is_request() && copy.max_forwards != original.max_forwards.map(|left| left.wrapping_sub(1)) {
-        return Some(format!("{:?} hops of {:?}", copy.max_forwards, original.max_forwards));
+    if copy.is_request()
+        && copy.max_forwards != original.max_forwards.map(|left| left.wrapping_sub(1))
+    {
+        return Some(format!(
+            "{:?} hops of {:?}",
+            copy.max_forwards, original.max_forwards
+        ));
     }
     let begins = copy.is_request() && copy.to_tag.is_empty();
     (begins && person(&copy.from) != person(&original.from))

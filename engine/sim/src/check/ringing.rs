@@ -9,14 +9,19 @@ use crate::heard::Heard;
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let mut rung: HashMap<usize, Vec<&Heard>> = HashMap::new();
     for (at, to, heard) in evidence.sent() {
-        if to.side != Side::Caller || heard.method != "INVITE" || !(180..190).contains(&heard.code) {
+        if to.side != Side::Caller || heard.method != "INVITE" || !(180..190).contains(&heard.code)
+        {
             continue;
         }
         let before = rung.entry(to.call).or_default();
         if !before.contains(&heard)
             && let Some(what) = fault(evidence, to, before, heard)
         {
-            findings.push(Finding { at, rule: "18x", what });
+            findings.push(Finding {
+                at,
+                rule: "18x",
+                what,
+            });
         }
         before.push(heard);
     }

@@ -27,7 +27,11 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         let fault = story.setup_fault().or_else(|| story.duration_fault());
         if let Some((at, what)) = fault {
             let what = format!("call {call}: {what}");
-            findings.push(Finding { at, rule: "times", what });
+            findings.push(Finding {
+                at,
+                rule: "times",
+                what,
+            });
         }
     }
 }
@@ -44,21 +48,32 @@ impl<'a> Story<'a> {
     }
 
     fn sent(&self, side: Side, fits: impl Fn(&Heard) -> bool) -> Option<(Time, &'a Heard)> {
-        let to = AgentId { call: self.call, side };
+        let to = AgentId {
+            call: self.call,
+            side,
+        };
         let mut sent = self.evidence.sent();
-        sent.find(|(_, id, heard)| *id == to && fits(heard)).map(|(at, _, heard)| (at, heard))
+        sent.find(|(_, id, heard)| *id == to && fits(heard))
+            .map(|(at, _, heard)| (at, heard))
     }
 
     fn received(&self, side: Side, fits: impl Fn(&Heard) -> bool) -> Option<Time> {
-        let from = AgentId { call: self.call, side };
+        let from = AgentId {
+            call: self.call,
+            side,
+        };
         let mut received = self.evidence.received();
-        received.find(|(_, id, heard)| *id == from && fits(heard)).map(|(at, ..)| at)
+        received
+            .find(|(_, id, heard)| *id == from && fits(heard))
+            .map(|(at, ..)| at)
     }
 
     /// When the INVITE left.
     fn begin(&self) -> Option<Time> {
-        self.sent(Side::Callee, |heard| heard.is_request() && heard.method == "INVITE")
-            .map(|(at, _)| at)
+        self.sent(Side::Callee, |heard| {
+            heard.is_request() && heard.method == "INVITE"
+        })
+        .map(|(at, _)| at)
     }
 
     /// The first thing that ends the setup otherwise than by time running out.
@@ -82,7 +97,9 @@ impl<'a> Story<'a> {
 
     /// Everything that would end the setup by itself.
     fn dues(&self, begin: Time) -> Vec<Due> {
-        let Some(plan) = self.evidence.plan.calls.get(self.call) else { return Vec::new() };
+        let Some(plan) = self.evidence.plan.calls.get(self.call) else {
+            return Vec::new();
+        };
         let heard = |range: std::ops::Range<u16>| {
             self.received(Side::Callee, |heard| {
                 heard.method == "INVITE" && range.contains(&heard.code)
@@ -90,31 +107,53 @@ impl<'a> Story<'a> {
         };
         let mut dues = Vec::new();
         if let Some(time) = plan.route.no_answer {
-            dues.push(Due { at: begin + time, code: 480, cause: Some("cause=19") });
+            dues.push(Due {
+                at: begin + time,
+                code: 480,
+                cause: Some("cause=19"),
+            });
         } else if let Some(last) = self.last_provisional() {
-            dues.push(Due { at: last + RINGING, code: 408, cause: None });
+            dues.push(Due {
+                at: last + RINGING,
+                code: 408,
+                cause: None,
+            });
         }
         if let Some(time) = plan.route.no_18x
             && heard(180..190).is_none_or(|at| at > begin + time)
         {
-            dues.push(Due { at: begin + time, code: 408, cause: Some("cause=18") });
+            dues.push(Due {
+                at: begin + time,
+                code: 408,
+                cause: Some("cause=18"),
+            });
         }
         // Timer B runs while the callee's name is being resolved, so that nobody waits for longer.
-        let asked = self.received(Side::Caller, |heard| heard.method == "INVITE").unwrap_or(begin);
+        let asked = self
+            .received(Side::Caller, |heard| heard.method == "INVITE")
+            .unwrap_or(begin);
         if heard(100..200).is_none_or(|at| at > asked + GIVING_UP) {
-            dues.push(Due { at: asked + GIVING_UP, code: 408, cause: None });
+            dues.push(Due {
+                at: asked + GIVING_UP,
+                code: 408,
+                cause: None,
+            });
         }
         dues.sort_by_key(|due| due.at);
         dues
     }
 
     fn last_provisional(&self) -> Option<Time> {
-        let from = AgentId { call: self.call, side: Side::Callee };
-        let received = self.evidence.received();
-        let provisional = |heard: &Heard| {
-            heard.is_answer("INVITE", 1) && heard.code > 100
+        let from = AgentId {
+            call: self.call,
+            side: Side::Callee,
         };
-        received.filter(|(_, id, heard)| *id == from && provisional(heard)).map(|(at, ..)| at).last()
+        let received = self.evidence.received();
+        let provisional = |heard: &Heard| heard.is_answer("INVITE", 1) && heard.code > 100;
+        received
+            .filter(|(_, id, heard)| *id == from && provisional(heard))
+            .map(|(at, ..)| at)
+            .last()
     }
 
     fn setup_fault(&self) -> Option<(Time, String)> {
@@ -128,7 +167,9 @@ impl<'a> Story<'a> {
         if self.is_refused() {
             return None;
         }
-        let answer = self.sent(Side::Caller, |heard| heard.method == "INVITE" && heard.is_final());
+        let answer = self.sent(Side::Caller, |heard| {
+            heard.method == "INVITE" && heard.is_final()
+        });
         let Some((at, answer)) = answer else {
             return Some((due.at, format!("nothing ended it, though {due:?}")));
         };
@@ -137,23 +178,30 @@ impl<'a> Story<'a> {
         if in_time && answer.code == due.code && cause {
             return self.cancel_fault(due);
         }
-        Some((at, format!("{} {:?}, though {due:?}", answer.title(), answer.reasons)))
+        Some((
+            at,
+            format!("{} {:?}, though {due:?}", answer.title(), answer.reasons),
+        ))
     }
 
     /// ICMP ends an INVITE before its time, and so does a callee that does not answer requests in its
     /// early dialog.
     fn is_refused(&self) -> bool {
-        let Some(plan) = self.evidence.plan.calls.get(self.call) else { return false };
+        let Some(plan) = self.evidence.plan.calls.get(self.call) else {
+            return false;
+        };
         let callee = &plan.callee.inside;
         let silent = callee.mute || callee.dies.is_some();
-        silent && (plan.caller.early.is_some() || plan.caller.reliable) || callee.dies.is_some_and(|death| death.refusing)
+        silent && (plan.caller.early.is_some() || plan.caller.reliable)
+            || callee.dies.is_some_and(|death| death.refusing)
     }
 
     /// Something else came first: then nothing may say that time ran out.
     fn early_fault(&self, due: &Due) -> Option<(Time, String)> {
         let cause = due.cause?;
-        let (at, answer) =
-            self.sent(Side::Caller, |heard| heard.method == "INVITE" && heard.is_final())?;
+        let (at, answer) = self.sent(Side::Caller, |heard| {
+            heard.method == "INVITE" && heard.is_final()
+        })?;
         let early = is_caused(answer, cause) && at + TOLERANCE < due.at;
         early.then(|| (at, format!("{:?}, before {due:?}", answer.reasons)))
     }
@@ -162,11 +210,16 @@ impl<'a> Story<'a> {
     fn cancel_fault(&self, due: &Due) -> Option<(Time, String)> {
         let cause = due.cause?;
         let rang = self.received(Side::Callee, |heard| heard.is_answer("INVITE", 1))?;
-        let cancel = self.sent(Side::Callee, |heard| heard.is_request() && heard.method == "CANCEL");
+        let cancel = self.sent(Side::Callee, |heard| {
+            heard.is_request() && heard.method == "CANCEL"
+        });
         let latest = due.at.max(rang) + TOLERANCE;
         match cancel {
             Some((at, cancel)) if at <= latest && is_caused(cancel, cause) => None,
-            Some((at, cancel)) => Some((at, format!("CANCEL with {:?}, though {due:?}", cancel.reasons))),
+            Some((at, cancel)) => Some((
+                at,
+                format!("CANCEL with {:?}, though {due:?}", cancel.reasons),
+            )),
             // The provisional may come in the moment in which the router gives up.
             None if rang + TOLERANCE > due.at + GIVING_UP => None,
             None => Some((due.at, "the callee was not cancelled".to_owned())),
@@ -177,14 +230,21 @@ impl<'a> Story<'a> {
     fn duration_fault(&self) -> Option<(Time, String)> {
         let plan = self.evidence.plan.calls.get(self.call)?;
         let limit = plan.route.max_duration?;
-        let answered = self.sent(Side::Caller, |heard| heard.is_answer("INVITE", 2))?.1.cseq;
+        let answered = self
+            .sent(Side::Caller, |heard| heard.is_answer("INVITE", 2))?
+            .1
+            .cseq;
         let acked = self.received(Side::Caller, |heard| {
             heard.is_request() && heard.method == "ACK" && heard.cseq == answered
         })?;
         let due = acked + limit;
         let bye = |heard: &Heard| heard.is_request() && heard.method == "BYE";
         let hung_up = [Side::Caller, Side::Callee].map(|side| self.received(side, bye));
-        if hung_up.into_iter().flatten().any(|at| at <= due + TOLERANCE) {
+        if hung_up
+            .into_iter()
+            .flatten()
+            .any(|at| at <= due + TOLERANCE)
+        {
             return None;
         }
         // A BYE to a fork that lost has no Reason.

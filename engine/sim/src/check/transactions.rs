@@ -32,7 +32,11 @@ fn check_answers(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
                 format!("{} to {to:?} after {}", heard.title(), last.code)
             }
             Some(last) if *last != heard => {
-                format!("{} to {to:?} after another final, {}", heard.title(), last.code)
+                format!(
+                    "{} to {to:?} after another final, {}",
+                    heard.title(),
+                    last.code
+                )
             }
             _ if heard.is_final() => {
                 finals.insert(key(to, heard), heard);
@@ -40,7 +44,11 @@ fn check_answers(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
             }
             _ => continue,
         };
-        findings.push(Finding { at, rule: "answers", what });
+        findings.push(Finding {
+            at,
+            rule: "answers",
+            what,
+        });
     }
 }
 
@@ -55,15 +63,26 @@ fn check_unanswered(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let requests = evidence.received().filter(|(.., heard)| heard.is_request());
     for (at, from, heard) in requests.filter(|(.., heard)| heard.method != "ACK") {
         let key = key(from, heard);
-        let other = AgentId { side: from.side.other(), ..from };
+        let other = AgentId {
+            side: from.side.other(),
+            ..from
+        };
         let excused = heard.method != "INVITE" && evidence.is_excused(other);
         if asked.contains(&key) || excused {
             continue;
         }
         asked.push(key);
         if !finals.contains(&key) {
-            let what = format!("{} {} of {from:?} was not answered", heard.cseq, heard.title());
-            findings.push(Finding { at, rule: "answers", what });
+            let what = format!(
+                "{} {} of {from:?} was not answered",
+                heard.cseq,
+                heard.title()
+            );
+            findings.push(Finding {
+                at,
+                rule: "answers",
+                what,
+            });
         }
     }
 }
@@ -72,7 +91,10 @@ fn check_copies(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let mut copies: Vec<(AgentId, &Heard, usize)> = Vec::new();
     let mut allowed: HashMap<&str, usize> = HashMap::new();
     for (at, to, heard) in evidence.sent() {
-        match copies.iter_mut().find(|(id, known, _)| *id == to && *known == heard) {
+        match copies
+            .iter_mut()
+            .find(|(id, known, _)| *id == to && *known == heard)
+        {
             Some((.., count)) => *count += 1,
             None => copies.push((to, heard, 1)),
         }
@@ -85,17 +107,29 @@ fn check_copies(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         // An ACK answers each copy of a 2xx and has a branch that no message of an agent has.
         let provoked = match heard.method.as_str() {
             "ACK" => answers_received(evidence, to, heard),
-            _ => allowed.get(heard.branch.as_str()).copied().unwrap_or_default(),
+            _ => allowed
+                .get(heard.branch.as_str())
+                .copied()
+                .unwrap_or_default(),
         };
         if count > COPIES_MAX + provoked {
-            let at = evidence.tape.last().map_or(stack::Time::ZERO, |last| last.at);
+            let at = evidence
+                .tape
+                .last()
+                .map_or(stack::Time::ZERO, |last| last.at);
             let what = format!("{} was sent {count} times to {to:?}", heard.title());
-            findings.push(Finding { at, rule: "copies", what });
+            findings.push(Finding {
+                at,
+                rule: "copies",
+                what,
+            });
         }
     }
 }
 
 fn answers_received(evidence: &Evidence<'_>, from: AgentId, ack: &Heard) -> usize {
     let received = evidence.received().filter(|(_, id, _)| *id == from);
-    received.filter(|(.., heard)| heard.is_final() && heard.cseq == ack.cseq).count()
+    received
+        .filter(|(.., heard)| heard.is_final() && heard.cseq == ack.cseq)
+        .count()
 }

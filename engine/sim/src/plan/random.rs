@@ -10,8 +10,9 @@ use crate::plan::{
 };
 
 /// Methods of requests inside a call, PING standing for those nobody has heard of.
-const METHODS: [&str; 9] =
-    ["INVITE", "INVITE", "UPDATE", "INFO", "MESSAGE", "NOTIFY", "REFER", "OPTIONS", "PING"];
+const METHODS: [&str; 9] = [
+    "INVITE", "INVITE", "UPDATE", "INFO", "MESSAGE", "NOTIFY", "REFER", "OPTIONS", "PING",
+];
 
 impl Plan {
     /// The plan of a seed.
@@ -27,18 +28,28 @@ impl Plan {
             calls: (0..calls).map(|_| call(&mut draw)).collect(),
             calls_max,
             orders: orders(&mut draw),
-            intrusions: if draw.chance(30) { draw.between(1, 40) } else { 0 },
+            intrusions: if draw.chance(30) {
+                draw.between(1, 40)
+            } else {
+                0
+            },
         }
     }
 }
 
 fn orders(draw: &mut Draw) -> Vec<(Duration, Order)> {
     let order = draw.pick(&[Order::Drain, Order::EndAll, Order::ForgetRoutes]);
-    draw.sometimes(15, |draw| (draw.millis(0, 20_000), order)).into_iter().collect()
+    draw.sometimes(15, |draw| (draw.millis(0, 20_000), order))
+        .into_iter()
+        .collect()
 }
 
 fn call(draw: &mut Draw) -> CallPlan {
-    let mut call = CallPlan { caller: caller(draw), callee: callee(draw), route: route(draw) };
+    let mut call = CallPlan {
+        caller: caller(draw),
+        callee: callee(draw),
+        route: route(draw),
+    };
     make_it_end(draw, &mut call);
     call
 }
@@ -62,7 +73,10 @@ fn caller(draw: &mut Draw) -> CallerPlan {
         cancel: draw.sometimes(18, cancel),
         early_bye: draw.sometimes(5, |draw| draw.millis(0, 2_000)),
         early: draw.sometimes(15, |draw| {
-            (draw.millis(0, 1_500), draw.pick(&["UPDATE", "INFO", "MESSAGE", "PING"]))
+            (
+                draw.millis(0, 1_500),
+                draw.pick(&["UPDATE", "INFO", "MESSAGE", "PING"]),
+            )
         }),
         ack: ack(draw),
         reliable: draw.chance(40),
@@ -108,10 +122,19 @@ fn steps(draw: &mut Draw) -> Vec<Step> {
     if draw.chance(5) {
         return steps;
     }
-    let forks = if draw.chance(20) { draw.between(1, 3) } else { 0 };
+    let forks = if draw.chance(20) {
+        draw.between(1, 3)
+    } else {
+        0
+    };
     if draw.chance(50) {
         steps.push(Step::Wait(draw.millis(0, 300)));
-        steps.push(Step::Provisional { code: 100, sdp: false, reliable: false, fork: 0 });
+        steps.push(Step::Provisional {
+            code: 100,
+            sdp: false,
+            reliable: false,
+            fork: 0,
+        });
     }
     for _ in 0..draw.between(0, 4) {
         steps.push(Step::Wait(draw.millis(0, 2_500)));
@@ -130,14 +153,20 @@ fn steps(draw: &mut Draw) -> Vec<Step> {
 fn outcome(draw: &mut Draw, forks: u64, steps: &mut Vec<Step>) {
     match draw.between(0, 9) {
         0..=6 => {
-            steps.push(Step::Answer { fork: draw.between(0, forks) as usize });
+            steps.push(Step::Answer {
+                fork: draw.between(0, forks) as usize,
+            });
             if forks > 0 && draw.chance(70) {
                 steps.push(Step::Wait(draw.millis(0, 3_000)));
-                steps.push(Step::Answer { fork: forks as usize + 1 });
+                steps.push(Step::Answer {
+                    fork: forks as usize + 1,
+                });
             }
         }
         7..=8 => {
-            let codes = [302, 404, 407, 408, 480, 481, 485, 486, 487, 488, 500, 503, 504, 603];
+            let codes = [
+                302, 404, 407, 408, 480, 481, 485, 486, 487, 488, 500, 503, 504, 603,
+            ];
             steps.push(Step::Reject(draw.pick(&codes)));
         }
         _ => {}
@@ -153,7 +182,11 @@ fn inside(draw: &mut Draw) -> InsidePlan {
             .collect(),
         reinvite_code: draw.sometimes(25, |draw| draw.pick(&[488, 488, 500, 481, 408])),
         request_code: draw.sometimes(20, |draw| draw.pick(&[405, 500, 488, 481, 202])),
-        replies_after: draw.pick(&[Duration::ZERO, Duration::from_millis(300), Duration::from_secs(6)]),
+        replies_after: draw.pick(&[
+            Duration::ZERO,
+            Duration::from_millis(300),
+            Duration::from_secs(6),
+        ]),
         mute: draw.chance(3),
         dies: draw.sometimes(6, |draw| Death {
             at: draw.millis(0, 25_000),

@@ -44,7 +44,8 @@ impl Intruder {
     fn broken(&mut self, tape: &[Crossing]) -> Option<Vec<u8>> {
         let heard = self.overheard(tape, |heard| heard.method != "INVITE")?;
         let bits = self.draw.bits();
-        let text = forged(&heard.head_text(), bits).replace(&heard.from_tag, &turned(&heard.from_tag, bits));
+        let text = forged(&heard.head_text(), bits)
+            .replace(&heard.from_tag, &turned(&heard.from_tag, bits));
         let mut bytes = text.into_bytes();
         bytes.extend_from_slice(&heard.body);
         if self.draw.chance(50) {
@@ -65,7 +66,11 @@ impl Intruder {
         let in_dialog = |heard: &Heard| heard.is_request() && !heard.to_tag.is_empty();
         let heard = self.overheard(tape, in_dialog)?;
         let bits = self.draw.bits();
-        let tag = if self.draw.chance(50) { &heard.to_tag } else { &heard.from_tag };
+        let tag = if self.draw.chance(50) {
+            &heard.to_tag
+        } else {
+            &heard.from_tag
+        };
         let wrong = turned(tag, bits);
         let text = forged(&heard.head_text(), bits).replace(tag.as_str(), &wrong);
         let mut bytes = text.into_bytes();
@@ -77,13 +82,19 @@ impl Intruder {
     fn stray_response(&mut self, tape: &[Crossing]) -> Option<Vec<u8>> {
         let heard = self.overheard(tape, |heard| !heard.is_request())?;
         let wrong = turned(&heard.branch, self.draw.bits());
-        let mut bytes = heard.head_text().replace(&heard.branch, &wrong).into_bytes();
+        let mut bytes = heard
+            .head_text()
+            .replace(&heard.branch, &wrong)
+            .into_bytes();
         bytes.extend_from_slice(&heard.body);
         Some(bytes)
     }
 
     fn overheard(&mut self, tape: &[Crossing], fits: impl Fn(&Heard) -> bool) -> Option<Heard> {
-        let heard = tape.iter().filter_map(Crossing::received).map(|(_, heard)| heard);
+        let heard = tape
+            .iter()
+            .filter_map(Crossing::received)
+            .map(|(_, heard)| heard);
         let fitting: Vec<&Heard> = heard.filter(|heard| fits(heard)).collect();
         (!fitting.is_empty()).then(|| self.draw.pick(&fitting).clone())
     }
@@ -98,8 +109,14 @@ fn forged(head: &str, bits: u64) -> String {
 fn turned(token: &str, bits: u64) -> String {
     let mut text = token.to_owned();
     let last = text.pop().unwrap_or('0');
-    let digits = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digits = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
     let other = digits[(bits % 16) as usize];
-    text.push(if other == last { if last == '0' { '1' } else { '0' } } else { other });
+    text.push(if other == last {
+        if last == '0' { '1' } else { '0' }
+    } else {
+        other
+    });
     text
 }

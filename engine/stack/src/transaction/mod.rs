@@ -66,11 +66,12 @@ pub enum Inbound {
     Absorbed,
     /// An ACK for a 2xx, or for nothing known here: it is for the dialog.
     Ack,
-    /// A CANCEL. Answer it (200, or 481 without an INVITE) and the INVITE (487).
+    /// A CANCEL. Answer it (200, or 481 without an INVITE) and the INVITE (487, which is dropped when the
+    /// INVITE has a final answer already: RFC 3261 9.2).
     Cancel {
         /// The CANCEL's own transaction.
         cancel: ServerId,
-        /// The INVITE it names, if that has no final response yet.
+        /// The INVITE it names, answered or not.
         invite: Option<ServerId>,
     },
     /// Refused at the limit: answer 503 without a transaction.

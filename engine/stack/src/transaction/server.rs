@@ -82,14 +82,9 @@ impl<U: Copy> Transactions<U> {
             }
             Ok(Err(hash)) => {
                 let cancel = self.open_server(now, cancel, via, source, hash, out);
-                let is_open = |id: &Id| {
-                    self.servers
-                        .get(*id)
-                        .is_some_and(|server| server.state.is_open_invite())
-                };
                 Inbound::Cancel {
                     cancel,
-                    invite: invite.filter(is_open).map(ServerId),
+                    invite: invite.map(ServerId),
                 }
             }
         }

@@ -48,12 +48,6 @@ impl ServerState {
         step.unwrap_or(go(self, &[]))
     }
 
-    /// Whether this is an INVITE that has no final response yet.
-    pub(super) fn is_open_invite(self) -> bool {
-        use invite_server::State::{Proceeding, Trying};
-        matches!(self, ServerState::Invite(Trying | Proceeding))
-    }
-
     pub(super) fn is_terminated(self) -> bool {
         matches!(
             self,

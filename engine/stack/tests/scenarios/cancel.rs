@@ -194,14 +194,15 @@ fn a_received_cancel_finds_its_invite() {
 }
 
 #[test]
-fn a_received_cancel_finds_no_answered_invite() {
+fn a_received_cancel_of_an_answered_invite_changes_nothing_and_one_of_nothing_finds_nothing() {
     let mut stage = Stage::new();
     let invite = stage.receive_new(&request("INVITE", "x"));
     stage.respond(invite, 200);
     assert!(matches!(
         stage.receive(&request("CANCEL", "x")),
-        Inbound::Cancel { invite: None, .. }
+        Inbound::Cancel { invite: Some(found), .. } if found == invite
     ));
+    assert!(!stage.respond(invite, 487));
     assert!(matches!(
         stage.receive(&request("CANCEL", "y")),
         Inbound::Cancel { invite: None, .. }
