@@ -78,7 +78,7 @@ fn search(args: &CallsArgs, probe: &Probe) -> io::Result<ExitCode> {
     };
     writeln!(
         io::stdout(),
-        "highest rate that passed: {:.0} calls per second",
+        "highest rate carried: {:.0} calls per second",
         found.best
     )?;
     if let Some(directory) = &args.report {
@@ -92,7 +92,11 @@ fn search(args: &CallsArgs, probe: &Probe) -> io::Result<ExitCode> {
 }
 
 fn print_step(report: &Report) -> io::Result<()> {
-    let verdict = if report.carried() { "passed" } else { "failed" };
+    let verdict = if report.carried() {
+        "carried"
+    } else {
+        "not carried"
+    };
     writeln!(
         io::stdout(),
         "{:8.0}/s {verdict}: {:.0}/s answered, {} failed, {} drops, {} retransmissions, p99.9 {:.0} us, \

@@ -164,7 +164,7 @@ fn tear_down(load: &mut Load, plan: &HoldPlan) -> io::Result<()> {
     let mut releases = Schedule::new(load.now_ns(), plan.rate, total);
     while !releases.is_over() {
         let now_ns = load.turn(&mut no_schedule(), &mut releases)?;
-        progress.show(now_ns, total - load.live() as u64);
+        progress.show(now_ns, total.saturating_sub(load.live() as u64));
     }
     progress.finish();
     drain(load, DRAIN_NS)

@@ -111,3 +111,14 @@ impl Calls {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_beside_its_strings_stays_small() {
+        let bytes = size_of::<Slot>();
+        assert!(bytes <= 512, "{bytes}");
+    }
+}

@@ -26,5 +26,5 @@ pub use plan::{
     Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Death, InsidePlan, NamePlan, Order,
     Plan, RoutePlan, Step,
 };
-pub use run::{Run, run};
+pub use run::{Run, in_all_weathers, run};
 pub use tape::{Crossing, Peer};

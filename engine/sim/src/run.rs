@@ -8,7 +8,8 @@ use stack::Time;
 use crate::agent::{Agent, AgentId, Side};
 use crate::check::{self, Evidence, Finding};
 use crate::heard::Heard;
-use crate::plan::Plan;
+use crate::network::Conditions;
+use crate::plan::{CallPlan, Plan};
 use crate::tape::Crossing;
 use crate::world::World;
 
@@ -72,6 +73,30 @@ pub fn run(plan: &Plan) -> Run {
         counters,
         ended,
     }
+}
+
+/// Seeds of the bad networks that [`in_all_weathers`] tries.
+const ROUGH_SEEDS: u64 = 25;
+
+/// Plays one call over a perfect network, whose run is returned, and over rough ones on several shards,
+/// where the checkers must be content and nothing else is asked.
+///
+/// # Panics
+/// When a checker finds something.
+pub fn in_all_weathers(call: &CallPlan) -> Run {
+    for seed in 0..ROUGH_SEEDS {
+        let plan = Plan::of(call.clone()).over(Conditions::ROUGH, seed);
+        let shards = 1 + (seed % 4) as u8;
+        run(&Plan {
+            shards,
+            misdelivered_percent: 30,
+            ..plan
+        })
+        .expect_clean();
+    }
+    let calm = run(&Plan::of(call.clone()));
+    calm.expect_clean();
+    calm
 }
 
 impl Run {

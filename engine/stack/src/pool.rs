@@ -1,7 +1,9 @@
 //! Memory for stored messages: blocks of a few sizes that are handed back and used again.
 
-/// Sizes of blocks. A key fits the first, a response the second or third, an INVITE with SDP the fourth.
-const CLASSES: [usize; 8] = [128, 256, 512, 1024, 2048, 4096, 16_384, 65_536];
+/// Sizes of blocks, in steps fine enough that a held call wastes little: a key fits the first ones, the
+/// text of a dialog 256 to 384, an ACK or a response 384 to 640, an INVITE with SDP 1024.
+const CLASSES: [usize; 16] =
+    [64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048, 4096, 16_384, 65_536];
 
 /// Stored bytes. Hand it back with [`Pool::release`]: a dropped block is memory the pool must allocate
 /// again.

@@ -25,6 +25,7 @@ fn read_call(message: &Message<'_>) -> usize {
 
 fn parse(criterion: &mut Criterion) {
     let invite = invite();
+    assert_eq!(invite.len(), 734);
     let limits = Limits::default();
     let mut index = Index::new();
     let mut group = criterion.benchmark_group("parse");

@@ -1,6 +1,6 @@
 //! Hosts as SIP writes them, with their port: names, IPv4 addresses, IPv6 references.
 
-use crate::lex::{HOST, number, run, split_around, split_run, trim_start};
+use crate::lex::{HOST, run, split_around, split_run, trim_start};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The host of a URI or of a Via.
@@ -59,14 +59,15 @@ pub(crate) fn host_port(bytes: &[u8]) -> Option<(Host<'_>, Option<u16>, &[u8])> 
     }
 }
 
+/// The digits `bytes` begins with, as a port.
 #[inline]
 fn port(bytes: &[u8]) -> Option<(u16, &[u8])> {
-    let end = bytes
-        .iter()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(bytes.len());
-    let (digits, rest) = bytes.split_at_checked(end)?;
-    Some((u16::try_from(number(digits)?).ok()?, rest))
+    let (mut port, mut rest) = (0u16, bytes);
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        port = port.checked_mul(10)?.checked_add(u16::from(digit - b'0'))?;
+        rest = after;
+    }
+    (rest.len() < bytes.len()).then_some((port, rest))
 }
 
 fn ipv6(bytes: &[u8]) -> Option<IpAddr> {
@@ -89,34 +90,26 @@ fn name_or_ipv4(bytes: &[u8]) -> Option<Host<'_>> {
 /// Four decimal numbers. Leading zeros are decimal, as the grammar has it (1*3DIGIT).
 #[inline]
 fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0u8; 4];
-    let mut at = 0;
-    let (mut value, mut digits) = (0u16, 0u8);
+    let (mut address, mut dots) = (0u32, 0);
+    let (mut octet, mut digits) = (0u32, 0);
     for &byte in bytes {
-        if byte == b'.' {
-            *octets.get_mut(at)? = octet(value, digits)?;
-            at += 1;
-            (value, digits) = (0, 0);
-        } else {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 || digits == 3 {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            octet = octet * 10 + u32::from(digit);
+            digits += 1;
+            if digits > 3 || octet > 255 {
                 return None;
             }
-            value = value * 10 + u16::from(digit);
-            digits += 1;
+        } else {
+            if byte != b'.' || digits == 0 || dots == 3 {
+                return None;
+            }
+            address = address << 8 | octet;
+            (octet, digits) = (0, 0);
+            dots += 1;
         }
     }
-    *octets.get_mut(at)? = octet(value, digits)?;
-    (at == 3).then(|| Ipv4Addr::from(octets))
-}
-
-#[inline]
-fn octet(value: u16, digits: u8) -> Option<u8> {
-    if digits == 0 {
-        None
-    } else {
-        u8::try_from(value).ok()
-    }
+    (dots == 3 && digits > 0).then(|| Ipv4Addr::from_bits(address << 8 | octet))
 }
 
 #[cfg(test)]

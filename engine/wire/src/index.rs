@@ -237,8 +237,8 @@ fn content_length(value: &[u8]) -> Result<usize, ParseError> {
 #[inline(always)]
 fn line_end(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
     let at = scan::control(bytes, from).ok_or(ParseError::Unterminated)?;
-    match bytes.get(at..at + 2) {
-        Some(b"\r\n") => Ok(at),
+    match bytes.get(at..) {
+        Some([b'\r', b'\n', ..]) => Ok(at),
         _ => line_end_after_control(bytes, at),
     }
 }
@@ -312,12 +312,22 @@ fn any_name(
     Ok((name, start + token.len(), start + colon))
 }
 
-/// The span of `start..end` without white space at its ends.
-#[inline]
+/// The span of `start..end`, what follows a colon, without white space at its ends.
+#[inline(always)]
 fn trimmed(bytes: &[u8], start: usize, end: usize) -> Span {
-    let value = trim_start(bytes.get(start..end).unwrap_or_default());
-    let start = end - value.len();
-    Span::new(start, start + trim_end(value).len())
+    let value = bytes.get(start..end).unwrap_or_default();
+    match value {
+        // As most are written: one space, and none behind.
+        [b' ', first, .., last] if *first > b' ' && *last > b' ' => Span::new(start + 1, end),
+        _ => any_trimmed(value, start),
+    }
+}
+
+#[inline(never)]
+fn any_trimmed(value: &[u8], start: usize) -> Span {
+    let trimmed = trim_start(value);
+    let start = start + value.len() - trimmed.len();
+    Span::new(start, start + trim_end(trimmed).len())
 }
 
 /// `bytes` without the line ends in front of its start line (RFC 3261 7.5).

@@ -2,7 +2,8 @@
 //! it is part of a quoted string or of a URI in angle brackets.
 
 use crate::lex::{quoted_length, split_around, trim};
-use memchr::{memchr, memchr3};
+use crate::scan::value_run;
+use memchr::memchr;
 
 /// The values of one header line, in order, trimmed; empty elements are passed over.
 #[derive(Clone, Copy, Debug)]
@@ -45,21 +46,19 @@ impl<'a> Iterator for Values<'a> {
 #[inline]
 fn value_length(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(rest) = bytes.get(at..)
-        && let Some(found) = memchr3(b',', b'"', b'<', rest)
-    {
-        let rest = rest.get(found..).unwrap_or_default();
+    loop {
+        at += value_run(bytes.get(at..).unwrap_or_default());
+        let rest = bytes.get(at..).unwrap_or_default();
         let skipped = match rest.first() {
-            Some(b',') => return at + found,
+            None | Some(b',') => return at,
             Some(b'"') => quoted_length(rest),
-            _ => memchr(b'>', rest).map(|end| end + 1),
+            Some(_) => memchr(b'>', rest).map(|end| end + 1),
         };
         match skipped {
-            Some(length) => at += found + length,
+            Some(length) => at += length,
             None => return bytes.len(),
         }
     }
-    bytes.len()
 }
 
 #[cfg(test)]

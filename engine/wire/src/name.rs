@@ -164,26 +164,27 @@ impl HeaderName {
     /// colon follows at once and is one of the first 16 bytes, as nearly always.
     #[inline(always)]
     pub(crate) fn before_colon(bytes: &[u8]) -> Option<(HeaderName, usize)> {
-        let block = u128::from_le_bytes(*bytes.first_chunk()?);
-        let length = scan::first(block, b':');
-        if length > 15 {
-            return None;
-        }
-        let token = block & !(u128::MAX << (8 * length));
+        let block: &[u8; 16] = bytes.first_chunk()?;
+        let head = Key::word(block, 0);
+        let length = scan::first(head, Key::word(block, 8), b':');
         let name = match length {
-            1 => compact(token as u8),
-            0..8 => Key {
-                head: token as u64,
-                tail: token as u64,
+            1 => compact(head as u8),
+            2..8 => {
+                let head = head & !(u64::MAX << (8 * length));
+                Key {
+                    head,
+                    tail: head,
+                    length,
+                }
+                .name()
+            }
+            8..16 => Key {
+                head,
+                tail: Key::word(block, length - 8),
                 length,
             }
             .name(),
-            _ => Key {
-                head: token as u64,
-                tail: (token >> (8 * (length - 8))) as u64,
-                length,
-            }
-            .name(),
+            _ => return None,
         };
         (name != HeaderName::Other).then_some((name, length))
     }
@@ -254,6 +255,13 @@ impl Key {
             tail,
             length: text.len(),
         }
+    }
+
+    /// The eight bytes at `at`, which is at most 8.
+    #[inline(always)]
+    fn word(block: &[u8; 16], at: usize) -> u64 {
+        let bytes = block.get(at..).and_then(|rest| rest.first_chunk());
+        u64::from_le_bytes(bytes.copied().unwrap_or_default())
     }
 
     /// The one known name that may have this key; it has, but for what is between its first and

@@ -5,22 +5,33 @@
 /// Bytes looked at together: one vector register of every x86-64 and of aarch64.
 const BLOCK: usize = 16;
 
-/// One in every byte, and the highest bit of every byte: of a word w, `(w - ONES * n) & !w & HIGHS`
-/// has its lowest bit in the first byte below n (for n up to 128).
-const ONES: u128 = u128::from_le_bytes([1; BLOCK]);
-const HIGHS: u128 = u128::from_le_bytes([0x80; BLOCK]);
+/// One in every byte, and the highest bit of every byte.
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// The offset of the first byte of `block` below `limit`; 16 when there is none.
+/// A number whose lowest bit is in the first byte of `word` below `limit` (of 128 at most); zero
+/// when there is none.
 #[inline(always)]
-fn first_below(block: u128, limit: u8) -> usize {
-    let found = block.wrapping_sub(ONES * u128::from(limit)) & !block & HIGHS;
-    found.trailing_zeros() as usize / 8
+fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS
 }
 
-/// The offset of the first `byte` in `block`; 16 when there is none.
+/// The offset of the first byte with a bit set in two words; 16 when there is none.
 #[inline(always)]
-pub(crate) fn first(block: u128, byte: u8) -> usize {
-    first_below(block ^ (ONES * u128::from(byte)), 1)
+fn first_set(low: u64, high: u64) -> usize {
+    let bits = if low != 0 {
+        low.trailing_zeros()
+    } else {
+        64 + high.trailing_zeros()
+    };
+    bits as usize / 8
+}
+
+/// The offset of the first `byte` in two words; 16 when there is none.
+#[inline(always)]
+pub(crate) fn first(low: u64, high: u64, byte: u8) -> usize {
+    let bytes = ONES * u64::from(byte);
+    first_set(below(low ^ bytes, 1), below(high ^ bytes, 1))
 }
 
 /// The offset of the next byte up to CR at or after `from`: CR is the highest of the few that end
@@ -32,7 +43,8 @@ pub(crate) fn control(bytes: &[u8], from: usize) -> Option<usize> {
     for block in blocks {
         // Without an early exit this is one vector comparison.
         if block.iter().fold(false, |any, &byte| any | (byte <= b'\r')) {
-            return Some(at + first_below(u128::from_le_bytes(*block), b'\r' + 1));
+            let (low, high) = words(block);
+            return Some(at + first_set(below(low, b'\r' + 1), below(high, b'\r' + 1)));
         }
         at += BLOCK;
     }
@@ -41,27 +53,50 @@ pub(crate) fn control(bytes: &[u8], from: usize) -> Option<usize> {
         .map(|found| at + found)
 }
 
+/// A block as two words.
+#[inline(always)]
+fn words(block: &[u8; BLOCK]) -> (u64, u64) {
+    let whole = u128::from_le_bytes(*block);
+    (whole as u64, (whole >> 64) as u64)
+}
+
 /// Whether `bytes` may all stand in a URI: no white space, controls, quotes or angle brackets.
 #[inline]
 pub(crate) fn is_uri(bytes: &[u8]) -> bool {
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    // The last block overlaps the one before, so that no byte is looked at alone.
-    match bytes.last_chunk::<BLOCK>() {
-        Some(last) => blocks.iter().all(is_uri_block) && is_uri_block(last),
-        None => rest.iter().all(|&byte| is_uri_byte(byte)),
-    }
-}
-
-#[inline(always)]
-fn is_uri_block(block: &[u8; BLOCK]) -> bool {
-    block
-        .iter()
-        .fold(true, |all, &byte| all & is_uri_byte(byte))
+    run(bytes, is_uri_byte) == bytes.len()
 }
 
 #[inline(always)]
 fn is_uri_byte(byte: u8) -> bool {
-    (byte > b' ') & (byte != b'"') & (byte != b'<') & (byte != b'>') & (byte != 0x7f)
+    // The brackets are one bit apart.
+    (byte > b' ') & (byte != b'"') & (byte & 0xfd != b'<') & (byte != 0x7f)
+}
+
+/// How many bytes at the beginning of `bytes` neither separate the values of a list nor begin what
+/// may hide a separator: a comma, a quote, an opening bracket.
+#[inline]
+pub(crate) fn value_run(bytes: &[u8]) -> usize {
+    run(bytes, |byte| {
+        (byte != b',') & (byte != b'"') & (byte != b'<')
+    })
+}
+
+/// How many bytes at the beginning of `bytes` are in a class, block by block.
+#[inline(always)]
+fn run(bytes: &[u8], is_in: impl Fn(u8) -> bool + Copy) -> usize {
+    let all = |block: &[u8; BLOCK]| block.iter().fold(true, |all, &byte| all & is_in(byte));
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let whole = blocks.iter().take_while(|block| all(block)).count() * BLOCK;
+    // The last block overlaps the one before, so that its bytes need not be looked at one by one.
+    if whole + BLOCK > bytes.len() && bytes.last_chunk().is_some_and(all) {
+        return bytes.len();
+    }
+    let rest = bytes.get(whole..).unwrap_or_default();
+    whole
+        + rest
+            .iter()
+            .position(|&byte| !is_in(byte))
+            .unwrap_or(rest.len())
 }
 
 #[cfg(test)]
@@ -81,6 +116,12 @@ mod tests {
                 let uri = !(byte <= b' ' || b"\"<>\x7f".contains(&byte));
                 assert_eq!(is_uri(&bytes), uri, "{byte} at {at}");
                 assert_eq!(is_uri(&bytes[..=at]), uri, "{byte} at {at}");
+                let value = !b",\"<".contains(&byte);
+                assert_eq!(
+                    value_run(&bytes),
+                    if value { 40 } else { at },
+                    "{byte} at {at}"
+                );
             }
         }
         assert!(is_uri(b""));
@@ -92,7 +133,8 @@ mod tests {
         #[test]
         fn the_first_is_found(block in any::<[u8; BLOCK]>(), byte in any::<u8>()) {
             let place = block.iter().position(|&found| found == byte).unwrap_or(BLOCK);
-            prop_assert_eq!(first(u128::from_le_bytes(block), byte), place);
+            let (low, high) = words(&block);
+            prop_assert_eq!(first(low, high, byte), place);
         }
 
         #[test]

@@ -114,7 +114,7 @@ fn version_start(line: &[u8]) -> Option<usize> {
 #[inline]
 fn check_version(version: &[u8]) -> Result<(), ParseError> {
     match version.get(..4) {
-        _ if version.eq_ignore_ascii_case(b"SIP/2.0") => Ok(()),
+        _ if version == b"SIP/2.0" || version.eq_ignore_ascii_case(b"SIP/2.0") => Ok(()),
         Some(start) if start.eq_ignore_ascii_case(b"SIP/") => Err(ParseError::BadVersion),
         _ => Err(ParseError::BadStartLine),
     }

@@ -110,23 +110,34 @@ fn check_references(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// RFC 3261 13.2.2.4: each 2xx gets an ACK within 64*T1, whatever became of the call.
+/// RFC 3261 13.2.2.4: each 2xx gets an ACK within 64*T1, whatever became of the call, and after that
+/// each copy of it gets one at once.
 fn check_acks(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
-    let mut seen: Vec<&Heard> = Vec::new();
-    for (at, from, heard) in evidence.received() {
-        if !heard.is_answer("INVITE", 2) || seen.contains(&heard) {
-            continue;
+    let mut seen: Vec<(Time, &Heard)> = Vec::new();
+    for (at, from, heard) in evidence
+        .received()
+        .filter(|(.., heard)| heard.is_answer("INVITE", 2))
+    {
+        let first = seen
+            .iter()
+            .find(|(_, known)| *known == heard)
+            .map(|(first, _)| *first);
+        if first.is_none() {
+            seen.push((at, heard));
         }
-        seen.push(heard);
-        if is_too_late(evidence, from, heard, at) {
-            continue;
-        }
-        let acks = evidence.sent().filter(|(when, to, ack)| {
-            let same = ack.cseq == heard.cseq && ack.to_tag == heard.to_tag;
-            *to == from && ack.is_request() && ack.method == "ACK" && same && *when >= at
-        });
-        let latest = at + GIVING_UP + TOLERANCE;
-        if !acks.into_iter().any(|(when, ..)| when <= latest) {
+        let fault = match first {
+            None if is_too_late(evidence, from, heard, at) => false,
+            None => {
+                ack(evidence, from, heard, at).is_none_or(|ack| ack > at + GIVING_UP + TOLERANCE)
+            }
+            // Timer M ends the transaction, and the router's memory of its ACK with it.
+            Some(first) if at >= first + GIVING_UP => false,
+            Some(first) => {
+                let acked = ack(evidence, from, heard, first).is_some_and(|ack| ack < at);
+                acked && ack(evidence, from, heard, at) != Some(at)
+            }
+        };
+        if fault {
             let what = format!("the 2xx {} of {from:?} was not acknowledged", heard.cseq);
             findings.push(Finding {
                 at,
@@ -135,6 +146,17 @@ fn check_acks(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
             });
         }
     }
+}
+
+/// When the first ACK for this 2xx left, at `since` or later.
+fn ack(evidence: &Evidence<'_>, from: AgentId, answer: &Heard, since: Time) -> Option<Time> {
+    let fits = |ack: &Heard| {
+        let same = ack.cseq == answer.cseq && ack.to_tag == answer.to_tag;
+        same && ack.is_request() && ack.method == "ACK"
+    };
+    let mut sent = evidence.sent();
+    sent.find(|(at, to, heard)| *to == from && *at >= since && fits(heard))
+        .map(|(at, ..)| at)
 }
 
 /// The router may have given up on the INVITE: nothing but silence for 64*T1 (timer B), or no final

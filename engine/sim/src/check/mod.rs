@@ -7,6 +7,8 @@ mod form;
 mod hiding;
 mod passing;
 mod ringing;
+#[cfg(test)]
+mod tests;
 mod times;
 mod transactions;
 

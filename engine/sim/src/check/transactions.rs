@@ -2,6 +2,7 @@
 //! provisional after a final; nothing repeated without end.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Evidence, Finding};
 use crate::agent::AgentId;
@@ -11,8 +12,12 @@ use crate::heard::Heard;
 /// 0.5, 1.5, 3.5, and then every 4 s up to 31.5 s.
 const COPIES_MAX: usize = 11;
 
+/// RFC 3261 17.2.1: an INVITE is answered, if only with 100, within 200 ms; a millisecond is granted.
+const TRYING: Duration = Duration::from_millis(201);
+
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     check_answers(evidence, findings);
+    check_trying(evidence, findings);
     check_unanswered(evidence, findings);
     check_copies(evidence, findings);
 }
@@ -49,6 +54,28 @@ fn check_answers(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
             rule: "answers",
             what,
         });
+    }
+}
+
+fn check_trying(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    let mut seen: Vec<Key<'_>> = Vec::new();
+    let requests = evidence.received().filter(|(.., heard)| heard.is_request());
+    for (at, from, heard) in requests.filter(|(.., heard)| heard.method == "INVITE") {
+        let key = key(from, heard);
+        if seen.contains(&key) {
+            continue;
+        }
+        seen.push(key);
+        let mut answers = evidence.sent().filter(|(.., answer)| !answer.is_request());
+        let first = answers.find(|(_, to, answer)| self::key(*to, answer) == key);
+        if first.is_none_or(|(when, ..)| when > at + TRYING) {
+            let what = format!("nothing was said to the INVITE of {from:?} for 200 ms");
+            findings.push(Finding {
+                at,
+                rule: "answers",
+                what,
+            });
+        }
     }
 }
 
@@ -90,7 +117,7 @@ fn check_unanswered(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
 fn check_copies(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let mut copies: Vec<(AgentId, &Heard, usize)> = Vec::new();
     let mut allowed: HashMap<&str, usize> = HashMap::new();
-    for (at, to, heard) in evidence.sent() {
+    for (_, to, heard) in evidence.sent() {
         match copies
             .iter_mut()
             .find(|(id, known, _)| *id == to && *known == heard)
@@ -98,7 +125,6 @@ fn check_copies(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
             Some((.., count)) => *count += 1,
             None => copies.push((to, heard, 1)),
         }
-        let _last = at;
     }
     for (.., heard) in evidence.received() {
         *allowed.entry(&heard.branch).or_default() += 1;
