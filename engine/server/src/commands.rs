@@ -5,13 +5,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 
 use reactor::{affinity, probe};
 use router::rdb::{self, Table};
 
 use crate::cli;
 use crate::config::{self, Loaded, Origin};
-use crate::launch::{self, Engine, Steered};
+use crate::launch::{self, Engine, LaunchError, Steered};
+use crate::letter::Notice;
 use crate::{doctor, logging, plan, service, supervisor};
 
 /// Does what was asked and says how it went.
@@ -48,16 +50,22 @@ fn run(arguments: cli::Run) -> ExitCode {
         Err(error) => return fail(&error),
     };
     logging::start(&loaded.config.log, arguments.verbose);
-    match launch::launch(&loaded, arguments.sip_trace) {
-        Ok(engine) => {
+    match start(&loaded, arguments.sip_trace) {
+        Ok((engine, notices)) => {
             announce(&loaded, &engine);
             service::ready("running");
-            supervisor::supervise(engine, loaded, arguments.config)
+            supervisor::supervise(engine, loaded.config, arguments.config, &notices)
         }
         Err(error) => fail(&format!(
             "error: {error}\n`tipring doctor` shows what this machine allows"
         )),
     }
+}
+
+fn start(loaded: &Loaded, sip_trace: bool) -> Result<(Engine, Receiver<Notice>), LaunchError> {
+    let (tell, notices) = mpsc::channel();
+    supervisor::take_signals(tell.clone()).map_err(LaunchError::Thread)?;
+    Ok((launch::launch(loaded, sip_trace, tell)?, notices))
 }
 
 fn announce(loaded: &Loaded, engine: &Engine) {

@@ -22,7 +22,7 @@ use crate::dns::Families;
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
-use crate::worker::{Turn, Worker};
+use crate::worker::{Station, Turn, Worker};
 
 /// The engine could not start. Local causes all; the text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +86,6 @@ impl Steered {
 pub(crate) struct Engine {
     /// Its shards, by number.
     pub(crate) shards: Vec<Running>,
-    /// What they tell.
-    pub(crate) notices: mpsc::Receiver<Notice>,
     /// Where it listens.
     pub(crate) addresses: Vec<SocketAddr>,
     /// The shards' CPUs.
@@ -112,7 +110,11 @@ const MAILBOX_LETTERS: usize = 4096;
 const QUESTIONS: usize = 4096;
 
 /// Starts everything. When it returns, calls can come in.
-pub(crate) fn launch(loaded: &Loaded, sip_trace: bool) -> Result<Engine, LaunchError> {
+pub(crate) fn launch(
+    loaded: &Loaded,
+    sip_trace: bool,
+    notify: mpsc::Sender<Notice>,
+) -> Result<Engine, LaunchError> {
     let config = &loaded.config;
     let allowed = affinity::allowed_cpus().unwrap_or_default();
     let places = plan::places(config, &allowed)?;
@@ -123,7 +125,6 @@ pub(crate) fn launch(loaded: &Loaded, sip_trace: bool) -> Result<Engine, LaunchE
         .collect();
     let keys = Keys::draw().map_err(LaunchError::Entropy)?;
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
-    let (notify, notices) = mpsc::channel();
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
 
     let common = Common {
@@ -173,7 +174,6 @@ pub(crate) fn launch(loaded: &Loaded, sip_trace: bool) -> Result<Engine, LaunchE
         .collect();
     Ok(Engine {
         shards,
-        notices,
         addresses,
         places,
         steered,
@@ -362,11 +362,10 @@ fn shard_thread(
     let now = Time::from_nanos(seat.clock.now_ns());
     let notices = seat.notices.clone();
     let (mode, peers) = seat.coalescing;
-    let worker = Worker {
+    let station = Station {
         id: seat.id,
         listeners: seat.shard.listeners.len() as u16,
         shard: Shard::new(seat.shard, now),
-        reactor,
         clock: seat.clock,
         inboxes: ends.inboxes,
         neighbours: ends.neighbours,
@@ -377,7 +376,7 @@ fn shard_thread(
         sip_trace: seat.sip_trace,
         turn: Turn::default(),
     };
-    let outcome = worker.run();
+    let outcome = Worker { reactor, station }.run();
     let _ = notices.send(Notice::Ended(seat.id, outcome));
 }
 

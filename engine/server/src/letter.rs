@@ -52,11 +52,13 @@ pub(crate) struct Question {
     pub(crate) host: String,
 }
 
-/// What a shard tells the supervisor.
+/// What the supervisor waits for.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    /// It was draining, and its last call is gone.
+    /// From the operator.
+    Signal(i32),
+    /// From a shard: it was draining, and its last call is gone.
     Drained(u8),
-    /// Its thread has ended: asked to, or because of an error.
+    /// From a shard: its thread has ended, asked to, or because of an error.
     Ended(u8, Result<(), reactor::TurnError>),
 }

@@ -17,13 +17,6 @@ use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
 use crate::service;
 
-/// What the main thread waits for.
-#[derive(Debug)]
-enum News {
-    Signal(i32),
-    Shard(Notice),
-}
-
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -42,51 +35,38 @@ const END_AT_ONCE: Duration = Duration::from_millis(200);
 /// How long the supervisor sleeps at most when nothing has a deadline.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// Takes the process's signals from now on. To be called before the engine starts, so that none finds
+/// the default action, which would end the process without a word to its calls.
+pub(crate) fn take_signals(tell: mpsc::Sender<Notice>) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
+    let thread = std::thread::Builder::new().name("tipring-signals".into());
+    thread.spawn(move || {
+        signals
+            .forever()
+            .try_for_each(|signal| tell.send(Notice::Signal(signal)))
+    })?;
+    Ok(())
+}
+
 /// Watches over a running engine until it has ended.
-pub(crate) fn supervise(engine: Engine, loaded: Loaded, path: Option<PathBuf>) -> ExitCode {
-    let Engine {
-        shards, notices, ..
-    } = engine;
-    let news = match collect(notices) {
-        Ok(news) => news,
-        Err(error) => {
-            tracing::error!(%error, "signals cannot be received");
-            return ExitCode::FAILURE;
-        }
-    };
-    let drained = vec![false; shards.len()];
-    let watchdog = Watchdog::new(shards.len());
-    let config = loaded.config;
+pub(crate) fn supervise(
+    engine: Engine,
+    config: Config,
+    path: Option<PathBuf>,
+    notices: &mpsc::Receiver<Notice>,
+) -> ExitCode {
+    let shards = engine.shards;
     let mut supervisor = Supervisor {
+        drained: vec![false; shards.len()],
+        watchdog: Watchdog::new(shards.len()),
         shards,
-        drained,
         config,
         path,
-        watchdog,
         phase: Phase::Running,
         failed: false,
     };
-    supervisor.watch(&news);
+    supervisor.watch(notices);
     supervisor.join()
-}
-
-/// Brings signals and notices into one queue.
-fn collect(notices: mpsc::Receiver<Notice>) -> std::io::Result<mpsc::Receiver<News>> {
-    let (tell, news) = mpsc::channel();
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
-    let tell_signal = tell.clone();
-    let thread = |name: &str| std::thread::Builder::new().name(name.into());
-    thread("tipring-signals").spawn(move || {
-        signals
-            .forever()
-            .try_for_each(|signal| tell_signal.send(News::Signal(signal)))
-    })?;
-    thread("tipring-notices").spawn(move || {
-        notices
-            .into_iter()
-            .try_for_each(|notice| tell.send(News::Shard(notice)))
-    })?;
-    Ok(news)
 }
 
 struct Supervisor {
@@ -100,12 +80,12 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn watch(&mut self, news: &mpsc::Receiver<News>) {
+    fn watch(&mut self, notices: &mpsc::Receiver<Notice>) {
         loop {
-            match news.recv_timeout(self.patience()) {
-                Ok(News::Signal(signal)) => self.on_signal(signal),
-                Ok(News::Shard(Notice::Drained(shard))) => self.on_drained(shard),
-                Ok(News::Shard(Notice::Ended(shard, outcome))) => self.on_ended(shard, outcome),
+            match notices.recv_timeout(self.patience()) {
+                Ok(Notice::Signal(signal)) => self.on_signal(signal),
+                Ok(Notice::Drained(shard)) => self.on_drained(shard),
+                Ok(Notice::Ended(shard, outcome)) => self.on_ended(shard, outcome),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.failed = true,
             }
@@ -180,18 +160,21 @@ impl Supervisor {
 
     fn drain(&mut self) {
         let drain_s = self.config.engine.drain_s;
-        tracing::info!(drain_s, calls = self.calls(), "draining: new calls get 503");
-        service::stopping("draining");
         self.phase = Phase::Draining {
             until: Instant::now() + Duration::from_secs(drain_s),
         };
         self.tell_all(|| Letter::Command(Command::Drain));
+        // Said when it is true: whoever calls after this line gets 503.
+        tracing::info!(drain_s, calls = self.calls(), "draining: new calls get 503");
+        service::stopping("draining");
     }
 
     fn end_all(&mut self, grace: Duration) {
         self.phase = Phase::Ending {
             until: Instant::now() + grace,
         };
+        // Without a drain before it, EndAll would end the calls there are and take new ones.
+        self.tell_all(|| Letter::Command(Command::Drain));
         self.tell_all(|| Letter::Command(Command::EndAll));
     }
 

@@ -1,9 +1,9 @@
 //! The loop of one shard's thread: completions in, one input after another applied, sends out. It
 //! chooses what the shard sees next and knows nothing of what a message means.
 
-use std::sync::Arc;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender};
@@ -18,13 +18,19 @@ use crate::sip_trace::{self, Direction};
 
 /// One shard with everything around it. Lives and dies on its own thread.
 pub(crate) struct Worker {
+    /// Its ring and sockets; socket n is listener n.
+    pub(crate) reactor: Reactor,
+    /// Everything else, which completions are delivered to.
+    pub(crate) station: Station,
+}
+
+/// A shard and its ways to the other threads.
+pub(crate) struct Station {
     /// Its number.
     pub(crate) id: u8,
     /// The world of this core.
     pub(crate) shard: Shard,
-    /// Its ring and sockets; socket n is listener n.
-    pub(crate) reactor: Reactor,
-    /// How many sockets that is.
+    /// How many sockets it listens on.
     pub(crate) listeners: u16,
     /// The engine's clock.
     pub(crate) clock: Clock,
@@ -69,49 +75,163 @@ impl Worker {
     /// The rules of the loop:
     /// 1. Time is read once a batch; everything applied in a turn happens at that time.
     /// 2. Wait only in `receive`, no longer than the earliest timer allows. All else runs through.
-    /// 3. Order: datagrams, letters, timers, events, sends. What a turn causes leaves in that turn.
+    /// 3. Order: letters, datagrams, timers, events, sends. What a turn causes leaves in that turn,
+    ///    and an order the supervisor gave before a datagram came is obeyed before it is read.
     /// 4. Nothing is sent but by `send`, once a turn, so that datagrams to one peer can go together.
     /// 5. A datagram of another shard is copied to its mailbox and changes nothing here.
     pub(crate) fn run(mut self) -> Result<(), TurnError> {
-        while !self.turn.stopped {
+        while !self.station.turn.stopped {
             let now = self.receive()?;
-            self.read_letters(now);
-            self.fire_timers(now);
-            self.answer_events(now);
+            self.station.fire_timers(now);
+            self.station.answer_events(now);
             self.send();
             self.publish(now);
         }
         // What the last turn flushed leaves with one more.
-        self.reactor.turn(Some(self.clock.instant(0)), |_| {})
+        self.reactor
+            .turn(Some(self.station.clock.instant(0)), |_| {})
     }
 
     /// Waits for datagrams, a wake or the next deadline, and applies what came.
     fn receive(&mut self) -> Result<Time, TurnError> {
-        let timer = self
-            .shard
-            .poll_timeout()
-            .map_or(self.turn.publish_at, |(at, _)| at);
-        let deadline = self
-            .clock
-            .instant(timer.min(self.turn.publish_at).as_nanos());
-        let clock = self.clock;
-        let mut batch_time = None;
-        let mut post = Post {
-            id: self.id,
-            shard: &mut self.shard,
-            neighbours: &mut self.neighbours,
-            outbox: &mut self.turn.outbox,
-            snapshot: &mut self.turn.snapshot,
-            sip_trace: self.sip_trace,
-        };
+        let deadline = self.station.deadline();
+        let station = &mut self.station;
+        let mut begun = None;
         self.reactor.turn(Some(deadline), |completion| {
-            let now = *batch_time.get_or_insert_with(|| now(clock));
-            post.deliver(now, completion);
+            let now = *begun.get_or_insert_with(|| station.begin());
+            station.deliver(now, completion);
         })?;
-        Ok(batch_time.unwrap_or_else(|| now(clock)))
+        Ok(begun.unwrap_or_else(|| station.begin()))
     }
 
-    /// Takes what was in the mailboxes when looked at; what comes later wakes the next turn.
+    /// Hands the outbox to the kernel, coalescing where the peer's class allows.
+    fn send(&mut self) {
+        let Station {
+            id,
+            turn,
+            coalescing,
+            sip_trace,
+            ..
+        } = &mut self.station;
+        let Turn { outbox, batch, .. } = turn;
+        if outbox.is_empty() {
+            return;
+        }
+        if *sip_trace {
+            let show = |(flow, bytes): (Flow, &[u8])| {
+                sip_trace::write(*id, Direction::Out, flow.remote, bytes);
+            };
+            outbox.iter().for_each(show);
+        }
+        let (bytes, datagrams) = outbox.parts_mut();
+        std::mem::swap(bytes, &mut batch.bytes);
+        batch.sends.extend(datagrams.drain(..).map(|datagram| Send {
+            socket: SocketId(datagram.flow.listener),
+            to: datagram.flow.remote,
+            start: datagram.start,
+            end: datagram.end,
+            coalesce: coalescing.allowed(datagram.flow.remote),
+        }));
+        self.reactor.flush(batch);
+    }
+
+    /// Once a second: looks for datagrams the kernel dropped, and renews the board.
+    fn publish(&mut self, now: Time) {
+        if now < self.station.turn.publish_at {
+            return;
+        }
+        self.station.turn.publish_at = now + PUBLISH_EVERY;
+        let refused = self
+            .station
+            .neighbours
+            .iter()
+            .flatten()
+            .map(Sender::refused)
+            .sum();
+        let drops = (0..self.station.listeners)
+            .map(|id| self.reactor.kernel_drops(SocketId(id)))
+            .sum();
+        self.station.warn_of_drops(now, drops);
+        let snapshot = &mut self.station.turn.snapshot;
+        snapshot.beat += 1;
+        snapshot.shard = self.station.shard.counters();
+        snapshot.reactor = self.reactor.counters();
+        snapshot.kernel_drops = drops;
+        snapshot.hand_over_refused = refused;
+        self.station.board.publish(snapshot);
+    }
+}
+
+impl Station {
+    fn deadline(&self) -> Instant {
+        let publish = self.turn.publish_at;
+        let earliest = self
+            .shard
+            .poll_timeout()
+            .map_or(publish, |(at, _)| at.min(publish));
+        self.clock.instant(earliest.as_nanos())
+    }
+
+    /// The begin of a batch: its time, and the letters that were there before its datagrams are read.
+    fn begin(&mut self) -> Time {
+        let now = Time::from_nanos(self.clock.now_ns());
+        self.read_letters(now);
+        now
+    }
+
+    fn deliver(&mut self, now: Time, completion: Completion<'_>) {
+        match completion {
+            // One that was cut is shorter than its Content-Length: the shard answers 400.
+            Completion::Datagram {
+                socket,
+                from,
+                bytes,
+                ..
+            } => {
+                self.datagram(
+                    now,
+                    Flow {
+                        listener: socket.0,
+                        remote: from,
+                    },
+                    bytes,
+                );
+            }
+            Completion::Unreachable { to, .. } => self.unreachable(now, to),
+            // Letters that came after `begin` would wait for the next wake.
+            Completion::Woken => self.read_letters(now),
+        }
+    }
+
+    fn datagram(&mut self, now: Time, flow: Flow, bytes: &[u8]) {
+        if self.sip_trace {
+            sip_trace::write(self.id, Direction::In, flow.remote, bytes);
+        }
+        let input = Input::Datagram { flow, bytes };
+        let Applied::Foreign(owner) = self.shard.apply(now, input, &mut self.turn.outbox) else {
+            return;
+        };
+        if let Some(Some(neighbour)) = self.neighbours.get_mut(usize::from(owner)) {
+            // A full mailbox is overload of that shard: the datagram is lost as on a full socket,
+            // and the sender counts it.
+            let letter = Letter::Datagram {
+                flow,
+                bytes: bytes.into(),
+            };
+            self.turn.snapshot.handed_over += u64::from(neighbour.send(letter).is_ok());
+        }
+    }
+
+    fn unreachable(&mut self, now: Time, remote: SocketAddr) {
+        let input = Input::Unreachable { remote };
+        self.shard.apply(now, input, &mut self.turn.outbox);
+        for neighbour in self.neighbours.iter_mut().flatten() {
+            // Lost when the mailbox is full; then that shard's transactions time out instead.
+            let _ = neighbour.send(Letter::Unreachable { remote });
+        }
+    }
+
+    /// Takes what is in the mailboxes now; what comes later wakes again.
     fn read_letters(&mut self, now: Time) {
         for inbox in 0..self.inboxes.len() {
             for _ in 0..self.inboxes[inbox].waiting() {
@@ -203,50 +323,6 @@ impl Worker {
         }
     }
 
-    /// Hands the outbox to the kernel, coalescing where the peer's class allows.
-    fn send(&mut self) {
-        let Turn { outbox, batch, .. } = &mut self.turn;
-        if outbox.is_empty() {
-            return;
-        }
-        if self.sip_trace {
-            let show = |(flow, bytes): (Flow, &[u8])| {
-                sip_trace::write(self.id, Direction::Out, flow.remote, bytes);
-            };
-            outbox.iter().for_each(show);
-        }
-        let (bytes, datagrams) = outbox.parts_mut();
-        std::mem::swap(bytes, &mut batch.bytes);
-        batch.sends.extend(datagrams.drain(..).map(|datagram| Send {
-            socket: SocketId(datagram.flow.listener),
-            to: datagram.flow.remote,
-            start: datagram.start,
-            end: datagram.end,
-            coalesce: self.coalescing.allowed(datagram.flow.remote),
-        }));
-        self.reactor.flush(batch);
-    }
-
-    /// Once a second: looks for datagrams the kernel dropped, and renews the board.
-    fn publish(&mut self, now: Time) {
-        if now < self.turn.publish_at {
-            return;
-        }
-        self.turn.publish_at = now + PUBLISH_EVERY;
-        let refused = self.neighbours.iter().flatten().map(Sender::refused).sum();
-        let drops = (0..self.listeners)
-            .map(|id| self.reactor.kernel_drops(SocketId(id)))
-            .sum();
-        self.warn_of_drops(now, drops);
-        let snapshot = &mut self.turn.snapshot;
-        snapshot.beat += 1;
-        snapshot.shard = self.shard.counters();
-        snapshot.reactor = self.reactor.counters();
-        snapshot.kernel_drops = drops;
-        snapshot.hand_over_refused = refused;
-        self.board.publish(snapshot);
-    }
-
     fn warn_of_drops(&mut self, now: Time, drops: u64) {
         let fresh = drops - self.turn.drops_warned.min(drops);
         if fresh == 0 || now < self.turn.warn_drops_at {
@@ -262,71 +338,4 @@ impl Worker {
              (udp.receive_buffer_bytes, more shards, or a busy CPU)"
         );
     }
-}
-
-/// The part of a worker that completions go to while its reactor is busy handing them out.
-struct Post<'w> {
-    id: u8,
-    shard: &'w mut Shard,
-    neighbours: &'w mut [Option<Sender<Letter>>],
-    outbox: &'w mut Outbox,
-    snapshot: &'w mut Snapshot,
-    sip_trace: bool,
-}
-
-impl Post<'_> {
-    fn deliver(&mut self, now: Time, completion: Completion<'_>) {
-        match completion {
-            // One that was cut is shorter than its Content-Length: the shard answers 400.
-            Completion::Datagram {
-                socket,
-                from,
-                bytes,
-                ..
-            } => {
-                self.datagram(
-                    now,
-                    Flow {
-                        listener: socket.0,
-                        remote: from,
-                    },
-                    bytes,
-                );
-            }
-            Completion::Unreachable { to, .. } => self.unreachable(now, to),
-            Completion::Woken => {}
-        }
-    }
-
-    fn datagram(&mut self, now: Time, flow: Flow, bytes: &[u8]) {
-        if self.sip_trace {
-            sip_trace::write(self.id, Direction::In, flow.remote, bytes);
-        }
-        let input = Input::Datagram { flow, bytes };
-        let Applied::Foreign(owner) = self.shard.apply(now, input, self.outbox) else {
-            return;
-        };
-        if let Some(Some(neighbour)) = self.neighbours.get_mut(usize::from(owner)) {
-            // A full mailbox is overload of that shard: the datagram is lost as on a full socket,
-            // and the sender counts it.
-            let letter = Letter::Datagram {
-                flow,
-                bytes: bytes.into(),
-            };
-            self.snapshot.handed_over += u64::from(neighbour.send(letter).is_ok());
-        }
-    }
-
-    fn unreachable(&mut self, now: Time, remote: std::net::SocketAddr) {
-        self.shard
-            .apply(now, Input::Unreachable { remote }, self.outbox);
-        for neighbour in self.neighbours.iter_mut().flatten() {
-            // Lost when the mailbox is full; then that shard's transactions time out instead.
-            let _ = neighbour.send(Letter::Unreachable { remote });
-        }
-    }
-}
-
-fn now(clock: Clock) -> Time {
-    Time::from_nanos(clock.now_ns())
 }

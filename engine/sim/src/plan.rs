@@ -206,6 +206,8 @@ pub struct InsidePlan {
     pub replies_after: Duration,
     /// It does not answer requests other than BYE.
     pub mute: bool,
+    /// It misses the first so many messages with this title (`ACK`, `200 INVITE`).
+    pub misses: Option<(&'static str, u32)>,
     /// It dies at this time after the start of the simulation.
     pub dies: Option<Death>,
 }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use router::rdb::Table;
-use shard::{Applied, Command, Event, Input, Resolved, Shard};
+use shard::{Applied, Command, Counters, Event, Input, Resolved, Shard};
 use stack::{Flow, Outbox, Time};
 
 use self::furniture::{agents, config, routing_db};
 use self::intruder::Intruder;
+pub(crate) use self::intruder::OUTSIDE;
 use crate::agent::Agent;
 use crate::check::Finding;
 use crate::draw::Draw;
@@ -420,19 +421,20 @@ impl<'p> World<'p> {
         });
     }
 
-    /// Everything is over: nothing may be left.
+    /// Everything is over: nothing may be left, and the books must balance.
     fn check_rest(&mut self) {
         for at in 0..self.shards.len() {
             let shard = &self.shards[at];
+            let (calls, counters) = (shard.calls(), shard.counters());
             if !shard.is_idle() {
-                let counters = shard.counters();
                 let (servers, clients) =
                     (counters.server_transactions, counters.client_transactions);
                 let what = format!(
-                    "shard {at} keeps {} calls, {servers} server and {clients} client transactions",
-                    shard.calls()
+                    "shard {at} keeps {calls} calls, {servers} server, {clients} client transactions"
                 );
                 self.find("rest", what);
+            } else if !balances(&counters) {
+                self.find("counters", format!("shard {at}: {counters:?}"));
             }
         }
     }
@@ -444,4 +446,17 @@ impl<'p> World<'p> {
             what,
         });
     }
+}
+
+/// Every call that started was answered, failed or was cancelled, and every answered one ended.
+fn balances(counters: &Counters) -> bool {
+    let Counters {
+        calls_started,
+        calls_answered,
+        calls_failed,
+        calls_cancelled,
+        ..
+    } = *counters;
+    calls_started == calls_answered + calls_failed + calls_cancelled
+        && calls_answered == counters.calls_ended
 }

@@ -1,11 +1,12 @@
 //! What reading costs: the index alone, and with the fields a B2BUA reads of every request.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
+mod messages;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use messages::invite;
 use std::hint::black_box;
 use wire::{HeaderName, Index, Limits, Message};
-
-include!("invite.rs");
 
 /// Reads what a B2BUA needs to take a call.
 fn read_call(message: &Message<'_>) -> usize {

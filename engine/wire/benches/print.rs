@@ -1,12 +1,13 @@
 //! What printing costs: the head of a response, and the INVITE of the other leg.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
+mod messages;
+
 use criterion::{Criterion, criterion_group, criterion_main};
+use messages::invite;
 use std::hint::black_box;
 use std::net::SocketAddr;
 use wire::{HeaderName, Index, Limits, Message, print};
-
-include!("invite.rs");
 
 /// What a B2BUA writes itself.
 const OWN: print::Policy = print::Policy::dropping(&[

@@ -172,8 +172,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const MIXED: &str = "preamble\r\n--b1\r\nContent-Type: text/plain\r\n\r\nhello --b1\r\n--b1x\r\n\
-         --b1 \r\nContent-ID: 1\r\nc :\r\n Application/SDP;charset=x\r\n\r\nv=0\r\n\r\n--b1--\r\nepilogue";
+    const MIXED: &str = "preamble\r\n\
+         --b1\r\nContent-Type: text/plain\r\n\r\nhello --b1\r\n--b1x\r\n\
+         --b1 \r\nContent-ID: 1\r\nc :\r\n Application/SDP;charset=x\r\n\r\nv=0\r\n\r\n\
+         --b1--\r\nepilogue";
 
     #[test]
     fn a_session_description_is_told_by_its_type() {

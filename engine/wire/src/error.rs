@@ -1,8 +1,10 @@
-//! Everything that can be wrong with a received message: one variant per reason, each with the reason phrase its 400 carries
-//! and the label its counter has. The peer is at fault in every one of them; only the `TooX` ones also depend on our limits.
+//! Everything that can be wrong with a received message: one variant per reason, each with the
+//! reason phrase its 400 carries and the label its counter has. The peer is at fault in every one
+//! of them; those that say too long or too many also depend on our limits.
 
 macro_rules! errors {
-    ($($(#[doc = $doc:literal])* $variant:ident, $code:literal, $name:literal, $reason:literal;)*) => {
+    ($($(#[doc = $doc:literal])*
+        $variant:ident, $code:literal, $name:literal, $reason:literal;)*) => {
         /// Why a message, or a value in it, cannot be read.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
         pub enum ParseError {
@@ -23,7 +25,8 @@ macro_rules! errors {
                 match self { $(ParseError::$variant => $name,)* }
             }
 
-            /// The status code of the response that refuses the message: 400 but for the few reasons with a code of their own.
+            /// The status code of the response that refuses the message: 400 but for the few
+            /// reasons with a code of their own.
             pub fn code(self) -> u16 {
                 match self { $(ParseError::$variant => $code,)* }
             }
@@ -61,7 +64,8 @@ errors! {
     /// Content-Length is not a number.
     BadContentLength, 400, "bad_content_length", "Malformed Content-Length Header";
     /// Two Content-Length lines that disagree.
-    ConflictingContentLength, 400, "conflicting_content_length", "Conflicting Content-Length Headers";
+    ConflictingContentLength, 400, "conflicting_content_length",
+        "Conflicting Content-Length Headers";
     /// The datagram ends before Content-Length bytes of body (RFC 3261 18.3).
     TruncatedBody, 400, "truncated_body", "Body Shorter Than Content-Length";
     /// No Via.

@@ -1,9 +1,10 @@
 //! SIP messages, bytes to values and back.
 //!
-//! What lives here: finding the lines of a datagram ([`Index`]), reading a value out of them when somebody asks ([`Message`] and
-//! the typed headers), and printing new messages in one pass ([`print`]). Reading never copies and never allocates: every value
-//! is a slice of the datagram. What may not live here: state between messages, a clock, sockets, and any opinion on what to do
-//! with a message.
+//! What lives here: finding the lines of a datagram ([`Index`]), reading a value out of them when
+//! somebody asks ([`Message`] and the typed headers), and printing new messages in one pass
+//! ([`mod@print`]). Reading never copies and never allocates (but once for a message of more than 32
+//! headers): every value is a slice of the datagram. What may not live here: state between
+//! messages, a clock, sockets, and any opinion on what to do with a message.
 #![forbid(unsafe_code)]
 
 mod address;

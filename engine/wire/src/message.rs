@@ -375,3 +375,152 @@ fn header<'a>(bytes: &'a [u8], line: &Line) -> Header<'a> {
         line: line.line.of(bytes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &str = "\r\nPRACK sip:a@b SIP/2.0\r\n\
+         v: SIP/2.0/UDP h;branch=z, SIP/2.0/TCP i\r\n\
+         X-Other : 1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\ni: x\r\nCSeq: 7 PRACK\r\n\
+         RAck: 3 2 INVITE\r\nVia: SIP/2.0/UDP j\r\nSupported: Timer, 100rel\r\n\
+         Content-Type: application/sdp\r\nl: 2\r\n\r\nv=rubbish";
+
+    fn with<T>(text: &str, read: impl FnOnce(Message<'_>) -> T) -> T {
+        let mut index = Index::new();
+        read(Message::parse(text.as_bytes(), &mut index, &Limits::default()).unwrap())
+    }
+
+    #[test]
+    fn a_request_says_what_it_is() {
+        with(REQUEST, |message| {
+            assert!(message.is_request());
+            assert_eq!((message.code(), message.reason()), (0, &b""[..]));
+            assert_eq!(
+                (message.method(), message.method_token()),
+                (Method::Prack, &b"PRACK"[..])
+            );
+            assert_eq!(message.request_uri(), b"sip:a@b");
+            assert_eq!(message.call_id(), b"x");
+            assert_eq!(
+                (message.from_tag(), message.to_tag()),
+                (Some(&b"1"[..]), None)
+            );
+            let rack = RAck {
+                response: 3,
+                cseq: 2,
+                method: b"INVITE",
+            };
+            assert_eq!(message.rack(), Ok(Some(rack)));
+            assert_eq!(message.max_forwards(), Ok(None));
+            assert_eq!(message.contact(), Ok(None));
+            assert_eq!(message.body(), b"v=");
+            assert_eq!(message.bytes(), &REQUEST.as_bytes()[2..REQUEST.len() - 7]);
+            assert!(message.supports("timer") && message.supports("100REL"));
+            assert!(!message.supports("time") && !message.requires("timer"));
+            assert!(message.has_sdp());
+            assert_eq!(message.check_mandatory(), Ok(()));
+        });
+    }
+
+    #[test]
+    fn a_response_has_the_method_of_its_cseq() {
+        let text = "SIP/2.0 183 Session Progress\r\nCSeq: 1 INVITE\r\n\r\n";
+        with(text, |message| {
+            assert!(!message.is_request());
+            assert_eq!(
+                (message.code(), message.reason()),
+                (183, &b"Session Progress"[..])
+            );
+            assert_eq!(
+                (message.method(), message.method_token()),
+                (Method::Invite, &b"INVITE"[..])
+            );
+            assert_eq!(message.request_uri(), b"");
+        });
+        with("SIP/2.0 200 OK\r\nCSeq: INVITE\r\n\r\n", |message| {
+            assert_eq!(
+                (message.method(), message.method_token()),
+                (Method::Other, &b""[..])
+            );
+        });
+    }
+
+    #[test]
+    fn lines_and_values_of_one_name_come_in_order() {
+        with(REQUEST, |message| {
+            let lines: Vec<_> = message
+                .lines(HeaderName::Via)
+                .map(|header| header.line)
+                .collect();
+            let expected: [&[u8]; 2] = [
+                b"v: SIP/2.0/UDP h;branch=z, SIP/2.0/TCP i\r\n",
+                b"Via: SIP/2.0/UDP j\r\n",
+            ];
+            assert_eq!(lines, expected);
+            let values: Vec<_> = message.values(HeaderName::Via).collect();
+            let expected: [&[u8]; 3] = [
+                b"SIP/2.0/UDP h;branch=z",
+                b"SIP/2.0/TCP i",
+                b"SIP/2.0/UDP j",
+            ];
+            assert_eq!(values, expected);
+            assert_eq!(message.lines(HeaderName::Route).count(), 0);
+            let other = message
+                .headers()
+                .find(|header| header.name == HeaderName::Other)
+                .unwrap();
+            assert_eq!((other.token, other.value), (&b"X-Other"[..], &b"1"[..]));
+        });
+    }
+
+    #[test]
+    fn the_first_contact_counts() {
+        let contact = |value: &str| {
+            let text = format!("OPTIONS sip:a SIP/2.0\r\nContact:{value}\r\n\r\n");
+            with(&text, |message| {
+                message
+                    .contact()
+                    .map(|contact| String::from_utf8_lossy(contact.unwrap().uri).into())
+            })
+        };
+        assert_eq!(
+            contact("\"a, b\" <sip:c,d@e>, <sip:f>"),
+            Ok("sip:c,d@e".to_owned())
+        );
+        for bad in ["", " *", "<sip:a", " , "] {
+            assert_eq!(contact(bad), Err(ParseError::BadContact), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_mandatory_header_is_told() {
+        for (from, to, error) in [
+            (
+                "SIP/2.0/UDP h;branch=z,",
+                "SIP/1.0/UDP h,",
+                ParseError::BadVia,
+            ),
+            ("<sip:a@b>;tag=1", "<sip:a@b", ParseError::BadFrom),
+            ("<sip:c@d>", "sip", ParseError::BadTo),
+            ("i: x", "i:", ParseError::BadCallId),
+            ("i: x", "i: x y", ParseError::BadCallId),
+            ("7 PRACK", "PRACK", ParseError::BadCSeq),
+            ("7 PRACK", "7 prack", ParseError::CSeqMismatch),
+            ("X-Other ", "Max-Forwards: -", ParseError::BadMaxForwards),
+            ("sip:a@b SIP", "sip:a@ SIP", ParseError::BadRequestUri),
+            (
+                "sip:a@b SIP",
+                "sip:a@b?Route=c SIP",
+                ParseError::BadRequestUri,
+            ),
+        ] {
+            let text = REQUEST.replacen(from, to, 1);
+            assert_eq!(
+                with(&text, |message| message.check_mandatory()),
+                Err(error),
+                "{to}"
+            );
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! Request methods: the registered ones as a small number, any other as `Other` (its spelling stays in the message).
+//! Request methods: the registered ones as a small number, any other as `Other`, whose spelling
+//! stays in the message.
 
 macro_rules! methods {
     ($($variant:ident = $text:literal,)*) => {

@@ -85,8 +85,9 @@ fn is_sound(line: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const HEADERS: &str = "Via: SIP/2.0/UDP h;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\nbroken\r\n\
-         To: a\rb\r\nt:\r\n <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nl: -1\r\n\r\nTo: body";
+    const HEADERS: &str = "Via: SIP/2.0/UDP h;branch=z9hG4bKa\r\n\
+         From: <sip:a@b>;tag=1\r\nbroken\r\nTo: a\rb\r\nt:\r\n <sip:c@d>\r\nCall-ID: x\r\n\
+         CSeq: 1 INVITE\r\nl: -1\r\n\r\nTo: body";
 
     #[test]
     fn sound_lines_are_kept_and_broken_ones_passed_over() {

@@ -138,7 +138,10 @@ mod tests {
         }
 
         #[test]
-        fn the_first_control_is_found(bytes in prop::collection::vec(8u8..18, 0..70), from in 0usize..80) {
+        fn the_first_control_is_found(
+            bytes in prop::collection::vec(8u8..18, 0..70),
+            from in 0usize..80,
+        ) {
             let place = (from..bytes.len()).find(|&at| bytes[at] <= b'\r');
             prop_assert_eq!(control(&bytes, from), place);
         }

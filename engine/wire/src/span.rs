@@ -1,5 +1,5 @@
-//! A place in a message of at most 64 KB: four bytes instead of a slice's sixteen, and free of lifetimes, so that an index of
-//! spans can outlive the buffer it describes.
+//! A place in a message of at most 64 KB: four bytes instead of a slice's sixteen, and free of
+//! lifetimes, so that an index of spans can outlive the buffer it describes.
 
 /// Bytes `start..end` of some message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -137,9 +137,11 @@ mod tests {
 
     #[test]
     fn white_space_wherever_the_grammar_allows_it() {
-        let via =
-            Via::parse(b" sip  / 2.0\r\n / TCP     spindle.example.com : 9  ;\r\n branch  =   z9hG4bK9ikj8 ;rport ")
-                .unwrap();
+        let via = Via::parse(
+            b" sip  / 2.0\r\n / TCP     spindle.example.com : 9  ;\r\n \
+              branch  =   z9hG4bK9ikj8 ;rport ",
+        )
+        .unwrap();
         assert_eq!(via.transport, b"TCP");
         assert_eq!(
             (via.host, via.port),

@@ -62,7 +62,8 @@ fn read_or_salvage(bytes: &[u8]) {
 
 const SOUND: &str = "INVITE sip:bob@[2001:db8::1]:5061;lr SIP/2.0\r\n\
      Via: SIP/2.0/UDP 192.0.2.10:5060;rport;branch=z9hG4bKa, SIP/2.0/TCP h;received=::1;ttl=1\r\n\
-     From: \"A \\\" B\" <sip:a@b>;tag=1\r\nt:\r\n sip:c@d;tag=2\r\nCall-ID: x@y\r\nCSeq: 1 INVITE\r\n\
+     From: \"A \\\" B\" <sip:a@b>;tag=1\r\nt:\r\n sip:c@d;tag=2\r\n\
+     Call-ID: x@y\r\nCSeq: 1 INVITE\r\n\
      m: *, <tel:+1;x=y>;q=1\r\nMax-Forwards: 70\r\nRAck: 1 2 INVITE\r\nRequire: a,\r\n\tb\r\n\
      c: multipart/mixed;boundary=\"b\"\r\n\r\n--b\r\nc: application/sdp\r\n\r\nv=0\r\n--b--\r\n";
 
@@ -256,7 +257,10 @@ proptest! {
     #[test]
     fn what_is_printed_is_read_back(
         uri in "sip:[a-z]{1,8}@[a-z]{1,8}(:[1-9][0-9]{0,3})?",
-        headers in prop::collection::vec(("[A-Za-z][A-Za-z-]{0,20}x", "[!-~]([ -~]{0,60}[!-~])?"), 0..20),
+        headers in prop::collection::vec(
+            ("[A-Za-z][A-Za-z-]{0,20}x", "[!-~]([ -~]{0,60}[!-~])?"),
+            0..20,
+        ),
         body in prop::collection::vec(any::<u8>(), 0..2000),
         rubbish in prop::collection::vec(any::<u8>(), 0..20),
     ) {

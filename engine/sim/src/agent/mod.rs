@@ -232,10 +232,21 @@ impl Agent {
             return;
         }
         match Heard::read(bytes) {
+            Ok(heard) if self.misses(&heard) => {}
             Ok(heard) if heard.is_request() => self.receive_request(now, from, heard),
             Ok(heard) => self.receive_response(now, &heard),
             Err(error) => self.fault(format!("unreadable message: {error}")),
         }
+    }
+
+    /// Whether it is to be overheard.
+    fn misses(&mut self, heard: &Heard) -> bool {
+        let Some((title, left)) = &mut self.inside.misses else {
+            return false;
+        };
+        let missed = *left > 0 && *title == heard.title();
+        *left -= u32::from(missed);
+        missed
     }
 
     /// Does what is due.

@@ -80,34 +80,37 @@ fn check_order(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
 /// ACK and CANCEL name an INVITE that the router sent to the same agent.
 fn check_references(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let mut invites: Vec<(AgentId, &Heard)> = Vec::new();
-    for (at, to, heard) in evidence.sent() {
-        let fits = |invite: &Heard| {
-            invite.cseq == heard.cseq
-                && invite.call_id == heard.call_id
-                && match heard.method.as_str() {
-                    "CANCEL" => invite.branch == heard.branch && invite.uri == heard.uri,
-                    _ => true,
-                }
-        };
-        match heard.method.as_str() {
-            "INVITE" if heard.is_request() => invites.push((to, heard)),
-            "ACK" | "CANCEL" if heard.is_request() => {
-                if !invites.iter().any(|(id, invite)| *id == to && fits(invite)) {
-                    let what = format!(
-                        "{} {} to {to:?} is for no INVITE",
-                        heard.cseq,
-                        heard.title()
-                    );
-                    findings.push(Finding {
-                        at,
-                        rule: "cseq",
-                        what,
-                    });
-                }
+    for (at, to, heard) in evidence.sent().filter(|(.., heard)| heard.is_request()) {
+        let refers = match heard.method.as_str() {
+            "INVITE" => {
+                invites.push((to, heard));
+                continue;
             }
-            _ => {}
+            "ACK" | "CANCEL" => invites
+                .iter()
+                .any(|(id, invite)| *id == to && refers(heard, invite)),
+            _ => continue,
+        };
+        if !refers {
+            let what = format!(
+                "{} {} to {to:?} is for no INVITE",
+                heard.cseq,
+                heard.title()
+            );
+            findings.push(Finding {
+                at,
+                rule: "cseq",
+                what,
+            });
         }
     }
+}
+
+fn refers(heard: &Heard, invite: &Heard) -> bool {
+    let same = invite.cseq == heard.cseq && invite.call_id == heard.call_id;
+    // RFC 3261 9.1: a CANCEL has the branch and the Request-URI of its INVITE.
+    let twin = invite.branch == heard.branch && invite.uri == heard.uri;
+    same && (heard.method == "ACK" || twin)
 }
 
 /// RFC 3261 13.2.2.4: each 2xx gets an ACK within 64*T1, whatever became of the call, and after that

@@ -7,6 +7,7 @@ mod form;
 mod hiding;
 mod passing;
 mod ringing;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -105,7 +106,7 @@ impl Evidence<'_> {
 /// Lists what is wrong.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     type Rule = fn(&Evidence<'_>, &mut Vec<Finding>);
-    const RULES: [Rule; 8] = [
+    const RULES: [Rule; 9] = [
         form::check,
         hiding::check,
         passing::check,
@@ -114,6 +115,7 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         times::check,
         ringing::check,
         endings::check,
+        strangers::check,
     ];
     let mut findings = Vec::new();
     for rule in RULES {

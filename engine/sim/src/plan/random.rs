@@ -14,6 +14,20 @@ const METHODS: [&str; 9] = [
     "INVITE", "INVITE", "UPDATE", "INFO", "MESSAGE", "NOTIFY", "REFER", "OPTIONS", "PING",
 ];
 
+/// Messages that a party may miss. A missed INVITE or its answer would add to the losses of a bad
+/// network, which are all that timer B allows for.
+const MISSED: [&str; 9] = [
+    "ACK",
+    "ACK",
+    "200 INVITE",
+    "100 INVITE",
+    "487 INVITE",
+    "BYE",
+    "200 BYE",
+    "CANCEL",
+    "200 CANCEL",
+];
+
 impl Plan {
     /// The plan of a seed.
     pub fn random(seed: u64) -> Plan {
@@ -188,6 +202,7 @@ fn inside(draw: &mut Draw) -> InsidePlan {
             Duration::from_secs(6),
         ]),
         mute: draw.chance(3),
+        misses: draw.sometimes(15, |draw| (draw.pick(&MISSED), draw.between(1, 2) as u32)),
         dies: draw.sometimes(6, |draw| Death {
             at: draw.millis(0, 25_000),
             refusing: draw.chance(50),

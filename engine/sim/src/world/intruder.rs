@@ -1,5 +1,6 @@
-//! The stranger: sends garbage, broken copies of real messages, forged requests for real dialogs and
-//! answers to requests nobody sent to it. None of it may harm a call.
+//! The stranger: sends garbage, broken copies of real messages, forged requests for real dialogs,
+//! answers to requests nobody sent to it, and requests that are for the router itself. None of it may
+//! harm a call.
 
 use std::net::SocketAddr;
 
@@ -11,6 +12,21 @@ use crate::tape::Crossing;
 pub(crate) fn address() -> SocketAddr {
     SocketAddr::from(([203, 0, 113, 66], 6_666))
 }
+
+/// Requests outside any dialog and the codes that answer them (RFC 3261 8.2.1, 9.2, 11.2, 12.2.2, 21.5.2);
+/// a call to a number without a route gets 503 while the router takes none.
+pub(crate) const OUTSIDE: [(&str, &[u16]); 10] = [
+    ("OPTIONS", &[200]),
+    ("REGISTER", &[405]),
+    ("MESSAGE", &[405]),
+    ("SUBSCRIBE", &[405]),
+    ("BYE", &[481]),
+    ("CANCEL", &[481]),
+    ("PRACK", &[481]),
+    ("UPDATE", &[481]),
+    ("PING", &[501]),
+    ("INVITE", &[404, 503]),
+];
 
 #[derive(Debug)]
 pub(crate) struct Intruder {
@@ -25,10 +41,11 @@ impl Intruder {
     /// The next datagram and the listener it is sent to.
     pub(crate) fn datagram(&mut self, tape: &[Crossing]) -> Option<(u16, Vec<u8>)> {
         let listener = self.draw.between(0, 1) as u16;
-        let bytes = match self.draw.between(0, 3) {
+        let bytes = match self.draw.between(0, 4) {
             0 => self.garbage(),
             1 => self.broken(tape)?,
             2 => self.forged_request(tape)?,
+            3 => self.outside_request(),
             _ => self.stray_response(tape)?,
         };
         Some((listener, bytes))
@@ -76,6 +93,20 @@ impl Intruder {
         let mut bytes = text.into_bytes();
         bytes.extend_from_slice(&heard.body);
         Some(bytes)
+    }
+
+    /// A request for no call.
+    fn outside_request(&mut self) -> Vec<u8> {
+        let (method, bits) = (self.draw.pick(&OUTSIDE).0, self.draw.bits());
+        let address = address();
+        format!(
+            "{method} sip:nobody@192.168.7.1 SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {address};rport;branch=z9hG4bKout{bits:x}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:stranger@{address}>;tag=out{bits:x}\r\n\
+             To: <sip:nobody@192.168.7.1>\r\nCall-ID: out{bits:x}\r\nCSeq: 1 {method}\r\n\
+             Contact: <sip:stranger@{address}>\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
     }
 
     /// An answer to a request of the router's, with a branch that it never made.

@@ -112,9 +112,10 @@ mod tests {
 
     #[test]
     fn repeats_what_a_response_must_in_order() {
-        let headers = "f: <sip:a@b>;tag=1\r\nv: SIP/2.0/UDP 192.0.2.1;branch=z1\r\nTo: <sip:c@d>\r\n\
-             Via: SIP/2.0/TCP h2,\r\n SIP/2.0/UDP h3\r\nRecord-Route: <sip:p;lr>\r\nContact: <sip:x>\r\n\
-             Call-ID: 1@a\r\nTimestamp: 54\r\nRecord-Route: <sip:q;lr>\r\nCSeq: 1\r\n INVITE\r\nl: 0\r\n";
+        let headers = "f: <sip:a@b>;tag=1\r\nv: SIP/2.0/UDP 192.0.2.1;branch=z1\r\n\
+             To: <sip:c@d>\r\nVia: SIP/2.0/TCP h2,\r\n SIP/2.0/UDP h3\r\n\
+             Record-Route: <sip:p;lr>\r\nContact: <sip:x>\r\nCall-ID: 1@a\r\nTimestamp: 54\r\n\
+             Record-Route: <sip:q;lr>\r\nCSeq: 1\r\n INVITE\r\nl: 0\r\n";
         insta::assert_snapshot!(head(headers, "192.0.2.1:5060"), @r"
         v: SIP/2.0/UDP 192.0.2.1;branch=z1
         Via: SIP/2.0/TCP h2,

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn lines_pass_byte_for_byte_and_in_order() {
-        let text = "BYE sip:a SIP/2.0\r\nX-A: 1\r\n 2\r\nv: 1\r\nto :a\r\nVia: 2\r\nvia: 3\r\nY-B:\r\nl: 0\r\n\r\n";
+        let text = "BYE sip:a SIP/2.0\r\nX-A: 1\r\n 2\r\nv: 1\r\nto :a\r\n\
+             Via: 2\r\nvia: 3\r\nY-B:\r\nl: 0\r\n\r\n";
         let mut index = Index::new();
         let message = Message::parse(text.as_bytes(), &mut index, &Limits::default()).unwrap();
         let copied = |policy: &Policy| {

@@ -1,5 +1,7 @@
+//! The messages the benchmarks read and print.
+
 /// An INVITE with a session description as softphones and trunks send it, 734 bytes.
-fn invite() -> Vec<u8> {
+pub(crate) fn invite() -> Vec<u8> {
     let body = "v=0\r\n\
         o=alice 53655765 2353687637 IN IP4 192.0.2.10\r\n\
         s=-\r\n\
@@ -20,7 +22,7 @@ fn invite() -> Vec<u8> {
          CSeq: 1 INVITE\r\n\
          Contact: <sip:alice@192.0.2.10:5060>\r\n\
          Allow: INVITE, ACK, CANCEL, OPTIONS, BYE\r\n\
-         User-Agent: softphone 1.0 (desk; build 4711) with a name of some length, yes\r\n\
+         User-Agent: softphone 1.0 (desk; build 4711) with a name of some length, no matter\r\n\
          Supported: timer, replaces, 100rel\r\n\
          Content-Type: application/sdp\r\n\
          Content-Length: {}\r\n\
