@@ -138,6 +138,9 @@ pub(crate) fn set_socket(map: &OwnedFd, place: u32, socket: RawFd) -> io::Result
     unsafe { bpf(MAP_UPDATE_ELEM, &attributes) }.map(drop)
 }
 
+/// How often an interrupted load is tried; five, as other loaders do.
+const LOAD_ATTEMPTS: usize = 5;
+
 /// Loads a program that chooses sockets. On failure the end of the verifier's log comes along.
 pub(crate) fn load(code: &[Instruction]) -> Result<OwnedFd, (io::Error, String)> {
     // Without a log first: it costs time, and a log that overflows is an error of its own.
@@ -153,6 +156,18 @@ pub(crate) fn load(code: &[Instruction]) -> Result<OwnedFd, (io::Error, String)>
         Ok(program) => Ok(program),
         Err(_) => Err((error, end_of(&log))),
     }
+}
+
+/// The verifier gives up with EAGAIN when the thread has a signal or ring work pending, which says
+/// nothing about the program.
+fn again_while_interrupted(mut load: impl FnMut() -> io::Result<RawFd>) -> io::Result<RawFd> {
+    for _ in 1..LOAD_ATTEMPTS {
+        match load() {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
+            result => return result,
+        }
+    }
+    load()
 }
 
 fn load_with_log(code: &[Instruction], log: &mut [u8]) -> io::Result<OwnedFd> {
@@ -172,8 +187,10 @@ fn load_with_log(code: &[Instruction], log: &mut [u8]) -> io::Result<OwnedFd> {
         flags: 0,
         name: name("tipring_steer"),
     };
-    // SAFETY: code, licence and log outlive the call and come with their lengths.
-    let fd = unsafe { bpf(PROG_LOAD, &attributes)? };
+    let fd = again_while_interrupted(|| {
+        // SAFETY: code, licence and log outlive the call and come with their lengths.
+        unsafe { bpf(PROG_LOAD, &attributes) }
+    })?;
     // SAFETY: the descriptor is new and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

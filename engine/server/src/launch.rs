@@ -3,15 +3,18 @@
 //! and hand out their wakers; then the mailboxes between all of them are made and the loops begin.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
 use reactor::steering;
-use reactor::{Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, Waker, affinity};
+use reactor::{
+    Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, UdpOptions, Waker, affinity,
+};
 use shard::Shard;
 use stack::Time;
 
@@ -109,6 +112,10 @@ const MAILBOX_LETTERS: usize = 4096;
 /// Questions for names that wait for the resolver, all shards together.
 const QUESTIONS: usize = 4096;
 
+/// How long an address in use is tried again, and how often.
+const BIND_PATIENCE: Duration = Duration::from_secs(2);
+const BIND_PAUSE: Duration = Duration::from_millis(50);
+
 /// Starts everything. When it returns, calls can come in.
 pub(crate) fn launch(
     loaded: &Loaded,
@@ -184,8 +191,28 @@ fn bind(loaded: &Loaded, shards: usize) -> Result<Vec<Vec<UdpListener>>, SetupEr
     let options = plan::udp(&loaded.config);
     let listen = loaded.config.listen.iter();
     listen
-        .map(|listen| reactor::bind_udp_group(listen.address.0, shards, &options))
+        .map(|listen| bind_patiently(listen.address.0, shards, &options))
         .collect()
+}
+
+/// The ring of an engine that was killed lets its sockets go a moment after the process is gone, so an
+/// address in use is tried again before it is an error.
+fn bind_patiently(
+    address: SocketAddr,
+    shards: usize,
+    options: &UdpOptions,
+) -> Result<Vec<UdpListener>, SetupError> {
+    let give_up = Instant::now() + BIND_PATIENCE;
+    loop {
+        match reactor::bind_udp_group(address, shards, options) {
+            Err(SetupError::Bind { source, .. })
+                if source.kind() == ErrorKind::AddrInUse && Instant::now() < give_up =>
+            {
+                std::thread::sleep(BIND_PAUSE);
+            }
+            bound => return bound,
+        }
+    }
 }
 
 fn steer(

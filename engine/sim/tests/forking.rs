@@ -129,3 +129,35 @@ fn regression_second_200_after_the_call_is_acked_and_byed() {
     assert_eq!(tags(&run, "ACK"), [&*first, &*second]);
     assert_eq!(tags(&run, "BYE"), [&*first, &*second]);
 }
+
+#[test]
+fn regression_the_bye_of_a_late_fork_counts_on_from_its_prack() {
+    // The second branch had a PRACK with CSeq 2 while it rang; its BYE must not bear that number again
+    // (RFC 3261 12.2.1.1), or the branch answers 500 and stays up.
+    let steps = [
+        ringing(180, 0),
+        Step::Provisional {
+            code: 183,
+            sdp: true,
+            reliable: true,
+            fork: 1,
+        },
+        Step::Wait(s(1)),
+        Step::Answer { fork: 0 },
+        Step::Wait(s(1)),
+        Step::Answer { fork: 1 },
+    ];
+    let mut call = CallPlan::with_steps(&steps);
+    call.caller.reliable = true;
+    let run = run(&Plan::of(call.clone()));
+    run.expect_clean();
+    assert!(
+        run.callee(0)
+            .dialogs()
+            .iter()
+            .all(|dialog| dialog.byes() == 1)
+    );
+
+    call.caller.inside.hang_up = Some(Duration::from_millis(500));
+    tipring_sim::run(&Plan::of(call)).expect_clean();
+}

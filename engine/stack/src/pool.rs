@@ -2,8 +2,9 @@
 
 /// Sizes of blocks, in steps fine enough that a held call wastes little: a key fits the first ones, the
 /// text of a dialog 256 to 384, an ACK or a response 384 to 640, an INVITE with SDP 1024.
-const CLASSES: [usize; 16] =
-    [64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048, 4096, 16_384, 65_536];
+const CLASSES: [usize; 16] = [
+    64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048, 4096, 16_384, 65_536,
+];
 
 /// Stored bytes. Hand it back with [`Pool::release`]: a dropped block is memory the pool must allocate
 /// again.

@@ -12,6 +12,9 @@ use crate::heard::Heard;
 /// The ringing limit where the route sets no `noAnswerTimeout` (`router::Timers::ringing`).
 const RINGING: Duration = Duration::from_secs(185);
 
+/// Within this time of a timer's end a message may come before or after it.
+const TICK: Duration = Duration::from_millis(5);
+
 /// How a call that nobody ends otherwise will end.
 #[derive(Clone, Copy, Debug)]
 struct Due {
@@ -95,18 +98,12 @@ impl<'a> Story<'a> {
         times.into_iter().flatten().min()
     }
 
-    /// Everything that would end the setup by itself.
-    fn dues(&self, begin: Time) -> Vec<Due> {
-        let Some(plan) = self.evidence.plan.calls.get(self.call) else {
-            return Vec::new();
-        };
-        let heard = |range: std::ops::Range<u16>| {
-            self.received(Side::Callee, |heard| {
-                heard.method == "INVITE" && range.contains(&heard.code)
-            })
-        };
+    /// Everything that would end the setup by itself, in order; `None` when a provisional came so near
+    /// to one of them that either may have been first.
+    fn dues(&self, begin: Time) -> Option<Vec<Due>> {
+        let route = &self.evidence.plan.calls.get(self.call)?.route;
         let mut dues = Vec::new();
-        if let Some(time) = plan.route.no_answer {
+        if let Some(time) = route.no_answer {
             dues.push(Due {
                 at: begin + time,
                 code: 480,
@@ -119,28 +116,33 @@ impl<'a> Story<'a> {
                 cause: None,
             });
         }
-        if let Some(time) = plan.route.no_18x
-            && heard(180..190).is_none_or(|at| at > begin + time)
-        {
-            dues.push(Due {
-                at: begin + time,
-                code: 408,
-                cause: Some("cause=18"),
-            });
-        }
         // Timer B runs while the callee's name is being resolved, so that nobody waits for longer.
         let asked = self
             .received(Side::Caller, |heard| heard.method == "INVITE")
             .unwrap_or(begin);
-        if heard(100..200).is_none_or(|at| at > asked + GIVING_UP) {
-            dues.push(Due {
-                at: asked + GIVING_UP,
-                code: 408,
-                cause: None,
-            });
+        let silences = [
+            (
+                route.no_18x.map(|time| begin + time),
+                180..190,
+                Some("cause=18"),
+            ),
+            (Some(asked + GIVING_UP), 100..200, None),
+        ];
+        for (at, codes, cause) in silences {
+            let Some(at) = at else { continue };
+            let ringing = |heard: &Heard| heard.method == "INVITE" && codes.contains(&heard.code);
+            match self.received(Side::Callee, ringing) {
+                Some(rang) if rang + TICK >= at && rang <= at + TICK => return None,
+                Some(rang) if rang < at => {}
+                _ => dues.push(Due {
+                    at,
+                    code: 408,
+                    cause,
+                }),
+            }
         }
         dues.sort_by_key(|due| due.at);
-        dues
+        Some(dues)
     }
 
     fn last_provisional(&self) -> Option<Time> {
@@ -158,7 +160,7 @@ impl<'a> Story<'a> {
 
     fn setup_fault(&self) -> Option<(Time, String)> {
         let begin = self.begin()?;
-        let dues = self.dues(begin);
+        let dues = self.dues(begin)?;
         let due = dues.first()?;
         let soon = |at: Time| at <= due.at + TOLERANCE;
         if self.interruption().is_some_and(soon) || dues.get(1).is_some_and(|next| soon(next.at)) {
