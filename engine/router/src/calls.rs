@@ -12,6 +12,14 @@ pub(crate) struct CallId {
     pub(crate) generation: u32,
 }
 
+impl CallId {
+    /// Names no call: generations begin at 1.
+    pub(crate) const NONE: CallId = CallId {
+        slot: u32::MAX,
+        generation: 0,
+    };
+}
+
 #[derive(Debug)]
 struct Slot {
     generation: u32,

@@ -69,6 +69,15 @@ pub(crate) enum Alarm {
     MaxDuration,
     /// The other side takes its time with a BYE: its sender is answered without it.
     ByeAnswer,
+    /// No early dialog of a fork can still be answered: 64*T1 after the call ended.
+    ForksOver,
+}
+
+impl Alarm {
+    /// Whether it ends a call.
+    pub(crate) fn is_limit(self) -> bool {
+        !matches!(self, Alarm::ByeAnswer | Alarm::ForksOver)
+    }
 }
 
 /// Who waits for a name: our INVITE and the port it goes to.

@@ -4,10 +4,12 @@
 use std::net::SocketAddr;
 
 use stack::transport::stateless_response;
-use stack::{Flow, Inbound, Outbox, ServerId, Time, Token};
+use stack::{Answer, Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
-use crate::call::{After, Call, Reason, Refusal, Setup, relay_response, request_uri};
+use crate::call::{
+    After, Call, Refusal, Setup, ack_late_reinvite, end_late_fork, relay_response, request_uri,
+};
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Resolved, Wake};
 use crate::core::{Core, Purpose, Side, User};
@@ -169,7 +171,7 @@ impl Router {
                         listener: waiter.listener,
                         remote,
                     };
-                    call.callee_found(flow);
+                    call.callee_found(&mut self.core, now, flow);
                     self.core
                         .transactions
                         .destination_found(now, waiter.client, flow, out);
@@ -492,6 +494,27 @@ impl Router {
                 Purpose::Bye | Purpose::Discard | Purpose::Relay(..) => After::Keep,
             };
             self.finish(id, after);
+        } else if (200..300).contains(&response.code()) {
+            self.on_late_2xx(now, &answer, flow, response, out);
+        }
+    }
+
+    /// RFC 3261 13.2.2.4: a 2xx to an INVITE is ACKed whatever became of the call.
+    fn on_late_2xx(
+        &mut self,
+        now: Time,
+        answer: &Answer<User>,
+        flow: Flow,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let core = &mut self.core;
+        match answer.user.purpose {
+            Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
+            Purpose::Reinvite(_) => {
+                ack_late_reinvite(core, now, answer.client, response, flow, out);
+            }
+            Purpose::Relay(..) | Purpose::Bye | Purpose::Discard => {}
         }
     }
 
@@ -567,8 +590,7 @@ impl Router {
             return;
         };
         if call.is_waiting_for_ack(server) {
-            let reason = Reason::sip(408, "No ACK");
-            let after = call.end_both(&mut self.core, now, &reason, out);
+            let after = call.on_unacknowledged(&mut self.core, now, out);
             self.finish(user.call, after);
         }
     }

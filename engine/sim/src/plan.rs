@@ -198,6 +198,8 @@ pub struct InsidePlan {
     pub hang_up: Option<Duration>,
     /// It sends these, this long after the ACK.
     pub requests: Vec<(Duration, &'static str)>,
+    /// How long it takes to acknowledge the 2xx to a re-INVITE of its own.
+    pub reinvite_ack_after: Duration,
     /// How it answers a re-INVITE; 200 when `None`.
     pub reinvite_code: Option<u16>,
     /// How it answers other requests; 200 when `None`.

@@ -171,3 +171,29 @@ fn a_bye_overtakes_an_open_reinvite() {
     let run = in_all_weathers(&call);
     assert_eq!(answers(&run, Side::Callee), [("INVITE", 487)]);
 }
+
+#[test]
+fn a_late_ack_of_a_reinvite_is_enough() {
+    let mut call = CallPlan::answered();
+    call.caller.inside.requests = vec![(s(2), "INVITE")];
+    call.caller.inside.reinvite_ack_after = s(3);
+    let run = in_all_weathers(&call);
+    let acks = run
+        .sent(0, Side::Callee)
+        .filter(|(_, heard)| heard.method == "ACK");
+    let mut numbers: Vec<u32> = acks.map(|(_, heard)| heard.cseq).collect();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 2);
+    assert!(lasts_ten_seconds(&run));
+}
+
+#[test]
+fn regression_a_reinvite_overtakes_the_ack_of_the_one_before() {
+    // The second re-INVITE says that the 2xx to the first was heard: that is owed its ACK on the other
+    // leg (RFC 3261 13.2.2.4), and is to be repeated no more.
+    let mut call = CallPlan::answered();
+    call.caller.inside.requests = vec![(s(2), "INVITE"), (s(3), "INVITE")];
+    call.caller.inside.reinvite_ack_after = s(2);
+    let run = in_all_weathers(&call);
+    assert!(lasts_ten_seconds(&run));
+}

@@ -143,6 +143,36 @@ impl Dialog {
         })
     }
 
+    /// The dialog of a 2xx to a request of ours that is no longer at hand: everything is in the answer.
+    /// Its next CSeq follows that of the answer.
+    ///
+    /// # Errors
+    /// When the answer has no To tag or Contact, or cannot be read.
+    pub fn answered(response: &Message<'_>, pool: &mut Pool) -> Result<Dialog, DialogError> {
+        response.from()?;
+        response.to()?.tag().ok_or(DialogError::NoTag)?;
+        let contact = response.contact()?.ok_or(DialogError::NoContact)?;
+        let routes = route_set(response, true);
+        let parts = Parts {
+            call_id: response.call_id(),
+            local: response.header(HeaderName::From).unwrap_or_default(),
+            local_tag: None,
+            remote: response.header(HeaderName::To).unwrap_or_default(),
+            target: contact.uri,
+            routes: &routes,
+        };
+        let (text, spans) = assemble(parts, pool)?;
+        let local_cseq = response.cseq()?.number;
+        let state = DialogState::Confirmed;
+        Ok(Dialog {
+            text,
+            spans,
+            local_cseq,
+            remote_cseq: None,
+            state,
+        })
+    }
+
     /// A tagged 1xx or a 2xx to the request that creates this dialog: takes the peer's tag, Contact
     /// and route set. On a 2xx the route set is computed anew (RFC 3261 13.2.2.4), on a second 1xx
     /// with the same tag only the target may move.

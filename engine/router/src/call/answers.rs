@@ -2,12 +2,16 @@
 //! and the caller's ACK.
 
 use stack::dialog::{Dialog, DialogState};
-use stack::{Answer, Flow, Outbox, Time, Token};
+use stack::{Answer, ClientId, Flow, Outbox, Time, Token};
 use wire::{HeaderName, Message, Method};
 
 use super::print::{self, Reason, Request};
 use super::{After, Call, FORKS_MAX, Stage};
+use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
+
+/// CSeq of the callee's INVITE: the first request of ours in its dialog.
+pub(super) const INVITE_CSEQ: u32 = 1;
 
 impl Call {
     /// An answer to the INVITE that made the call.
@@ -54,7 +58,7 @@ impl Call {
     /// RFC 3261 16.7 step 2: each provisional but the 100 starts timer C anew. `noAnswerTimeout`, where
     /// the route sets it, takes timer C's place and counts on.
     fn restart_ringing(&mut self, core: &mut Core, now: Time) {
-        if !self.terms.no_answer {
+        if self.terms.no_answer.is_none() {
             core.disarm(&mut self.alarm);
             self.alarm = core.arm(now, self.id, Alarm::Ringing, Some(core.timers.ringing));
         }
@@ -105,7 +109,8 @@ impl Call {
         After::Keep
     }
 
-    /// Makes the dialog of this 2xx the callee's, and drops the other early ones (13.2.2.4).
+    /// Makes the dialog of this 2xx the callee's. The other early ones stay for their CSeq: each may still
+    /// answer with a 2xx of its own (13.2.2.4).
     fn settle_dialog(
         &mut self,
         core: &mut Core,
@@ -121,10 +126,7 @@ impl Call {
             std::mem::swap(fork, current);
         } else {
             let fork = current.fork(response, &mut core.pool)?;
-            std::mem::replace(current, fork).release(&mut core.pool);
-        }
-        for fork in std::mem::take(&mut self.forks) {
-            fork.release(&mut core.pool);
+            self.forks.push(std::mem::replace(current, fork));
         }
         Ok(())
     }
@@ -142,31 +144,14 @@ impl Call {
             // The callee repeats its 2xx because the caller's ACK is not here yet.
             return After::Keep;
         }
-        let Ok(mut fork) = self.callee.dialog.fork(response, &mut core.pool) else {
-            return After::Keep;
+        let early = self.forks.iter().position(|fork| fork.remote_tag() == tag);
+        let fork = match early.map(|at| self.forks.swap_remove(at)) {
+            Some(mut fork) => fork.establish(response, &mut core.pool).map(|()| fork),
+            None => Dialog::answered(response, &mut core.pool),
         };
-        let flow = core.next_hop(now, &fork, self.callee.peer);
-        self.send_ack(core, now, &fork, flow, None, out);
-        let cseq = fork.next_cseq();
-        let user = User {
-            call: self.id,
-            purpose: Purpose::Discard,
-        };
-        let door = &core.doors[usize::from(flow.listener)];
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog: &fork,
-                method: b"BYE",
-                cseq,
-                branch,
-                max_forwards: print::MAX_FORWARDS,
-            };
-            request.print_own(out, b"");
-        };
-        core.transactions
-            .request(now, flow, Method::Bye, user, print, out);
-        fork.release(&mut core.pool);
+        if let Ok(fork) = fork {
+            end_fork(core, now, self.client, fork, self.callee.peer, out);
+        }
         After::Keep
     }
 
@@ -264,6 +249,10 @@ impl Call {
             return After::Keep;
         };
         let first = side == Side::Caller && cseq.number == self.invite_cseq;
+        if first && self.unacked {
+            core.transactions.acknowledge(now, self.server);
+            return self.on_settled(core, now, out);
+        }
         if first && self.stage == Stage::Answered {
             core.transactions.acknowledge(now, self.server);
             self.acknowledge_callee(core, now, Some(ack), out);
@@ -284,42 +273,109 @@ impl Call {
         out: &mut Outbox,
     ) {
         let flow = self.flow(core, now, Side::Callee);
-        self.send_ack(core, now, &self.callee.dialog, flow, ack, out);
+        let dialog = &self.callee.dialog;
+        send_ack(core, now, self.client, dialog, INVITE_CSEQ, flow, ack, out);
     }
+}
 
-    fn send_ack(
-        &self,
-        core: &mut Core,
-        now: Time,
-        dialog: &Dialog,
-        flow: Flow,
-        ack: Option<&Message<'_>>,
-        out: &mut Outbox,
-    ) {
-        let door = &core.doors[usize::from(flow.listener)];
-        let max_forwards = ack
-            .and_then(print::max_forwards)
-            .unwrap_or(print::MAX_FORWARDS);
-        // The first INVITE of the callee's dialog is the first request of ours in it.
-        let cseq = 1;
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog,
-                method: b"ACK",
-                cseq,
-                branch,
-                max_forwards,
-            };
-            match ack {
-                Some(ack) => request.print_relayed(out, ack, None, b""),
-                None => request.print_own(out, b""),
-            }
-        };
-        let tag = dialog.remote_tag();
-        core.transactions
-            .acknowledge_2xx(now, self.client, tag, flow, print, out);
+/// A 2xx from a branch of a fork whose call is over: without early dialog there was no request in it,
+/// so its answer tells all there is to know.
+pub(crate) fn end_late_fork(
+    core: &mut Core,
+    now: Time,
+    client: ClientId,
+    response: &Message<'_>,
+    peer: Flow,
+    out: &mut Outbox,
+) {
+    if let Ok(fork) = Dialog::answered(response, &mut core.pool) {
+        end_fork(core, now, client, fork, peer, out);
     }
+}
+
+/// A 2xx to the re-INVITE of a call that is over: its dialog has had its BYE and is owed the ACK alone.
+pub(crate) fn ack_late_reinvite(
+    core: &mut Core,
+    now: Time,
+    client: ClientId,
+    response: &Message<'_>,
+    peer: Flow,
+    out: &mut Outbox,
+) {
+    let cseq = response.cseq().map_or(INVITE_CSEQ, |cseq| cseq.number);
+    if let Ok(dialog) = Dialog::answered(response, &mut core.pool) {
+        let flow = core.next_hop(now, &dialog, peer);
+        send_ack(core, now, client, &dialog, cseq, flow, None, out);
+        dialog.release(&mut core.pool);
+    }
+}
+
+fn end_fork(
+    core: &mut Core,
+    now: Time,
+    client: ClientId,
+    mut fork: Dialog,
+    peer: Flow,
+    out: &mut Outbox,
+) {
+    let flow = core.next_hop(now, &fork, peer);
+    send_ack(core, now, client, &fork, INVITE_CSEQ, flow, None, out);
+    let cseq = fork.next_cseq();
+    let user = User {
+        call: CallId::NONE,
+        purpose: Purpose::Discard,
+    };
+    let door = &core.doors[usize::from(flow.listener)];
+    let print = |out: &mut Vec<u8>, branch: &Token| {
+        let max_forwards = print::MAX_FORWARDS;
+        let request = Request {
+            door,
+            dialog: &fork,
+            method: b"BYE",
+            cseq,
+            branch,
+            max_forwards,
+        };
+        request.print_own(out, b"");
+    };
+    core.transactions
+        .request(now, flow, Method::Bye, user, print, out);
+    fork.release(&mut core.pool);
+}
+
+/// ACKs a 2xx, with the other side's headers and body when they are there.
+#[expect(clippy::too_many_arguments, reason = "the parts of one ACK")]
+pub(super) fn send_ack(
+    core: &mut Core,
+    now: Time,
+    client: ClientId,
+    dialog: &Dialog,
+    cseq: u32,
+    flow: Flow,
+    ack: Option<&Message<'_>>,
+    out: &mut Outbox,
+) {
+    let door = &core.doors[usize::from(flow.listener)];
+    let max_forwards = ack
+        .and_then(print::max_forwards)
+        .unwrap_or(print::MAX_FORWARDS);
+    let print = |out: &mut Vec<u8>, branch: &Token| {
+        let request = Request {
+            door,
+            dialog,
+            method: b"ACK",
+            cseq,
+            branch,
+            max_forwards,
+        };
+        match ack {
+            Some(ack) => request.print_relayed(out, ack, None, b""),
+            None => request.print_own(out, b""),
+        }
+    };
+    let tag = dialog.remote_tag();
+    core.transactions
+        .acknowledge_2xx(now, client, tag, flow, print, out);
 }
 
 impl super::Rung {

@@ -76,6 +76,9 @@ impl Call {
             core.refuse(now, server, 500, b"", out);
             return After::Keep;
         }
+        if side == Side::Caller {
+            self.owed_bye = None;
+        }
         if matches!(self.stage, Stage::Answered | Stage::Connected) {
             return self.pass_bye(core, now, side, server, bye, out);
         }
@@ -126,15 +129,20 @@ impl Call {
         out: &mut Outbox,
     ) -> After {
         self.settle_invites(core, now, out);
+        if self.unacked && from == Side::Callee {
+            self.owed_bye = Some(Box::new(Reason::of(bye)));
+            self.answer_bye(core, now, from, server, out);
+            return self.ending(core, now);
+        }
         let max_forwards = print::max_forwards(bye).unwrap_or(print::MAX_FORWARDS);
         let printed = |request: &Request<'_>, out: &mut Vec<u8>| {
             request.print_relayed(out, bye, None, b"");
         };
         self.send_bye(core, now, from.other(), max_forwards, printed, out);
-        let after = self.ending(core);
-        match after {
-            After::Remove => self.answer_bye(core, now, from, server, out),
-            After::Keep => {
+        let after = self.ending(core, now);
+        match self.byes {
+            0 => self.answer_bye(core, now, from, server, out),
+            _ => {
                 self.bye_waiting = Some((from, server));
                 self.alarm = core.arm(
                     now,
@@ -168,10 +176,41 @@ impl Call {
             Stage::Answered | Stage::Connected => {}
         }
         self.settle_invites(core, now, out);
-        for side in [Side::Caller, Side::Callee] {
-            self.send_own_bye(core, now, side, reason, out);
+        self.send_own_bye(core, now, Side::Callee, reason, out);
+        if self.unacked {
+            self.owed_bye = Some(Box::new(reason.clone()));
+        } else {
+            self.send_own_bye(core, now, Side::Caller, reason, out);
         }
-        self.ending(core)
+        self.ending(core, now)
+    }
+
+    /// The caller's ACK to the 2xx of a call that is ending has come, or will never come: the BYE that
+    /// waited for it goes out (RFC 3261 15: a UAS sends none before).
+    pub(super) fn on_settled(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        self.unacked = false;
+        if let Some(reason) = self.owed_bye.take() {
+            self.send_own_bye(core, now, Side::Caller, &reason, out);
+        }
+        self.when_over()
+    }
+
+    /// Nobody ever ACKed a 2xx (RFC 3261 13.3.1.4: the dialog ends with BYE).
+    pub(crate) fn on_unacknowledged(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        out: &mut Outbox,
+    ) -> After {
+        if self.unacked {
+            return self.on_settled(core, now, out);
+        }
+        let after = self.end_both(core, now, &Reason::sip(408, "No ACK"), out);
+        if self.unacked {
+            self.on_settled(core, now, out)
+        } else {
+            after
+        }
     }
 
     /// The operator ends every call (second SIGTERM, end of the drain time).
@@ -192,21 +231,17 @@ impl Call {
         out: &mut Outbox,
     ) -> After {
         self.send_own_bye(core, now, Side::Callee, reason, out);
-        self.stop_alarms(core);
-        self.stage = Stage::Ending;
-        if self.byes == 0 {
-            After::Remove
-        } else {
-            After::Keep
-        }
+        self.enter_ending(core, now);
+        self.when_over()
     }
 
-    /// No INVITE of an ending call stays open: what the caller has not ACKed is settled here, and the
-    /// callee gets the ACK it is owed before the BYE (RFC 3261 15: never a BYE before its ACK).
+    /// No INVITE of an ending call stays open. The callee gets the ACK it is owed before the BYE; the 2xx
+    /// to the caller is repeated until its ACK, even when the caller himself says BYE: he may never have
+    /// heard it (RFC 3261 13.3.1.4).
     fn settle_invites(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {
         if self.stage == Stage::Answered {
-            core.transactions.acknowledge(now, self.server);
             self.acknowledge_callee(core, now, None, out);
+            self.unacked = true;
         }
         let Some(reinvite) = self.reinvite.take() else {
             return;
@@ -274,15 +309,27 @@ impl Call {
         }
     }
 
-    fn ending(&mut self, core: &mut Core) -> After {
+    fn ending(&mut self, core: &mut Core, now: Time) -> After {
         core.counters.calls_ended += 1;
+        self.enter_ending(core, now);
+        self.when_over()
+    }
+
+    /// Early dialogs of a fork are remembered as long as they can answer (RFC 3261 13.2.2.4).
+    fn enter_ending(&mut self, core: &mut Core, now: Time) {
         self.stop_alarms(core);
         self.stage = Stage::Ending;
-        if self.byes == 0 {
-            After::Remove
-        } else {
-            After::Keep
+        if !self.forks.is_empty() {
+            let after = core.timers.stack.t1 * 64;
+            self.forks_over = core.arm(now, self.id, Alarm::ForksOver, Some(after));
         }
+    }
+
+    /// Whether the last word has been said.
+    pub(super) fn when_over(&self) -> After {
+        let silent = self.byes == 0 && !self.unacked;
+        let over = self.stage == Stage::Ending && silent && self.forks.is_empty();
+        if over { After::Remove } else { After::Keep }
     }
 
     /// A BYE of ours was answered, or will never be. A 2xx to one that crossed crosses back; any other
@@ -303,10 +350,6 @@ impl Call {
         }
         self.answer_waiting_bye(core, now, out);
         self.byes = self.byes.saturating_sub(1);
-        if self.byes == 0 && self.stage == Stage::Ending {
-            After::Remove
-        } else {
-            After::Keep
-        }
+        self.when_over()
     }
 }

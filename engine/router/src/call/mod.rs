@@ -21,6 +21,7 @@ use wire::Message;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 
+pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use print::Reason;
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
@@ -77,8 +78,8 @@ struct Reinvite {
 /// What the call's route asks for.
 #[derive(Clone, Copy, Debug)]
 struct Terms {
-    /// `noAnswerTimeout` is set.
-    no_answer: bool,
+    no_answer: Option<Duration>,
+    no_18x: Option<Duration>,
     max_duration: Option<Duration>,
     disallow_similar_18x: bool,
     disallow_different_18x: bool,
@@ -113,8 +114,13 @@ pub(crate) struct Call {
     /// `noAnswerTimeout` or the ringing limit, later `maxCallDuration`, at last the wait for a BYE's answer.
     alarm: Option<TimerKey>,
     no_18x: Option<TimerKey>,
+    forks_over: Option<TimerKey>,
     /// Whose BYE waits for the other side's answer.
     bye_waiting: Option<(Side, ServerId)>,
+    /// The call is ending and the caller has not ACKed its 2xx.
+    unacked: bool,
+    /// The caller's BYE that waits for that ACK.
+    owed_bye: Option<Box<Reason>>,
     /// BYEs of ours without an answer yet.
     byes: u8,
 }
@@ -178,6 +184,12 @@ impl Call {
         core.next_hop(now, &leg.dialog, leg.peer)
     }
 
+    fn release_forks(&mut self, core: &mut Core) {
+        for fork in std::mem::take(&mut self.forks) {
+            fork.release(&mut core.pool);
+        }
+    }
+
     fn stop_alarms(&mut self, core: &mut Core) {
         core.disarm(&mut self.alarm);
         core.disarm(&mut self.no_18x);
@@ -186,11 +198,10 @@ impl Call {
     /// Gives back everything the call holds.
     pub(crate) fn release(mut self, core: &mut Core) {
         self.stop_alarms(core);
+        core.disarm(&mut self.forks_over);
+        self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);
         self.callee.dialog.release(&mut core.pool);
-        for fork in self.forks {
-            fork.release(&mut core.pool);
-        }
     }
 
     /// One of the call's timers has run out.
@@ -201,8 +212,13 @@ impl Call {
         alarm: Alarm,
         out: &mut stack::Outbox,
     ) -> After {
-        core.counters.calls_timed_out += u64::from(alarm != Alarm::ByeAnswer);
+        core.counters.calls_timed_out += u64::from(alarm.is_limit());
         match alarm {
+            Alarm::ForksOver => {
+                self.forks_over = None;
+                self.release_forks(core);
+                self.when_over()
+            }
             Alarm::ByeAnswer => {
                 self.alarm = None;
                 self.answer_waiting_bye(core, now, out);

@@ -4,6 +4,7 @@
 use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{HeaderName, Message, Method};
 
+use super::answers::{INVITE_CSEQ, send_ack};
 use super::print::{self, Reason, Request};
 use super::{After, Call, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
@@ -24,8 +25,11 @@ impl Call {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
-        self.leg_mut(side).peer = source;
-        match self.admit(core, side, request) {
+        let admitted = self.admit(core, side, request);
+        if admitted.is_ok() {
+            self.leg_mut(side).peer = source;
+        }
+        match admitted {
             Ok(()) if request.method() == Method::Invite => {
                 self.relay_reinvite(core, now, side, server, request, out);
             }
@@ -114,7 +118,7 @@ impl Call {
     fn rack_cseq(&self, from: Side) -> u32 {
         match self.reinvite {
             Some(reinvite) if reinvite.from == from => reinvite.cseq_out,
-            _ => 1,
+            _ => INVITE_CSEQ,
         }
     }
 
@@ -127,6 +131,11 @@ impl Call {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
+        if let Some(overtaken) = self.reinvite.take() {
+            // Its sender has heard the 2xx, or it would not send the next one.
+            core.transactions.acknowledge(now, overtaken.server);
+            self.ack_reinvite(core, now, overtaken, None, out);
+        }
         let user = User {
             call: self.id,
             purpose: Purpose::Reinvite(from),
@@ -352,28 +361,16 @@ impl Call {
         out: &mut Outbox,
     ) {
         let flow = self.flow(core, now, to);
-        let dialog = &self.leg(to).dialog;
-        let door = &core.doors[usize::from(flow.listener)];
-        let max_forwards = ack
-            .and_then(print::max_forwards)
-            .unwrap_or(print::MAX_FORWARDS);
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog,
-                method: b"ACK",
-                cseq,
-                branch,
-                max_forwards,
-            };
-            match ack {
-                Some(ack) => request.print_relayed(out, ack, None, b""),
-                None => request.print_own(out, b""),
-            }
-        };
-        let tag = dialog.remote_tag();
-        core.transactions
-            .acknowledge_2xx(now, client, tag, flow, print, out);
+        send_ack(
+            core,
+            now,
+            client,
+            &self.leg(to).dialog,
+            cseq,
+            flow,
+            ack,
+            out,
+        );
     }
 
     /// A CANCEL for a re-INVITE: crosses, and the re-INVITE ends as the other side says.
@@ -425,7 +422,7 @@ impl Call {
 
     /// Whether a 2xx never ACKed is that of the first INVITE or of the re-INVITE in progress.
     pub(crate) fn is_waiting_for_ack(&self, server: ServerId) -> bool {
-        let first = self.server == server && self.stage == Stage::Answered;
+        let first = self.server == server && (self.stage == Stage::Answered || self.unacked);
         first
             || self
                 .reinvite

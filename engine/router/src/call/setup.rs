@@ -165,10 +165,15 @@ impl Call {
             rung: Rung::default(),
             alarm: None,
             no_18x: None,
+            forks_over: None,
             bye_waiting: None,
+            unacked: false,
+            owed_bye: None,
             byes: 0,
         };
-        call.start_alarms(core, now, setup.record);
+        if matches!(way, Way::Known(_)) {
+            call.start_alarms(core, now);
+        }
         let user = User {
             call: call.id,
             purpose: Purpose::Invite,
@@ -178,24 +183,29 @@ impl Call {
     }
 
     /// The times of the routing DB count from the INVITE that leaves, whatever the callee sends.
-    fn start_alarms(&mut self, core: &mut Core, now: Time, record: &Record) {
-        self.no_18x = core.arm(now, self.id, Alarm::No18x, record.no_18x);
-        self.alarm = match record.no_answer {
-            Some(_) => core.arm(now, self.id, Alarm::NoAnswer, record.no_answer),
+    fn start_alarms(&mut self, core: &mut Core, now: Time) {
+        self.no_18x = core.arm(now, self.id, Alarm::No18x, self.terms.no_18x);
+        self.alarm = match self.terms.no_answer {
+            Some(_) => core.arm(now, self.id, Alarm::NoAnswer, self.terms.no_answer),
             None => core.arm(now, self.id, Alarm::Ringing, Some(core.timers.ringing)),
         };
     }
 
-    /// The callee's name has an address now, and the INVITE has left for it.
-    pub(crate) fn callee_found(&mut self, flow: Flow) {
+    /// The callee's name has an address: the INVITE leaves for it now. A call that was cancelled
+    /// meanwhile has no INVITE to wait for.
+    pub(crate) fn callee_found(&mut self, core: &mut Core, now: Time, flow: Flow) {
         self.callee.peer = flow;
+        if self.stage == Stage::Calling {
+            self.start_alarms(core, now);
+        }
     }
 }
 
 impl Terms {
     fn of(record: &Record) -> Terms {
         Terms {
-            no_answer: record.no_answer.is_some(),
+            no_answer: record.no_answer,
+            no_18x: record.no_18x,
             max_duration: record.max_duration,
             disallow_similar_18x: record.disallow_similar_18x,
             disallow_different_18x: record.disallow_different_18x,

@@ -190,13 +190,13 @@ impl Agent {
         match heard.code {
             200..300 => {
                 self.dialogs[dialog].learn(heard);
-                let mut line = self.line(dialog, "ACK");
-                line.cseq = heard.cseq;
-                let bytes = self.print_request(&line, "", &Body::NONE);
-                let to = self.dialogs[dialog].next_hop(self.identity.router);
-                self.clients[client].ack = Some(bytes.clone());
-                self.clients[client].to = to;
-                self.post(to, bytes);
+                match self.inside.reinvite_ack_after {
+                    Duration::ZERO => self.acknowledge_reinvite(client, dialog),
+                    after => {
+                        let alarm = Alarm::AcknowledgeReinvite(client, dialog);
+                        self.alarms.plan(now + after, alarm);
+                    }
+                }
             }
             491 => {
                 // RFC 3261 14.1: again after a while, which differs from the other side's.
@@ -206,6 +206,16 @@ impl Agent {
             }
             _ => self.on_inside_answer(now, dialog, heard),
         }
+    }
+
+    pub(super) fn acknowledge_reinvite(&mut self, client: usize, dialog: usize) {
+        let mut line = self.line(dialog, "ACK");
+        line.cseq = self.clients[client].line.cseq;
+        let bytes = self.print_request(&line, "", &Body::NONE);
+        let to = self.dialogs[dialog].next_hop(self.identity.router);
+        self.clients[client].ack = Some(bytes.clone());
+        self.clients[client].to = to;
+        self.post(to, bytes);
     }
 
     /// RFC 3261 12.2.1.2: 408 and 481 mean that the dialog is gone.

@@ -116,6 +116,7 @@ enum Alarm {
     EarlyBye,
     Early(&'static str),
     Acknowledge,
+    AcknowledgeReinvite(usize, usize),
     HangUp(usize),
     Inside(usize, &'static str),
     Reply(usize, u16),
@@ -273,6 +274,9 @@ impl Agent {
             Alarm::EarlyBye => self.early_bye(now),
             Alarm::Early(method) => self.early_request(now, method),
             Alarm::Acknowledge => self.acknowledge(now, 0),
+            Alarm::AcknowledgeReinvite(client, dialog) => {
+                self.acknowledge_reinvite(client, dialog);
+            }
             Alarm::HangUp(dialog) => self.hang_up(now, dialog),
             Alarm::Inside(dialog, method) => self.send_inside(now, dialog, method),
             Alarm::Reply(server, code) => self.reply(now, server, code),

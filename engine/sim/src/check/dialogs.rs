@@ -14,6 +14,8 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     check_order(evidence, findings);
     check_references(evidence, findings);
     check_acks(evidence, findings);
+    check_acked(evidence, findings);
+    check_glare(evidence, findings);
 }
 
 /// One direction of a dialog: Call-ID, local tag, remote tag.
@@ -147,6 +149,69 @@ fn check_acks(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
                 rule: "ack",
                 what,
             });
+        }
+    }
+}
+
+/// RFC 3261 13.3.1.4: a 2xx of the router is repeated until its ACK comes, and no longer.
+fn check_acked(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    let mut acked: Vec<(AgentId, &Heard)> = Vec::new();
+    for crossing in evidence.tape {
+        if let Some((from, ack)) = crossing
+            .received()
+            .filter(|(_, heard)| heard.method == "ACK")
+        {
+            acked.push((from, ack));
+        }
+        let Some((to, heard)) = crossing
+            .sent()
+            .filter(|(_, heard)| heard.is_answer("INVITE", 2))
+        else {
+            continue;
+        };
+        let owns = |ack: &Heard| ack.cseq == heard.cseq && ack.to_tag == heard.to_tag;
+        if acked.iter().any(|(from, ack)| *from == to && owns(ack)) {
+            let what = format!("the 2xx {} to {to:?} is repeated after its ACK", heard.cseq);
+            findings.push(Finding {
+                at: crossing.at,
+                rule: "ack",
+                what,
+            });
+        }
+    }
+}
+
+/// RFC 3261 14.1: the router sends nobody an INVITE whose own INVITE in that dialog it has not answered.
+fn check_glare(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    let mut open: Vec<(AgentId, &Heard)> = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
+    for crossing in evidence.tape {
+        let known = crossing.received().or_else(|| crossing.sent());
+        let Some((id, heard)) = known.filter(|(_, heard)| heard.method == "INVITE") else {
+            continue;
+        };
+        let new = heard.is_request() && !seen.contains(&heard.branch.as_str());
+        if new {
+            seen.push(&heard.branch);
+        }
+        match (crossing.inbound, new) {
+            (true, true) => open.push((id, heard)),
+            (false, true)
+                if open
+                    .iter()
+                    .any(|(from, own)| *from == id && own.call_id == heard.call_id) =>
+            {
+                let what = format!("INVITE {} to {id:?}, whose own is open", heard.cseq);
+                findings.push(Finding {
+                    at: crossing.at,
+                    rule: "glare",
+                    what,
+                });
+            }
+            (false, false) if heard.is_final() => {
+                open.retain(|(_, invite)| invite.branch != heard.branch);
+            }
+            _ => {}
         }
     }
 }

@@ -48,7 +48,8 @@ fn fault(request: &Heard, answers: &[u16]) -> Option<String> {
         Some((_, codes)) if request.call_id.starts_with("out") => {
             matches!(answers, [code] if codes.contains(code))
         }
-        _ => refused,
+        // A broken copy may have lost its To tag, and is then for the router itself.
+        _ => refused || request.to_tag.is_empty(),
     };
     (!right).then(|| {
         format!(

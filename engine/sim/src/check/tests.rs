@@ -222,6 +222,32 @@ fn a_missing_ack_is_found() {
 }
 
 #[test]
+fn a_2xx_that_is_repeated_after_its_ack_is_found() {
+    let change = |tape: &mut Vec<Crossing>| {
+        let answer = tape[place(tape, Side::Caller, "200 INVITE")].clone();
+        let at = place(tape, Side::Callee, "ACK");
+        tape.insert(at, answer);
+    };
+    assert_eq!(rules(change), ["ack"]);
+}
+
+#[test]
+fn a_stranger_that_is_obeyed_is_found() {
+    let change = |tape: &mut Vec<Crossing>| {
+        let received = tape.iter().position(|crossing| {
+            crossing
+                .received()
+                .is_some_and(|(_, heard)| heard.method == "BYE")
+        });
+        let at = received.expect("the caller hangs up");
+        let mut forged = tape[at].clone();
+        forged.peer = crate::tape::Peer::Stranger;
+        tape.insert(at, forged);
+    };
+    assert_eq!(rules(change), ["strangers"]);
+}
+
+#[test]
 fn a_misleading_via_or_contact_is_found() {
     let via = |tape: &mut Vec<Crossing>| {
         heard(tape, Side::Callee, "INVITE").sent_by = "192.168.9.9:5060".to_owned();

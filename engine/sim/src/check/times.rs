@@ -212,6 +212,14 @@ impl<'a> Story<'a> {
     fn cancel_fault(&self, due: &Due) -> Option<(Time, String)> {
         let cause = due.cause?;
         let rang = self.received(Side::Callee, |heard| heard.is_answer("INVITE", 1))?;
+        let over = |heard: &Heard| heard.method == "INVITE" && heard.is_final();
+        if self
+            .received(Side::Callee, over)
+            .is_some_and(|over| over <= rang)
+        {
+            // The provisional was overtaken: nothing is left to cancel.
+            return None;
+        }
         let cancel = self.sent(Side::Callee, |heard| {
             heard.is_request() && heard.method == "CANCEL"
         });

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Evidence, Finding};
+use stack::Time;
+
+use super::{Evidence, Finding, GIVING_UP};
 use crate::agent::AgentId;
 use crate::heard::Heard;
 
@@ -30,21 +32,20 @@ fn key(agent: AgentId, heard: &Heard) -> Key<'_> {
 }
 
 fn check_answers(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
-    let mut finals: HashMap<Key<'_>, &Heard> = HashMap::new();
+    let mut finals: HashMap<Key<'_>, (Time, &Heard)> = HashMap::new();
     for (at, to, heard) in evidence.sent().filter(|(.., heard)| !heard.is_request()) {
+        let title = heard.title();
         let what = match finals.get(&key(to, heard)) {
-            Some(last) if !heard.is_final() => {
-                format!("{} to {to:?} after {}", heard.title(), last.code)
+            // Timers J and L: whoever still repeats its request after 64*T1 makes a new one.
+            Some((first, last)) if last != &heard && at >= *first + GIVING_UP => continue,
+            Some((_, last)) if !heard.is_final() => {
+                format!("{title} to {to:?} after {}", last.code)
             }
-            Some(last) if *last != heard => {
-                format!(
-                    "{} to {to:?} after another final, {}",
-                    heard.title(),
-                    last.code
-                )
+            Some((_, last)) if last != &heard => {
+                format!("{title} to {to:?} after another final, {}", last.code)
             }
-            _ if heard.is_final() => {
-                finals.insert(key(to, heard), heard);
+            None if heard.is_final() => {
+                finals.insert(key(to, heard), (at, heard));
                 continue;
             }
             _ => continue,
@@ -139,10 +140,7 @@ fn check_copies(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
                 .unwrap_or_default(),
         };
         if count > COPIES_MAX + provoked {
-            let at = evidence
-                .tape
-                .last()
-                .map_or(stack::Time::ZERO, |last| last.at);
+            let at = evidence.tape.last().map_or(Time::ZERO, |last| last.at);
             let what = format!("{} was sent {count} times to {to:?}", heard.title());
             findings.push(Finding {
                 at,

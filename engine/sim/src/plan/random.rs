@@ -64,8 +64,22 @@ fn call(draw: &mut Draw) -> CallPlan {
         callee: callee(draw),
         route: route(draw),
     };
+    if draw.chance(10) {
+        collide(draw, &mut call);
+    }
     make_it_end(draw, &mut call);
     call
+}
+
+/// Both want the same at almost the same time.
+fn collide(draw: &mut Draw, call: &mut CallPlan) {
+    let (at, method) = (
+        draw.between(0, 5_000),
+        draw.pick(&["INVITE", "INVITE", "UPDATE"]),
+    );
+    for inside in [&mut call.caller.inside, &mut call.callee.inside] {
+        inside.requests.push((draw.millis(at, at + 40), method));
+    }
 }
 
 /// Whoever may outlive the other hangs up at last: this router has no session timers.
@@ -194,6 +208,9 @@ fn inside(draw: &mut Draw) -> InsidePlan {
         requests: (0..requests)
             .map(|_| (draw.millis(0, 12_000), draw.pick(&METHODS)))
             .collect(),
+        reinvite_ack_after: draw
+            .sometimes(10, |draw| draw.millis(100, 5_000))
+            .unwrap_or_default(),
         reinvite_code: draw.sometimes(25, |draw| draw.pick(&[488, 488, 500, 481, 408])),
         request_code: draw.sometimes(20, |draw| draw.pick(&[405, 500, 488, 481, 202])),
         replies_after: draw.pick(&[
