@@ -54,7 +54,7 @@ test: setup-test lint unit scenarios clients docs ## Everything CI runs: about 1
 lint: ## rustfmt, clippy, the arrows between rooms
 	@$(CARGO) fmt --all -- --check
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	@$(CARGO) run -q --locked -p xtask -- arrows
+	@$(CARGO) run -q --locked $(CHECKED) -p xtask -- arrows
 
 unit: ## Unit, property and simulation tests
 	@$(CARGO) test --locked --workspace $(CHECKED) --no-fail-fast
@@ -83,8 +83,18 @@ compare: build setup-bench ## The same load through tipring and Kamailio, interl
 	@$(CARGO) build --release --locked -p tipring-bench
 	@target/release/tipring-bench compare --router $(ROUTER) $(ARGS)
 
-micro: ## Criterion micro-benchmarks: parse, print, transactions, timers, route look-up
-	@$(CARGO) bench --locked -p tipring-wire -p tipring-stack -p tipring-router $(ARGS)
+micro: ## Criterion micro-benchmarks: parse, print, transactions, timers, route look-up, a whole call
+	@$(CARGO) bench --locked -p tipring-wire -p tipring-stack -p tipring-router
+	@$(CARGO) bench --locked -p tipring-shard --bench call
+
+GUNGRAUN := $(shell sed -n '/^name = "gungraun"$$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+
+instructions: ## The same as instruction counts, which noise does not touch (valgrind)
+	$(call need,valgrind,valgrind)
+	@[ -x target/tools/bin/gungraun-runner ] || \
+		$(CARGO) install -q gungraun-runner --version $(GUNGRAUN) --locked --root target/tools
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" \
+		$(CARGO) bench --locked -p tipring-shard --bench instructions
 
 # ---- making
 
@@ -98,4 +108,4 @@ clean: ## Remove what was built
 	@$(CARGO) clean
 
 .PHONY: help setup setup-test setup-bench run build doctor test lint unit sim scenarios clients docs \
-	bench compare micro bpf fmt clean
+	bench compare micro instructions bpf fmt clean

@@ -32,7 +32,8 @@ pub(crate) struct Calls {
     slots: Vec<Slot>,
     free: Vec<u32>,
     limit: usize,
-    live: usize,
+    stored: usize,
+    lingering: usize,
 }
 
 impl Calls {
@@ -43,16 +44,22 @@ impl Calls {
             slots: Vec::new(),
             free: Vec::new(),
             limit,
-            live: 0,
+            stored: 0,
+            lingering: 0,
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.live
+    /// Calls that are not over: those that linger for a fork's late answer do not count.
+    pub(crate) fn live(&self) -> usize {
+        self.stored - self.lingering
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stored == 0
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.live >= self.limit
+        self.stored >= self.limit
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -86,7 +93,7 @@ impl Calls {
         {
             self.free.pop();
             slot.call = Some(call);
-            self.live += 1;
+            self.stored += 1;
         }
     }
 
@@ -98,6 +105,13 @@ impl Calls {
         slot.call.as_mut()
     }
 
+    /// The call is over but for a fork's late answers.
+    pub(crate) fn linger(&mut self, id: CallId) {
+        if self.get_mut(id).is_some_and(Call::begin_to_linger) {
+            self.lingering += 1;
+        }
+    }
+
     /// Takes the call out; its id is stale from now on.
     pub(crate) fn remove(&mut self, id: CallId) -> Option<Call> {
         let slot = self.slots.get_mut(id.slot as usize)?;
@@ -107,7 +121,8 @@ impl Calls {
         let call = slot.call.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.slot);
-        self.live -= 1;
+        self.stored -= 1;
+        self.lingering -= usize::from(call.lingers());
         Some(call)
     }
 

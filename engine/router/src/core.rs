@@ -223,10 +223,19 @@ impl Core {
     }
 
     fn locate_name(&mut self, now: Time, name: &[u8], port: u16) -> Destination {
-        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        match self.names.find(now, &name) {
+        let Ok(name) = std::str::from_utf8(name) else {
+            return Destination::None;
+        };
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.find_name(now, &name.to_ascii_lowercase(), port);
+        }
+        self.find_name(now, name, port)
+    }
+
+    fn find_name(&mut self, now: Time, name: &str, port: u16) -> Destination {
+        match self.names.find(now, name) {
             Lookup::Found(address) => Destination::Known(SocketAddr::new(address, port)),
-            Lookup::Asked => Destination::Waiting(name, port),
+            Lookup::Asked => Destination::Waiting(name.to_owned(), port),
             Lookup::Failed => Destination::None,
             Lookup::Full => {
                 self.limit_reached("names", self.limits.names);

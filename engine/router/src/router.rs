@@ -49,7 +49,7 @@ impl Router {
     /// What has been counted.
     pub fn counters(&self) -> Counters {
         Counters {
-            calls: self.calls.len() as u64,
+            calls: self.calls.live() as u64,
             server_transactions: self.core.transactions.server_count() as u64,
             client_transactions: self.core.transactions.client_count() as u64,
             transactions: *self.core.transactions.counters(),
@@ -59,12 +59,12 @@ impl Router {
 
     /// Calls in progress.
     pub fn calls(&self) -> usize {
-        self.calls.len()
+        self.calls.live()
     }
 
     /// Nothing is left: no call, no transaction, no timer.
     pub fn is_idle(&self) -> bool {
-        self.calls.len() == 0 && self.core.transactions.is_empty() && self.core.alarms.is_empty()
+        self.calls.is_empty() && self.core.transactions.is_empty() && self.core.alarms.is_empty()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -99,7 +99,7 @@ impl Router {
         if let Some(host) = self.core.names.poll_question() {
             return Some(Event::Resolve { host });
         }
-        if self.draining && !self.drained && self.calls.len() == 0 {
+        if self.draining && !self.drained && self.calls.live() == 0 {
             self.drained = true;
             return Some(Event::Drained);
         }
@@ -227,10 +227,14 @@ impl Router {
     }
 
     fn finish(&mut self, id: CallId, after: After) {
-        if after == After::Remove
-            && let Some(call) = self.calls.remove(id)
-        {
-            call.release(&mut self.core);
+        match after {
+            After::Keep => {}
+            After::Linger => self.calls.linger(id),
+            After::Remove => {
+                if let Some(call) = self.calls.remove(id) {
+                    call.release(&mut self.core);
+                }
+            }
         }
     }
 

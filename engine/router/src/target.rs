@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 use stack::{Flow, Time};
-use wire::{Host, print};
+use wire::Host;
 
 use crate::core::{Core, Destination};
 use crate::rdb::Target;
@@ -36,23 +36,64 @@ pub(crate) fn target(
     };
     let mut host_port = host.clone();
     if let Some(port) = port {
-        let mut digits = core.scratch();
-        print::number(&mut digits, port.into());
         host_port.push(b':');
-        host_port.extend_from_slice(&digits);
-        core.return_scratch(digits);
+        push_number(&mut host_port, port);
     }
     (host, host_port, destination)
 }
 
-/// An address as a URI's host: IPv6 in brackets.
+/// An address as a URI's host: IPv6 in brackets. IPv4, which every call has, is printed without the
+/// formatting machinery.
 fn ip_text(ip: IpAddr) -> HostText {
     use std::io::Write;
     let mut text = HostText::new();
-    let written = match ip {
-        IpAddr::V4(ip) => write!(text, "{ip}"),
-        IpAddr::V6(ip) => write!(text, "[{ip}]"),
-    };
-    debug_assert!(written.is_ok(), "a SmallVec grows");
+    match ip {
+        IpAddr::V4(ip) => {
+            for (place, octet) in ip.octets().into_iter().enumerate() {
+                if place > 0 {
+                    text.push(b'.');
+                }
+                push_number(&mut text, octet.into());
+            }
+        }
+        IpAddr::V6(ip) => {
+            let written = write!(text, "[{ip}]");
+            debug_assert!(written.is_ok(), "a SmallVec grows");
+        }
+    }
     text
+}
+
+fn push_number(text: &mut HostText, number: u16) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(b'0' + (number % 10) as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_in_a_uri() {
+        for (ip, expected) in [
+            ("0.0.0.0", "0.0.0.0"),
+            ("192.168.100.9", "192.168.100.9"),
+            ("255.255.255.255", "255.255.255.255"),
+            ("2001:db8::1", "[2001:db8::1]"),
+        ] {
+            let text = ip_text(ip.parse().expect("an address"));
+            assert_eq!(text.as_slice(), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn ports_are_written_in_full() {
+        for port in [1, 9, 10, 5060, 65_535] {
+            let mut text = HostText::new();
+            push_number(&mut text, port);
+            assert_eq!(text.as_slice(), port.to_string().as_bytes());
+        }
+    }
 }

@@ -70,9 +70,8 @@ impl Call {
         bye: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
-        let tag = bye.from_tag().unwrap_or_default();
         let number = bye.cseq().map_or(0, |cseq| cseq.number);
-        if self.dialog_of(side, tag).receive_cseq(number).is_err() {
+        if self.dialog_of(side, bye).receive_cseq(number).is_err() {
             core.refuse(now, server, 500, b"", out);
             return After::Keep;
         }
@@ -327,9 +326,14 @@ impl Call {
 
     /// Whether the last word has been said.
     pub(super) fn when_over(&self) -> After {
-        let silent = self.byes == 0 && !self.unacked;
-        let over = self.stage == Stage::Ending && silent && self.forks.is_empty();
-        if over { After::Remove } else { After::Keep }
+        if self.stage != Stage::Ending || self.byes > 0 || self.unacked {
+            return After::Keep;
+        }
+        if self.forks.is_empty() {
+            After::Remove
+        } else {
+            After::Linger
+        }
     }
 
     /// A BYE of ours was answered, or will never be. A 2xx to one that crossed crosses back; any other

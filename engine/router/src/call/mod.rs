@@ -36,6 +36,8 @@ const FORKS_MAX: usize = 16;
 pub(crate) enum After {
     /// It does.
     Keep,
+    /// It is over but for the late answers a fork may still give.
+    Linger,
     /// Nothing is left to do: remove it.
     Remove,
 }
@@ -117,6 +119,8 @@ pub(crate) struct Call {
     forks_over: Option<TimerKey>,
     /// Whose BYE waits for the other side's answer.
     bye_waiting: Option<(Side, ServerId)>,
+    /// Only late answers of a fork are waited for.
+    lingers: bool,
     /// The call is ending and the caller has not ACKed its 2xx.
     unacked: bool,
     /// The caller's BYE that waits for that ACK.
@@ -128,6 +132,15 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn id(&self) -> CallId {
         self.id
+    }
+
+    /// Notes that the call is over but for a fork's late answers; false when that was known.
+    pub(crate) fn begin_to_linger(&mut self) -> bool {
+        !std::mem::replace(&mut self.lingers, true)
+    }
+
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingers
     }
 
     /// Our tag, and Contact user, towards this side.
@@ -167,14 +180,13 @@ impl Call {
     }
 
     /// The dialog a request of this side belongs to; the callee may have several early ones.
-    fn dialog_of(&mut self, side: Side, remote_tag: &[u8]) -> &mut Dialog {
-        if side == Side::Callee
-            && let Some(at) = self
-                .forks
-                .iter()
-                .position(|fork| fork.remote_tag() == remote_tag)
-        {
-            return &mut self.forks[at];
+    fn dialog_of(&mut self, side: Side, request: &Message<'_>) -> &mut Dialog {
+        if side == Side::Callee && !self.forks.is_empty() {
+            let tag = request.from_tag().unwrap_or_default();
+            let at = self.forks.iter().position(|fork| fork.remote_tag() == tag);
+            if let Some(at) = at {
+                return &mut self.forks[at];
+            }
         }
         &mut self.leg_mut(side).dialog
     }

@@ -57,10 +57,9 @@ impl Call {
         if matches!(self.stage, Stage::Cancelling | Stage::Ending) {
             return Err((481, None));
         }
-        let tag = request.from_tag().unwrap_or_default();
         let cseq = request.cseq().map_err(|_| (400, None))?.number;
         // RFC 3261 12.2.2: a number that is not above the last is out of order.
-        self.dialog_of(side, tag)
+        self.dialog_of(side, request)
             .receive_cseq(cseq)
             .map_err(|_| (500, None))?;
         if request.method() == Method::Invite {

@@ -167,6 +167,7 @@ impl Call {
             no_18x: None,
             forks_over: None,
             bye_waiting: None,
+            lingers: false,
             unacked: false,
             owed_bye: None,
             byes: 0,
