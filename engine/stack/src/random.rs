@@ -1,34 +1,63 @@
-//! Pseudo-random numbers from a seed, the same for the same seed on every machine.
+//! Random numbers from a seed, the same for the same seed on every machine.
 
-/// A small seeded generator (xoshiro256++, seeded through splitmix64).
+/// A seeded generator: SipHash-1-3 of a counter, under a key made from the seed.
 ///
-/// Good for tags, branches and jitter. It is no cipher: who has seen many of its outputs can work out
-/// the next ones, so nothing secret may rest on it.
+/// Tags, branches and Call-IDs show its outputs to every peer, so the next ones must not follow from
+/// those seen; a keyed function of a counter gives nothing away while the seed stays secret.
 #[derive(Clone, Debug)]
 pub struct Random {
-    state: [u64; 4],
+    key: [u64; 2],
+    counter: u64,
 }
 
 impl Random {
-    /// A generator that yields the sequence of `seed`.
+    /// A generator that yields the sequence of `seed`. On a live system the seed comes from the
+    /// operating system and is told to nobody.
     #[must_use]
     pub fn new(seed: u64) -> Random {
-        let mut weyl = seed;
-        let state = [(); 4].map(|()| {
-            weyl = weyl.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            mix(weyl)
-        });
-        Random { state }
+        const WEYL: u64 = 0x9e37_79b9_7f4a_7c15;
+        let key = [1, 2].map(|step: u64| mix(seed.wrapping_add(WEYL.wrapping_mul(step))));
+        Random { key, counter: 0 }
     }
 
     /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
-        let [a, b, c, d] = self.state;
-        let result = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
-        let (c, d) = (c ^ a, d ^ b);
-        self.state = [a ^ d, b ^ c, c ^ (b << 17), d.rotate_left(45)];
-        result
+        self.counter = self.counter.wrapping_add(1);
+        sip_hash(self.key, self.counter)
     }
+}
+
+/// SipHash-1-3 of one word, as if of its eight bytes in little-endian order.
+fn sip_hash([key0, key1]: [u64; 2], word: u64) -> u64 {
+    let mut state = [
+        key0 ^ 0x736f_6d65_7073_6575,
+        key1 ^ 0x646f_7261_6e64_6f6d,
+        key0 ^ 0x6c79_6765_6e65_7261,
+        key1 ^ 0x7465_6462_7974_6573,
+    ];
+    for block in [word, 8 << 56] {
+        state[3] ^= block;
+        round(&mut state);
+        state[0] ^= block;
+    }
+    state[2] ^= 0xff;
+    for _ in 0..3 {
+        round(&mut state);
+    }
+    state[0] ^ state[1] ^ state[2] ^ state[3]
+}
+
+fn round([a, b, c, d]: &mut [u64; 4]) {
+    *a = a.wrapping_add(*b);
+    *b = b.rotate_left(13) ^ *a;
+    *a = a.rotate_left(32);
+    *c = c.wrapping_add(*d);
+    *d = d.rotate_left(16) ^ *c;
+    *a = a.wrapping_add(*d);
+    *d = d.rotate_left(21) ^ *a;
+    *c = c.wrapping_add(*b);
+    *b = b.rotate_left(17) ^ *c;
+    *c = c.rotate_left(32);
 }
 
 /// The finaliser of splitmix64: every bit of the input reaches every bit of the output.
@@ -41,6 +70,7 @@ fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::hash::Hasher;
 
     #[test]
     fn splitmix_gives_its_published_first_output() {
@@ -48,12 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn xoshiro_follows_its_reference_from_a_simple_state() {
-        let mut random = Random {
-            state: [1, 2, 3, 4],
-        };
-        assert_eq!(random.next_u64(), 41_943_041);
-        assert_eq!(random.next_u64(), 58_720_359);
+    fn the_hash_is_the_standard_librarys_siphash_1_3() {
+        for word in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            // The default hasher is SipHash-1-3 with a key of zeroes.
+            let mut reference = std::collections::hash_map::DefaultHasher::new();
+            reference.write(&word.to_le_bytes());
+            assert_eq!(sip_hash([0, 0], word), reference.finish());
+        }
     }
 
     #[test]
