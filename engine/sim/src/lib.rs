@@ -1,7 +1,7 @@
 //! The simulator: real shards in a virtual world.
 //!
 //! A [`Plan`] says who calls whom, what the parties do and how bad the network is; it is written by a
-//! test or drawn from a seed. [`run`] plays it in virtual time with the code that runs in production
+//! test or drawn from a seed. [`run()`] plays it in virtual time with the code that runs in production
 //! from datagram in to datagram out, and looks at everything that crossed the router's edge. Whatever
 //! is left to chance follows from the seed, so that a run that went wrong can be repeated.
 #![forbid(unsafe_code)]

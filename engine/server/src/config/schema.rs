@@ -97,7 +97,7 @@ pub(crate) struct Listen {
     /// "ip:port"; IPv6 in brackets.
     pub(crate) address: ListenAddress,
     /// "host" or "host:port" that peers are told in Via and Contact. Left out: `address`. Required
-    /// when `address` is 0.0.0.0 or [::], which nobody can call back.
+    /// when `address` is 0.0.0.0 or `[::]`, which nobody can call back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) advertise: Option<Advertise>,
 }
