@@ -74,6 +74,8 @@ struct Parts<'a> {
     local: &'a [u8],
     local_tag: Option<&'a [u8]>,
     remote: &'a [u8],
+    /// The tag inside `remote`, as a part of those very bytes; `None` when it has none.
+    remote_tag: Option<&'a [u8]>,
     target: &'a [u8],
     routes: &'a [u8],
 }
@@ -91,7 +93,7 @@ impl Dialog {
         pool: &mut Pool,
     ) -> Result<Dialog, DialogError> {
         let contact = request.contact()?.ok_or(DialogError::NoContact)?;
-        request.from()?;
+        let remote_tag = request.from()?.tag();
         request.to()?;
         let routes = route_set(request, false);
         let parts = Parts {
@@ -99,6 +101,7 @@ impl Dialog {
             local: request.header(HeaderName::To).unwrap_or_default(),
             local_tag: Some(local_tag),
             remote: request.header(HeaderName::From).unwrap_or_default(),
+            remote_tag,
             target: contact.uri,
             routes: &routes,
         };
@@ -130,6 +133,7 @@ impl Dialog {
             local,
             local_tag: None,
             remote,
+            remote_tag: None,
             target,
             routes: b"",
         };
@@ -150,7 +154,7 @@ impl Dialog {
     /// When the answer has no To tag or Contact, or cannot be read.
     pub fn answered(response: &Message<'_>, pool: &mut Pool) -> Result<Dialog, DialogError> {
         response.from()?;
-        response.to()?.tag().ok_or(DialogError::NoTag)?;
+        let remote_tag = response.to()?.tag().ok_or(DialogError::NoTag)?;
         let contact = response.contact()?.ok_or(DialogError::NoContact)?;
         let routes = route_set(response, true);
         let parts = Parts {
@@ -158,6 +162,7 @@ impl Dialog {
             local: response.header(HeaderName::From).unwrap_or_default(),
             local_tag: None,
             remote: response.header(HeaderName::To).unwrap_or_default(),
+            remote_tag: Some(remote_tag),
             target: contact.uri,
             routes: &routes,
         };
@@ -186,6 +191,10 @@ impl Dialog {
     ) -> Result<(), DialogError> {
         let confirmed = response.code() >= 200;
         if self.state == DialogState::Early && !confirmed && !self.target_moves(response) {
+            return Ok(());
+        }
+        if confirmed && self.is_confirmed_by(response) {
+            self.confirm();
             return Ok(());
         }
         let (text, spans) = self.assemble_answered(response, pool)?;
@@ -344,6 +353,16 @@ impl Dialog {
         Some((uri, rest.strip_prefix(b", ").unwrap_or_default()))
     }
 
+    /// Whether this 2xx says nothing that its provisional has not said: the usual case.
+    fn is_confirmed_by(&self, response: &Message<'_>) -> bool {
+        let target = self.target();
+        !self.remote_tag().is_empty()
+            && response.header(HeaderName::To) == Some(self.part(self.spans.remote))
+            && self.spans.routes.start == self.spans.routes.end
+            && response.header(HeaderName::RecordRoute).is_none()
+            && matches!(response.contact(), Ok(contact) if contact.is_none_or(|it| it.uri == target))
+    }
+
     fn target_moves(&self, response: &Message<'_>) -> bool {
         matches!(response.contact(), Ok(Some(contact)) if contact.uri != self.target())
     }
@@ -353,7 +372,7 @@ impl Dialog {
         response: &Message<'_>,
         pool: &mut Pool,
     ) -> Result<(Block, Spans), DialogError> {
-        response.to()?.tag().ok_or(DialogError::NoTag)?;
+        let remote_tag = response.to()?.tag().ok_or(DialogError::NoTag)?;
         let reuse = self.state == DialogState::Early && response.code() < 200;
         let routes = if reuse {
             Scratch::from_slice(self.part(self.spans.routes))
@@ -364,6 +383,7 @@ impl Dialog {
         let contact = response.contact()?.map(|contact| contact.uri);
         let parts = Parts {
             remote: response.header(HeaderName::To).unwrap_or_default(),
+            remote_tag: Some(remote_tag),
             target: contact.unwrap_or_else(|| self.target()),
             routes: &routes,
             ..self.parts()
@@ -377,6 +397,7 @@ impl Dialog {
             local: self.part(self.spans.local),
             local_tag: None,
             remote: self.part(self.spans.remote),
+            remote_tag: Some(self.remote_tag()).filter(|tag| !tag.is_empty()),
             target: self.target(),
             routes: self.part(self.spans.routes),
         }
@@ -420,26 +441,22 @@ fn assemble(parts: Parts<'_>, pool: &mut Pool) -> Result<(Block, Spans), DialogE
         None => append(&mut text, &[parts.local])?,
     };
     spans.remote = append(&mut text, &[parts.remote])?;
-    spans.remote_tag = tag_span(parts.remote, spans.remote);
+    spans.remote_tag = parts.remote_tag.map_or(Span::default(), |tag| {
+        span_inside(tag, parts.remote, spans.remote)
+    });
     spans.target = append(&mut text, &[parts.target])?;
     spans.routes = append(&mut text, &[parts.routes])?;
     Ok((pool.store(&text), spans))
 }
 
-/// Where the tag of a From or To value lies, given where the value lies.
-fn tag_span(value: &[u8], at: Span) -> Span {
-    let Some(tag) = NameAddr::parse(value)
-        .ok()
-        .and_then(|address| address.tag())
-    else {
-        return Span::default();
-    };
-    let offset = tag.as_ptr().addr().wrapping_sub(value.as_ptr().addr());
-    // `tag` is a part of `value`, whose place was checked to fit 16 bits.
+/// Where `part`, which lies inside `whole`, will lie when `whole` lies `at` there.
+fn span_inside(part: &[u8], whole: &[u8], at: Span) -> Span {
+    let offset = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+    // `part` is a part of `whole`, whose place was checked to fit 16 bits.
     let start = at
         .start
         .saturating_add(u16::try_from(offset).unwrap_or(u16::MAX));
-    let end = start.saturating_add(u16::try_from(tag.len()).unwrap_or(u16::MAX));
+    let end = start.saturating_add(u16::try_from(part.len()).unwrap_or(u16::MAX));
     Span { start, end }
 }
 
@@ -603,6 +620,62 @@ mod tests {
         );
         assert_eq!(fork.state(), DialogState::Confirmed);
         assert_eq!(fork.call_id(), b"c1");
+    }
+
+    #[test]
+    fn a_2xx_like_its_provisional_confirms_and_changes_nothing_else() {
+        let contact = "Contact: <sip:bob@10.0.0.2>\n";
+        for more in [contact, ""] {
+            let mut pool = Pool::default();
+            let mut dialog = uac(&mut pool);
+            for (code, more) in [(180, contact), (200, more)] {
+                let text = answer(code, "b1", more);
+                with(&text, |response| dialog.establish(response, &mut pool)).expect("a dialog");
+            }
+            assert_eq!(dialog.state(), DialogState::Confirmed);
+            assert_eq!(
+                (dialog.remote_tag(), dialog.target()),
+                (&b"b1"[..], &b"sip:bob@10.0.0.2"[..])
+            );
+            assert!(bye(&mut dialog).contains("To: Bob <sip:bob@b.example>;tag=b1\n"));
+        }
+    }
+
+    #[test]
+    fn a_2xx_unlike_its_provisional_changes_the_dialog() {
+        let early = "Contact: <sip:bob@10.0.0.2>\n";
+        let route = "Record-Route: <sip:p1;lr>\n";
+        let moved = "Contact: <sip:bob@10.0.0.3>\n";
+        for (early, tag, more, target, hop) in [
+            (early, "b1", moved, "sip:bob@10.0.0.3", "sip:bob@10.0.0.3"),
+            (early, "b2", early, "sip:bob@10.0.0.2", "sip:bob@10.0.0.2"),
+            (early, "b1", route, "sip:bob@10.0.0.2", "sip:p1;lr"),
+            (route, "b1", early, "sip:bob@10.0.0.2", "sip:bob@10.0.0.2"),
+        ] {
+            let mut pool = Pool::default();
+            let mut dialog = uac(&mut pool);
+            for (code, tag, more) in [(180, "b1", early), (200, tag, more)] {
+                let text = answer(code, tag, more);
+                with(&text, |response| dialog.establish(response, &mut pool)).expect("a dialog");
+            }
+            assert_eq!(dialog.remote_tag(), tag.as_bytes());
+            assert_eq!(
+                (dialog.target(), dialog.next_hop()),
+                (target.as_bytes(), hop.as_bytes())
+            );
+        }
+    }
+
+    #[test]
+    fn a_2xx_with_an_unreadable_contact_is_refused_after_a_provisional_too() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let early = answer(180, "b1", "Contact: <sip:bob@10.0.0.2>\n");
+        with(&early, |response| dialog.establish(response, &mut pool)).expect("early");
+        let text = answer(200, "b1", "Contact: *\n");
+        let error = with(&text, |response| dialog.establish(response, &mut pool));
+        assert_eq!(error, Err(DialogError::Header(ParseError::BadContact)));
+        assert_eq!(dialog.state(), DialogState::Early);
     }
 
     #[test]

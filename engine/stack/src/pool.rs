@@ -2,8 +2,8 @@
 
 /// Sizes of blocks, in steps fine enough that a held call wastes little: a key fits the first ones, the
 /// text of a dialog 256 to 384, an ACK or a response 384 to 640, an INVITE with SDP 1024.
-const CLASSES: [usize; 16] = [
-    64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048, 4096, 16_384, 65_536,
+const CLASSES: [usize; 17] = [
+    64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048, 4096, 16_384, 65_536,
 ];
 
 /// Stored bytes. Hand it back with [`Pool::release`]: a dropped block is memory the pool must allocate
@@ -151,6 +151,16 @@ mod tests {
             pool.release(large);
         }
         assert_eq!(pool.bytes_held(), 256 + 1024);
+    }
+
+    #[test]
+    fn blocks_are_of_the_smallest_size_that_holds_them() {
+        // Our own branch in a key takes 65 bytes.
+        for (len, size) in [(0, 64), (64, 64), (65, 96), (97, 128), (641, 768)] {
+            let mut pool = Pool::new();
+            pool.store(&vec![0; len]);
+            assert_eq!(pool.bytes_held(), size);
+        }
     }
 
     #[test]

@@ -13,17 +13,14 @@ pub(crate) struct Id {
 pub(crate) const NIL: u32 = u32::MAX;
 
 /// Values in numbered slots. A freed slot is the next one filled, while its lines are still in the cache.
+///
+/// The generations lie apart from the values, so that a stale id does not fetch the slot it names.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    entries: Vec<Entry<T>>,
+    generations: Vec<NonZeroU32>,
+    entries: Vec<Content<T>>,
     free: u32,
     len: usize,
-}
-
-#[derive(Debug)]
-struct Entry<T> {
-    generation: NonZeroU32,
-    content: Content<T>,
 }
 
 #[derive(Debug)]
@@ -36,6 +33,7 @@ impl<T> Slab<T> {
     /// An empty slab with room for `capacity` values; the room costs address space until it is used.
     pub(crate) fn with_capacity(capacity: usize) -> Slab<T> {
         Slab {
+            generations: Vec::with_capacity(capacity),
             entries: Vec::with_capacity(capacity),
             free: NIL,
             len: 0,
@@ -56,37 +54,34 @@ impl<T> Slab<T> {
             self.free
         };
         let entry = &mut self.entries[slot as usize];
-        if let Content::Free { next } = entry.content {
+        if let Content::Free { next } = *entry {
             self.free = next;
         }
-        entry.content = Content::Taken(value);
+        *entry = Content::Taken(value);
         self.len += 1;
-        let generation = entry.generation;
+        let generation = self.generations[slot as usize];
         Id { slot, generation }
     }
 
     /// Adds a free slot.
     #[cold]
     fn grow(&mut self) -> u32 {
-        let content = Content::Free { next: NIL };
-        let generation = NonZeroU32::MIN;
-        self.entries.push(Entry {
-            generation,
-            content,
-        });
+        self.generations.push(NonZeroU32::MIN);
+        self.entries.push(Content::Free { next: NIL });
         self.entries.len() as u32 - 1
     }
 
     /// Takes the value out; `None` when the id is stale.
     #[inline]
     pub(crate) fn remove(&mut self, id: Id) -> Option<T> {
+        let generation = self.generations.get_mut(id.slot as usize)?;
         let entry = self.entries.get_mut(id.slot as usize)?;
-        if entry.generation != id.generation || matches!(entry.content, Content::Free { .. }) {
+        if *generation != id.generation || matches!(entry, Content::Free { .. }) {
             return None;
         }
-        entry.generation = entry.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        *generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.len -= 1;
-        match std::mem::replace(&mut entry.content, Content::Free { next: self.free }) {
+        match std::mem::replace(entry, Content::Free { next: self.free }) {
             Content::Taken(value) => {
                 self.free = id.slot;
                 Some(value)
@@ -96,32 +91,28 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn get(&self, id: Id) -> Option<&T> {
-        match self.entries.get(id.slot as usize) {
-            Some(Entry {
-                generation,
-                content: Content::Taken(value),
-            }) if *generation == id.generation => Some(value),
-            _ => None,
+        if !self.is_current(id) {
+            return None;
         }
+        self.at(id.slot)
     }
 
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut T> {
-        match self.entries.get_mut(id.slot as usize) {
-            Some(Entry {
-                generation,
-                content: Content::Taken(value),
-            }) if *generation == id.generation => Some(value),
-            _ => None,
+        if !self.is_current(id) {
+            return None;
         }
+        self.at_mut(id.slot)
+    }
+
+    #[inline]
+    fn is_current(&self, id: Id) -> bool {
+        self.generations.get(id.slot as usize) == Some(&id.generation)
     }
 
     /// The occupant of a slot, whatever its generation: for links between values that live together.
     pub(crate) fn at(&self, slot: u32) -> Option<&T> {
         match self.entries.get(slot as usize) {
-            Some(Entry {
-                content: Content::Taken(value),
-                ..
-            }) => Some(value),
+            Some(Content::Taken(value)) => Some(value),
             _ => None,
         }
     }
@@ -129,26 +120,16 @@ impl<T> Slab<T> {
     /// Like [`Slab::at`].
     pub(crate) fn at_mut(&mut self, slot: u32) -> Option<&mut T> {
         match self.entries.get_mut(slot as usize) {
-            Some(Entry {
-                content: Content::Taken(value),
-                ..
-            }) => Some(value),
+            Some(Content::Taken(value)) => Some(value),
             _ => None,
         }
     }
 
     /// The id of a slot's occupant.
     pub(crate) fn id_at(&self, slot: u32) -> Option<Id> {
-        match self.entries.get(slot as usize) {
-            Some(Entry {
-                generation,
-                content: Content::Taken(_),
-            }) => Some(Id {
-                slot,
-                generation: *generation,
-            }),
-            _ => None,
-        }
+        self.at(slot)?;
+        let generation = *self.generations.get(slot as usize)?;
+        Some(Id { slot, generation })
     }
 }
 

@@ -2,11 +2,11 @@
 //! parameters (RFC 3261 20.10).
 
 use crate::error::ParseError;
-use crate::lex::{DISPLAY, quoted_length, run, split_around, trim, trim_end, trim_start};
+use crate::lex::{DISPLAY, URI, VALUE, long_run, quoted_length, run};
+use crate::lex::{trim, trim_end, trim_start};
 use crate::params::Params;
 use crate::scan::is_uri;
 use crate::uri::{Uri, split_scheme};
-use memchr::memchr;
 
 /// One address: `"Display" <uri>;params`, `<uri>;params` or `uri;params`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,6 @@ impl<'a> NameAddr<'a> {
     pub fn parse(value: &'a [u8]) -> Result<NameAddr<'a>, ParseError> {
         let address = split(trim(value)).ok_or(ParseError::BadAddress)?;
         let sound = split_scheme(address.uri).is_some_and(|(_, rest)| !rest.is_empty())
-            && is_uri(address.uri)
             && Params::new(address.params).well_formed();
         if sound {
             Ok(address)
@@ -47,7 +46,13 @@ impl<'a> NameAddr<'a> {
     /// The tag, when there is one.
     #[inline]
     pub fn tag(&self) -> Option<&'a [u8]> {
-        self.param("tag")
+        match self.params {
+            // As most are written: the tag comes first.
+            [b';', b't', b'a', b'g', b'=', rest @ ..] => {
+                first_value(rest).or_else(|| self.param("tag"))
+            }
+            params => Params::new(params).get("tag"),
+        }
     }
 
     /// The URI in its parts.
@@ -59,6 +64,17 @@ impl<'a> NameAddr<'a> {
     }
 }
 
+/// The value `rest` begins with, when it is without quotes and white space.
+#[inline]
+fn first_value(rest: &[u8]) -> Option<&[u8]> {
+    match rest.split_at_checked(long_run(rest, VALUE))? {
+        ([], _) => None,
+        (value, [] | [b';', ..]) => Some(value),
+        _ => None,
+    }
+}
+
+/// The parts of one value, its URI already free of what may not be in one.
 #[inline]
 fn split(value: &[u8]) -> Option<NameAddr<'_>> {
     let display_end = match value.first()? {
@@ -68,11 +84,11 @@ fn split(value: &[u8]) -> Option<NameAddr<'_>> {
     let (display, rest) = value.split_at_checked(display_end)?;
     match trim_start(rest) {
         [b'<', rest @ ..] => {
-            let (uri, params) = split_around(rest, memchr(b'>', rest)?);
+            let (uri, rest) = rest.split_at_checked(long_run(rest, URI))?;
             Some(NameAddr {
                 display: trim_end(display),
                 uri,
-                params: trim_start(params),
+                params: trim_start(rest.strip_prefix(b">")?),
             })
         }
         [b':', ..] => addr_spec(value),
@@ -89,7 +105,7 @@ fn addr_spec(value: &[u8]) -> Option<NameAddr<'_>> {
         .unwrap_or(value.len());
     let (uri, params) = value.split_at_checked(uri_end)?;
     let uri = trim_end(uri);
-    let bare = !uri.iter().any(|byte| matches!(byte, b'?' | b','));
+    let bare = is_uri(uri) && !uri.iter().any(|byte| matches!(byte, b'?' | b','));
     bare.then_some(NameAddr {
         display: &[],
         uri,

@@ -90,26 +90,31 @@ fn name_or_ipv4(bytes: &[u8]) -> Option<Host<'_>> {
 /// Four decimal numbers. Leading zeros are decimal, as the grammar has it (1*3DIGIT).
 #[inline]
 fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    let (mut address, mut dots) = (0u32, 0);
-    let (mut octet, mut digits) = (0u32, 0);
-    for &byte in bytes {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            octet = octet * 10 + u32::from(digit);
-            digits += 1;
-            if digits > 3 || octet > 255 {
-                return None;
-            }
-        } else {
-            if byte != b'.' || digits == 0 || dots == 3 {
-                return None;
-            }
-            address = address << 8 | octet;
-            (octet, digits) = (0, 0);
-            dots += 1;
-        }
+    let (a, rest) = octet(bytes)?;
+    let (b, rest) = octet(rest.strip_prefix(b".")?)?;
+    let (c, rest) = octet(rest.strip_prefix(b".")?)?;
+    let (d, rest) = octet(rest.strip_prefix(b".")?)?;
+    rest.is_empty().then(|| Ipv4Addr::new(a, b, c, d))
+}
+
+/// The number of one to three digits `bytes` begins with, up to 255.
+#[inline(always)]
+fn octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (mut octet, mut rest) = digit(bytes)?;
+    for _ in 0..2 {
+        let Some((next, after)) = digit(rest) else {
+            break;
+        };
+        (octet, rest) = (octet * 10 + next, after);
     }
-    (dots == 3 && digits > 0).then(|| Ipv4Addr::from_bits(address << 8 | octet))
+    Some((u8::try_from(octet).ok()?, rest))
+}
+
+#[inline(always)]
+fn digit(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    let digit = first.wrapping_sub(b'0');
+    (digit <= 9).then_some((u16::from(digit), rest))
 }
 
 #[cfg(test)]

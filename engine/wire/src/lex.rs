@@ -1,6 +1,8 @@
 //! The lexical rules every header shares (RFC 3261 25.1): white space with folds, tokens, quoted
 //! strings, numbers. Byte classes and slices only; nothing here knows a header.
 
+use crate::scan::plain_run;
+
 /// Bytes of a token: letters, digits and ``-.!%*_+`'~``.
 pub(crate) const TOKEN: u8 = 1;
 /// Linear white space. Inside a value a CR or LF can only be part of a fold, because the index
@@ -17,6 +19,10 @@ pub(crate) const HOST: u8 = 8;
 pub(crate) const DISPLAY: u8 = 16;
 /// What may stand in the scheme of a URI.
 pub(crate) const SCHEME: u8 = 32;
+/// What may stand in the userinfo of a URI, or after it: all of a URI but the `@` between.
+pub(crate) const USERINFO: u8 = 64;
+/// What may stand in a URI.
+pub(crate) const URI: u8 = 128;
 
 /// The classes of every byte.
 static CLASSES: [u8; 256] = {
@@ -42,6 +48,9 @@ const fn classes_of(byte: u8) -> u8 {
     if byte > b' ' && !matches!(byte, b'"' | b',' | b';' | b'<' | b'>' | 0x7f) {
         classes |= VALUE;
     }
+    if byte > b' ' && !matches!(byte, b'"' | b'<' | b'>' | 0x7f) {
+        classes |= if byte == b'@' { URI } else { URI | USERINFO };
+    }
     classes
 }
 
@@ -58,6 +67,23 @@ pub(crate) fn run(bytes: &[u8], class: u8) -> usize {
         .iter()
         .position(|&byte| !is(byte, class))
         .unwrap_or(bytes.len())
+}
+
+/// The same for what tends to be long and for a class that has all of [`plain_run`], `VALUE`,
+/// `USERINFO` or `URI`: eight bytes at a time.
+pub(crate) fn long_run(bytes: &[u8], class: u8) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(word) = rest.first_chunk() else {
+            return at + run(rest, class);
+        };
+        at += match plain_run(word) {
+            8 => 8,
+            plain if rest.get(plain).is_some_and(|&byte| is(byte, class)) => plain + 1,
+            plain => return at + plain,
+        };
+    }
 }
 
 /// The bytes in `class` at the beginning of `bytes`, and the rest.
@@ -164,6 +190,24 @@ pub(crate) fn number(bytes: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_runs_end_where_short_ones_do() {
+        for byte in 0..=u8::MAX {
+            for at in 0..40 {
+                let mut bytes = [b'a'; 40];
+                bytes[at] = byte;
+                assert_eq!(
+                    long_run(&bytes, VALUE),
+                    run(&bytes, VALUE),
+                    "{byte} at {at}"
+                );
+                assert_eq!(long_run(&bytes, URI), run(&bytes, URI), "{byte} at {at}");
+                let userinfo = run(&bytes, USERINFO);
+                assert_eq!(long_run(&bytes, USERINFO), userinfo, "{byte} at {at}");
+            }
+        }
+    }
 
     #[test]
     fn folds_are_white_space() {

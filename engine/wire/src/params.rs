@@ -1,8 +1,8 @@
 //! Header parameters: `;name`, `;name=value`, `;name="quoted"`, white space anywhere between
 //! (RFC 3261 25.1 generic-param). URI parameters have no quotes and live in `uri`.
 
-use crate::lex::{TOKEN, VALUE, quoted_length, same, split_around, split_run, trim, trim_start};
-use crate::lex::{is_token, run};
+use crate::lex::{TOKEN, VALUE, is_token, long_run, quoted_length, same, split_around, split_run};
+use crate::lex::{trim, trim_start};
 
 /// One parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl<'a> Iterator for Params<'a> {
     type Item = Param<'a>;
 
     /// Bytes that no `;` introduces come out as one parameter without a name.
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Param<'a>> {
         let (&first, rest) = self.rest.split_first()?;
         if first != b';' {
@@ -68,12 +68,12 @@ impl<'a> Iterator for Params<'a> {
 
 /// Reads the parameter at the beginning of `bytes` when it is as most are: without white space and
 /// without quotes.
-#[inline]
+#[inline(always)]
 fn tight(bytes: &[u8]) -> Option<(Param<'_>, &[u8])> {
     let (name, rest) = split_run(bytes, TOKEN);
     let (value, rest) = match rest {
         [b'=', rest @ ..] => {
-            let (value, rest) = split_run(rest, VALUE);
+            let (value, rest) = rest.split_at_checked(long_run(rest, VALUE))?;
             (Some(value), rest)
         }
         _ => (None, rest),
@@ -83,6 +83,7 @@ fn tight(bytes: &[u8]) -> Option<(Param<'_>, &[u8])> {
 }
 
 /// Reads any other parameter.
+#[cold]
 fn loose(bytes: &[u8]) -> (Param<'_>, &[u8]) {
     let (param, rest) = bytes
         .split_at_checked(param_length(bytes))
@@ -112,7 +113,7 @@ fn is_value(value: &[u8]) -> bool {
     match value.first() {
         None => false,
         Some(b'"') => quoted_length(value) == Some(value.len()),
-        Some(_) => run(value, VALUE) == value.len(),
+        Some(_) => long_run(value, VALUE) == value.len(),
     }
 }
 

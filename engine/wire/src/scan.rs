@@ -60,6 +60,18 @@ fn words(block: &[u8; BLOCK]) -> (u64, u64) {
     (whole as u64, (whole >> 64) as u64)
 }
 
+/// The offset of the first byte of `word` that is not in one of two ranges, digits with `-./:` and
+/// letters with ``[\]^_`{|}~``; 8 when there is none.
+#[inline(always)]
+pub(crate) fn plain_run(word: &[u8; 8]) -> usize {
+    let word = u64::from_le_bytes(*word);
+    let seven = word & !HIGHS;
+    // The highest bit of every byte that is `least` or more: no sum carries into the next byte.
+    let from = |least: u8| seven + ONES * u64::from(0x80 - least);
+    let outside = !from(b'-') | (from(b';') & !from(b'A')) | from(0x7f) | word;
+    (outside & HIGHS).trailing_zeros() as usize / 8
+}
+
 /// Whether `bytes` may all stand in a URI: no white space, controls, quotes or angle brackets.
 #[inline]
 pub(crate) fn is_uri(bytes: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::error::ParseError;
 use crate::host::{Host, host_port};
-use crate::lex::{SCHEME, run, same, split_around};
+use crate::lex::{SCHEME, USERINFO, long_run, run, same, split_around};
 use crate::scan::is_uri;
 use memchr::memchr;
 
@@ -46,11 +46,9 @@ impl<'a> Uri<'a> {
     /// angle bracket is inside, or when the host or port of a sip or sips URI cannot be read.
     pub fn parse(bytes: &'a [u8]) -> Result<Uri<'a>, ParseError> {
         let (scheme, rest) = split_scheme(bytes).ok_or(ParseError::BadUri)?;
-        if rest.is_empty() || !is_uri(rest) {
-            return Err(ParseError::BadUri);
-        }
         match scheme {
             Scheme::Sip | Scheme::Sips => sip(scheme, rest),
+            _ if rest.is_empty() || !is_uri(rest) => Err(ParseError::BadUri),
             Scheme::Tel => tel(rest),
             Scheme::Other(_) => Ok(Uri::without_host(scheme, &[], &[])),
         }
@@ -103,7 +101,7 @@ pub(crate) fn split_scheme(bytes: &[u8]) -> Option<(Scheme<'_>, &[u8])> {
 }
 
 /// `[user [":" password] "@"] host [":" port] params headers`. A user may hold `;` and `?`, while
-/// `@` can stand nowhere else, so it is looked for first.
+/// `@` can stand nowhere else, so it is looked for first; on the way every byte is checked.
 #[inline]
 fn sip<'a>(scheme: Scheme<'a>, rest: &'a [u8]) -> Result<Uri<'a>, ParseError> {
     let (user, password, rest) = userinfo(rest)?;
@@ -131,16 +129,20 @@ type UserInfo<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
 
 #[inline]
 fn userinfo(rest: &[u8]) -> Result<UserInfo<'_>, ParseError> {
-    let Some(at) = memchr(b'@', rest) else {
+    let at = long_run(rest, USERINFO);
+    if at == rest.len() {
         return Ok((&[], None, rest));
+    }
+    let (info, rest) = match rest.split_at_checked(at) {
+        Some((info, [b'@', rest @ ..])) if long_run(rest, USERINFO) == rest.len() => (info, rest),
+        _ => return Err(ParseError::BadUri),
     };
-    let (info, rest) = split_around(rest, at);
     let user_end = info
         .iter()
         .position(|&byte| byte == b':')
         .unwrap_or(info.len());
     let (user, password) = split_around(info, user_end);
-    if user.is_empty() || rest.contains(&b'@') {
+    if user.is_empty() {
         return Err(ParseError::BadUri);
     }
     Ok((user, (user_end < info.len()).then_some(password), rest))

@@ -54,6 +54,11 @@ impl<T> Fifo<T> {
         self.waiting.front().map(|(_, payload)| payload)
     }
 
+    /// The payloads of all timers, the first due first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter().map(|(_, payload)| payload)
+    }
+
     /// How many timers wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -78,6 +83,7 @@ mod tests {
         fifo.push(Time::from_nanos(3), 'b');
         assert_eq!(fifo.next_deadline(), Some(Time::from_nanos(10)));
         assert_eq!(fifo.peek(), Some(&'a'));
+        assert!(fifo.iter().eq(&['a', 'b']));
         assert_eq!(fifo.expire(Time::from_nanos(9)), None);
         assert_eq!(fifo.expire(Time::from_nanos(10)), Some('a'));
         assert_eq!(fifo.expire(Time::from_nanos(12)), None);

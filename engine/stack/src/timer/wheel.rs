@@ -126,7 +126,7 @@ impl<T> Wheel<T> {
     /// [`Wheel::expire`] has something to do; `None` when no timer is armed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        self.peek().map(|(deadline, _)| deadline)
+        self.first().map(|place| self.due(place))
     }
 
     /// [`Wheel::next_deadline`] and the payload that fires then, or `None` in its place when the wheel
@@ -134,13 +134,12 @@ impl<T> Wheel<T> {
     #[must_use]
     pub fn peek(&self) -> Option<(Time, Option<&T>)> {
         let place = self.first()?;
-        let due = Time::from_nanos(place.start(self.tick).saturating_mul(TICK));
         let first = self
             .lists
             .get(place.list())
             .and_then(|list| self.nodes.at(list.first));
         Some((
-            due,
+            self.due(place),
             first.filter(|_| place.level == 0).map(|node| &node.payload),
         ))
     }
@@ -164,6 +163,18 @@ impl<T> Wheel<T> {
         None
     }
 
+    /// Lets time pass that has nothing due in it, so that timers armed from now on land near. Does
+    /// nothing when a timer waits for [`Wheel::expire`].
+    pub fn pass(&mut self, now: Time) {
+        let now = now.as_nanos() / TICK;
+        if self
+            .first()
+            .is_none_or(|place| place.start(self.tick) > now)
+        {
+            self.tick = self.tick.max(now);
+        }
+    }
+
     /// How many timers are armed.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -178,6 +189,10 @@ impl<T> Wheel<T> {
 
     fn place(&self, deadline: Time) -> Place {
         Place::of(deadline.as_nanos().div_ceil(TICK).max(self.tick), self.tick)
+    }
+
+    fn due(&self, place: Place) -> Time {
+        Time::from_nanos(place.start(self.tick).saturating_mul(TICK))
     }
 
     /// The slot that is due first.
@@ -288,6 +303,20 @@ mod tests {
             wheel.expire(millis(2)),
             Some((Time::from_nanos(TICK + 1), ()))
         );
+    }
+
+    #[test]
+    fn passing_time_skips_nothing() {
+        let mut wheel = Wheel::new(Time::ZERO);
+        wheel.arm(millis(100), 'x');
+        wheel.pass(millis(63));
+        assert_eq!(wheel.next_deadline(), Some(millis(64)));
+        wheel.pass(millis(5000));
+        assert_eq!(wheel.next_deadline(), Some(millis(64)));
+        assert_eq!(wheel.expire(millis(5000)), Some((millis(100), 'x')));
+        wheel.pass(millis(5000));
+        wheel.arm(millis(5001), 'y');
+        assert_eq!(wheel.peek(), Some((millis(5001), Some(&'y'))));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The timers of all transactions of a shard, by name: which duration each has and where it waits.
 //!
 //! Timers of fixed duration queue and are never cancelled: when one comes up, its transaction is gone or
-//! in a state whose table ignores it. Only the repeating ones (A, E, G and the 2xx) lie on the wheel.
+//! in a state whose table ignores it. Only the repeating ones (A, E, G and the 2xx) lie on the wheel. The
+//! first deadline of all is kept at hand, because the layer is asked for it after every datagram.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -184,6 +185,12 @@ enum Queue {
 
 const QUEUES: usize = 5;
 
+/// How many alarms of a queue are looked at ahead of time at once: more misses than a core can have in
+/// flight, and few enough that what they fetched is still there when they are due.
+pub(super) const AHEAD: usize = 32;
+/// Alarms of a shorter queue name transactions that are in the cache anyway.
+const AHEAD_QUEUE_MIN: usize = 4096;
+
 /// Whose timer it is and which: eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Alarm {
@@ -219,7 +226,11 @@ impl Alarm {
 pub(super) struct Alarms {
     config: TimerConfig,
     queues: [Fifo<Alarm>; QUEUES],
+    /// How many of a queue's first alarms were looked at ahead of time.
+    seen: [usize; QUEUES],
     wheel: Wheel<Alarm>,
+    /// The first deadline and the queue it is in; `QUEUES` is the wheel.
+    earliest: Option<(Time, usize)>,
 }
 
 impl Alarms {
@@ -241,33 +252,50 @@ impl Alarms {
         Alarms {
             config,
             queues: durations.map(Fifo::new),
+            seen: [0; QUEUES],
             wheel: Wheel::new(now),
+            earliest: None,
         }
     }
 
     /// Arms a timer of fixed duration.
     pub(super) fn arm(&mut self, now: Time, wake: Wake, id: Id) {
-        self.queues[wake.queue() as usize].push(now, Alarm::new(wake, id));
+        let at = wake.queue() as usize;
+        let queue = &mut self.queues[at];
+        queue.push(now, Alarm::new(wake, id));
+        if queue.len() == 1 {
+            let first = queue.next_deadline();
+            self.note(first, at);
+        }
     }
 
     /// Arms a repeating timer, after `count` retransmissions.
     pub(super) fn repeat(&mut self, now: Time, wake: Wake, id: Id, count: u8) -> TimerKey {
-        let deadline = now + self.config.interval(wake, count);
-        self.wheel.arm(deadline, Alarm::new(wake, id))
+        self.arm_wheel(now, self.config.interval(wake, count), Alarm::new(wake, id))
     }
 
     /// Arms a repeating timer for T2.
     pub(super) fn repeat_slowly(&mut self, now: Time, wake: Wake, id: Id) -> TimerKey {
-        self.wheel.arm(now + self.config.t2, Alarm::new(wake, id))
+        self.arm_wheel(now, self.config.t2, Alarm::new(wake, id))
+    }
+
+    fn arm_wheel(&mut self, now: Time, interval: Duration, alarm: Alarm) -> TimerKey {
+        self.wheel.pass(now);
+        let key = self.wheel.arm(now + interval, alarm);
+        self.note(self.wheel.next_deadline(), QUEUES);
+        key
     }
 
     pub(super) fn cancel(&mut self, key: TimerKey) {
         self.wheel.cancel(key);
+        if self.earliest.is_some_and(|(_, queue)| queue == QUEUES) {
+            self.earliest = self.find_earliest();
+        }
     }
 
     /// The earliest time at which there is something to do.
     pub(super) fn next(&self) -> Option<(Time, Wake)> {
-        let (deadline, queue) = self.earliest()?;
+        let (deadline, queue) = self.earliest?;
         let alarm = match self.queues.get(queue) {
             Some(queue) => queue.peek(),
             None => self.wheel.peek().and_then(|(_, alarm)| alarm),
@@ -276,25 +304,57 @@ impl Alarms {
     }
 
     /// Takes the next timer due at `now`; over all queues, in the order of their deadlines.
+    #[inline]
     pub(super) fn expire(&mut self, now: Time) -> Option<Alarm> {
-        while let Some((deadline, queue)) = self.earliest() {
-            if deadline > now {
-                break;
-            }
-            let due = match self.queues.get_mut(queue) {
-                Some(queue) => queue.expire(now),
-                None => self.wheel.expire(deadline).map(|(_, alarm)| alarm),
-            };
+        while let Some((deadline, queue)) = self.due(now) {
+            let due = self.expire_from(queue, deadline);
+            self.earliest = self.find_earliest();
             if due.is_some() {
                 return due;
             }
         }
-        // Nothing is due: this only moves the wheel on to `now`, so that new timers land near.
-        self.wheel.expire(now).map(|(_, alarm)| alarm)
+        None
     }
 
-    /// The first deadline and the queue it is in; `QUEUES` is the wheel.
-    fn earliest(&self) -> Option<(Time, usize)> {
+    fn expire_from(&mut self, queue: usize, deadline: Time) -> Option<Alarm> {
+        let Some(fifo) = self.queues.get_mut(queue) else {
+            return self.wheel.expire(deadline).map(|(_, alarm)| alarm);
+        };
+        self.seen[queue] = self.seen[queue].saturating_sub(1);
+        fifo.expire(deadline)
+    }
+
+    /// When the next timer due at `now` heads a long queue and was not seen before: it and those behind
+    /// it, due or not, so that what they name can be fetched together.
+    pub(super) fn look_ahead(&mut self, now: Time) -> impl Iterator<Item = Alarm> {
+        let queue = self.due(now).map_or(QUEUES, |(_, queue)| queue);
+        let unseen = self.seen.get_mut(queue).filter(|seen| **seen == 0);
+        let fifo = self.queues.get(queue).zip(unseen);
+        let fifo = fifo.filter(|(fifo, _)| fifo.len() >= AHEAD_QUEUE_MIN);
+        let coming = fifo.map(|(fifo, seen)| {
+            *seen = AHEAD;
+            fifo.iter().take(AHEAD).copied()
+        });
+        coming.into_iter().flatten()
+    }
+
+    /// Whether something is to be done: one comparison.
+    #[inline]
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.due(now).is_some()
+    }
+
+    fn due(&self, now: Time) -> Option<(Time, usize)> {
+        self.earliest.filter(|(deadline, _)| *deadline <= now)
+    }
+
+    /// The first deadline of a queue is this.
+    fn note(&mut self, deadline: Option<Time>, queue: usize) {
+        let first = deadline.map(|deadline| (deadline, queue));
+        self.earliest = first.into_iter().chain(self.earliest).min();
+    }
+
+    fn find_earliest(&self) -> Option<(Time, usize)> {
         let queued = self.queues.iter().map(Fifo::next_deadline).zip(0..);
         let all = queued.chain([(self.wheel.next_deadline(), QUEUES)]);
         all.filter_map(|(deadline, queue)| Some((deadline?, queue)))
@@ -368,6 +428,49 @@ mod tests {
             [Wake::Trying, Wake::TimerA, Wake::TimerK, Wake::TimerB]
         );
         assert_eq!(alarms.next(), None);
+    }
+
+    #[test]
+    fn the_next_deadline_follows_every_change() {
+        let mut alarms = Alarms::new(TimerConfig::default(), Time::ZERO);
+        let mut random = crate::Random::new(1);
+        let (mut now, mut keys) = (Time::ZERO, Vec::new());
+        for round in 0..20_000 {
+            now = now + Duration::from_millis(random.next_u64() % 40);
+            match random.next_u64() % 6 {
+                0 => alarms.arm(now, Wake::TimerB, id(round)),
+                1 => alarms.arm(now, Wake::Trying, id(round)),
+                2 => alarms.arm(now, Wake::TimerI, id(round)),
+                3 => keys.push(alarms.repeat(now, Wake::TimerA, id(round), 2)),
+                4 if !keys.is_empty() => {
+                    let at = random.next_u64() as usize % keys.len();
+                    alarms.cancel(keys.swap_remove(at));
+                }
+                _ => while alarms.expire(now).is_some() {},
+            }
+            assert_eq!(alarms.earliest, alarms.find_earliest());
+        }
+    }
+
+    #[test]
+    fn a_long_queue_is_looked_at_ahead_in_runs_without_a_gap() {
+        let mut alarms = Alarms::new(TimerConfig::default(), Time::ZERO);
+        let late = Time::ZERO + Duration::from_secs(60);
+        alarms.arm(Time::ZERO, Wake::Trying, id(0));
+        assert_eq!(alarms.look_ahead(late).count(), 0);
+        alarms.expire(late).unwrap();
+        let many = AHEAD_QUEUE_MIN as u32 + AHEAD as u32;
+        for slot in 0..many {
+            alarms.arm(Time::ZERO, Wake::TimerB, id(slot));
+        }
+        assert_eq!(alarms.look_ahead(Time::ZERO).count(), 0);
+        let mut seen = Vec::new();
+        for slot in 0..many {
+            seen.extend(alarms.look_ahead(late).map(|alarm| alarm.id().slot));
+            assert!(many - slot < AHEAD_QUEUE_MIN as u32 || seen.contains(&slot));
+            assert_eq!(alarms.expire(late).map(Alarm::id), Some(id(slot)));
+        }
+        assert!(seen.into_iter().eq(0..2 * AHEAD as u32));
     }
 
     #[test]

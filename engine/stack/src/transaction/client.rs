@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use wire::{HeaderName, Message, Method};
+use wire::{HeaderName, Message, Method, Via};
 
 use super::client_machine::{ClientInput, ClientState, ClientStep};
 use super::clients::Client;
@@ -46,11 +46,13 @@ impl<U: Copy> Transactions<U> {
     /// RFC 3261 17.1.3: by branch and CSeq method. A CANCEL has its INVITE's branch.
     fn match_response(&mut self, response: &Message<'_>) -> Option<Id> {
         let strays = &mut self.counters.strays;
-        if response.values(HeaderName::Via).nth(1).is_some() {
+        let mut vias = response.values(HeaderName::Via);
+        let top = vias.next().and_then(|via| Via::parse(via).ok());
+        if vias.next().is_some() {
             strays.several_vias += 1;
             return None;
         }
-        let branch = response.top_via().ok().and_then(|via| via.branch);
+        let branch = top.and_then(|via| via.branch);
         let Some(token) = branch.and_then(Token::parse_branch) else {
             strays.foreign_branch += 1;
             return None;
@@ -63,15 +65,16 @@ impl<U: Copy> Transactions<U> {
             strays.no_transaction += 1;
             return None;
         };
-        let cancel = self
-            .clients
-            .partner(named)
-            .filter(|_| response.method() == Method::Cancel);
+        let method = response.method();
+        let cancel = match method {
+            Method::Cancel => self.clients.partner(named),
+            _ => None,
+        };
         let id = cancel.unwrap_or(named);
         let fits = self
             .clients
             .get(id)
-            .is_some_and(|client| client.has_method_of(response));
+            .is_some_and(|client| client.has_method_of(response, method));
         strays.other_method += u64::from(!fits);
         fits.then_some(id)
     }

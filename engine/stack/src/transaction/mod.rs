@@ -5,6 +5,7 @@
 //! say. What a request or a response means is for the transaction user.
 
 mod acks;
+mod ahead;
 mod alarms;
 mod client;
 mod client_machine;
@@ -198,8 +199,13 @@ impl<U: Copy> Transactions<U> {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            let alarm = self.alarms.expire(now)?;
-            self.ring(now, alarm, out);
+            if !self.alarms.is_due(now) {
+                return None;
+            }
+            self.read_ahead(now);
+            if let Some(alarm) = self.alarms.expire(now) {
+                self.ring(now, alarm, out);
+            }
         }
     }
 

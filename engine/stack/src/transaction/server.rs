@@ -236,13 +236,14 @@ impl<U: Copy> Transactions<U> {
     }
 
     fn apply_server(&mut self, now: Time, id: Id, step: ServerStep, out: &mut Outbox) {
-        if let Some(server) = self.servers.get_mut(id) {
+        let ends = step.next.is_terminated();
+        if let Some(server) = self.servers.get_mut(id).filter(|_| !ends) {
             server.state = step.next;
         }
         for action in step.actions {
             self.perform_server(now, id, *action, out);
         }
-        if step.next.is_terminated() {
+        if ends {
             self.remove_server(id);
         }
     }

@@ -1,6 +1,7 @@
 //! Server transactions as stored values, found by slot or by the key of their request.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -101,6 +102,18 @@ impl<U> Servers<U> {
     fn has_key(&self, slot: u32, hash: u64) -> bool {
         let server = self.slab.at(slot);
         server.is_some_and(|server| server.hash == hash && server.key() == self.scratch)
+    }
+
+    /// Reads a transaction that is going to end, and nothing of a stale id.
+    pub(super) fn glance(&self, id: Id) -> Option<u64> {
+        let server = self.slab.get(id)?;
+        black_box((server.state, server.kept.len(), server.last.is_some()));
+        Some(server.hash)
+    }
+
+    /// Whether the transaction in `slot` is found by its hash.
+    pub(super) fn is_listed(&self, slot: u32, hash: u64) -> bool {
+        self.by_key.find(hash, |listed| *listed == slot).is_some()
     }
 
     pub(super) fn insert(&mut self, server: Server<U>) -> Id {
