@@ -77,11 +77,11 @@ docs: ## Build the API documentation without a warning
 
 bench: build setup-bench ## One table: floor, tipring, ratio, CAPS per core, p99.9, bytes per held call
 	@$(CARGO) build --release --locked -p tipring-bench
-	@target/release/tipring-bench suite --router $(ROUTER) $(ARGS)
+	@target/release/tipring-bench suite --router $(ROUTER) --callers 1 --held 100000 $(ARGS)
 
 compare: build setup-bench ## The same load through tipring and Kamailio, interleaved
 	@$(CARGO) build --release --locked -p tipring-bench
-	@target/release/tipring-bench compare --router $(ROUTER) $(ARGS)
+	@target/release/tipring-bench compare --router $(ROUTER) --callers 1 --rate 5000 $(ARGS)
 
 micro: ## Criterion micro-benchmarks: parse, print, transactions, timers, route look-up, a whole call
 	@$(CARGO) bench --locked -p tipring-wire -p tipring-stack -p tipring-router

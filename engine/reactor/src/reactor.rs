@@ -222,7 +222,8 @@ impl Reactor {
         if self.has_news() {
             return self.enter();
         }
-        if let Some(until) = self.spin.until(deadline) {
+        let spin = self.spin.until(deadline);
+        if let Some(until) = spin {
             self.counters.spins += 1;
             // The sends first: others wait for them.
             if !self.ring.submission().is_empty() {
@@ -230,6 +231,7 @@ impl Reactor {
             }
             if self.spin_until(until) {
                 self.counters.spins_paid += 1;
+                self.spin.note_paid();
                 return if self.ring.completion().is_empty() {
                     self.enter()
                 } else {
@@ -237,7 +239,7 @@ impl Reactor {
                 };
             }
         }
-        self.sleep(deadline)
+        self.sleep(deadline, spin.is_some())
     }
 
     /// Something to hand over without waiting.
@@ -268,8 +270,8 @@ impl Reactor {
         may_go_on(self.registered.enter(queued, 0, None))
     }
 
-    /// Submits and sleeps until one completion, the deadline or a waker.
-    fn sleep(&mut self, deadline: Option<Instant>) -> Result<(), TurnError> {
+    /// Submits and sleeps until one completion, the deadline or a waker; `spun` before in vain.
+    fn sleep(&mut self, deadline: Option<Instant>, spun: bool) -> Result<(), TurnError> {
         let begun = (deadline.is_some() || self.spin.is_enabled()).then(Instant::now);
         let left = match (deadline, begun) {
             (Some(deadline), Some(now)) if deadline <= now => return self.enter(),
@@ -285,7 +287,7 @@ impl Reactor {
         self.waker.awake();
         let found_work = !self.ring.completion().is_empty();
         if let Some(begun) = begun.filter(|_| self.spin.is_enabled()) {
-            self.spin.note_sleep(begun.elapsed(), found_work);
+            self.spin.note_sleep(begun.elapsed(), found_work, spun);
         }
         may_go_on(result)
     }
