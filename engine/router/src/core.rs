@@ -13,6 +13,7 @@ use wire::{Host, Uri, print};
 
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, Timers};
+use crate::local;
 use crate::names::{Lookup, Names};
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
@@ -309,6 +310,18 @@ impl Core {
         };
         self.transactions
             .respond(now, server, code, b"", Some(&tag.tag_text()), rest, out);
+    }
+
+    /// Answers a request that would need a transaction of ours when there is none left.
+    pub(crate) fn refuse_at_transaction_limit(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        out: &mut Outbox,
+    ) {
+        self.limit_reached("transactions", self.limits.transactions);
+        let retry_after = local::retry_after(self.limits.retry_after_s);
+        self.refuse(now, server, 503, &retry_after, out);
     }
 
     /// A tag for answers that make no dialog.

@@ -103,13 +103,11 @@ impl Call {
         };
         let extra = rack.as_deref().unwrap_or_default();
         if self
-            .forward(core, now, from, user, request, extra, out)
+            .forward(core, now, from, server, user, request, extra, out)
             .is_some()
         {
             core.counters.relayed += 1;
             self.refresh_target(core, from, request);
-        } else {
-            core.refuse(now, server, 483, b"", out);
         }
     }
 
@@ -139,9 +137,8 @@ impl Call {
             call: self.id,
             purpose: Purpose::Reinvite(from),
         };
-        let Some((client, cseq_out)) = self.forward(core, now, from, user, request, b"", out)
-        else {
-            core.refuse(now, server, 483, b"", out);
+        let sent = self.forward(core, now, from, server, user, request, b"", out);
+        let Some((client, cseq_out)) = sent else {
             return;
         };
         core.counters.relayed += 1;
@@ -158,19 +155,24 @@ impl Call {
         self.refresh_target(core, from, request);
     }
 
-    /// Sends the request on the other leg; `None` when it has no hop left or no transaction is free.
+    /// Sends the request on the other leg, or answers it: 483 when it has no hop left (RFC 3261 16.3), 503
+    /// when no transaction is free.
     #[expect(clippy::too_many_arguments, reason = "one step of two callers")]
     fn forward(
         &mut self,
         core: &mut Core,
         now: Time,
         from: Side,
+        server: ServerId,
         user: User,
         original: &Message<'_>,
         extra: &[u8],
         out: &mut Outbox,
     ) -> Option<(ClientId, u32)> {
-        let max_forwards = print::max_forwards(original)?;
+        let Some(max_forwards) = print::max_forwards(original) else {
+            core.refuse(now, server, 483, b"", out);
+            return None;
+        };
         let to = from.other();
         let flow = self.flow(core, now, to);
         let tag = self.tag(to);
@@ -193,8 +195,11 @@ impl Call {
         let method = original.method();
         let client = core
             .transactions
-            .request(now, flow, method, user, print, out)?;
-        Some((client, cseq))
+            .request(now, flow, method, user, print, out);
+        if client.is_none() {
+            core.refuse_at_transaction_limit(now, server, out);
+        }
+        Some((client?, cseq))
     }
 
     /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target moves its sender's Contact.

@@ -8,6 +8,7 @@ use super::print::{self, Request};
 use super::{Call, Leg, Rung, Stage, Terms, Text};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, User, Waiting};
+use crate::local;
 use crate::rdb::Record;
 
 /// An INVITE that has a route.
@@ -140,7 +141,11 @@ impl Call {
             caller.release(&mut core.pool);
             callee.release(&mut core.pool);
             core.limit_reached("transactions", core.limits.transactions);
-            return Err(Refusal::code(503));
+            let extra = local::retry_after(core.limits.retry_after_s);
+            return Err(Refusal {
+                extra,
+                ..Refusal::code(503)
+            });
         };
         core.counters.calls_started += 1;
         let mut call = Call {
