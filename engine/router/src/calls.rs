@@ -18,6 +18,19 @@ impl CallId {
         slot: u32::MAX,
         generation: 0,
     };
+
+    /// The call as the owner of media streams.
+    pub(crate) fn owner(self) -> u64 {
+        u64::from(self.slot) << 32 | u64::from(self.generation)
+    }
+
+    /// The call that owns a media stream.
+    pub(crate) fn of_owner(owner: u64) -> CallId {
+        CallId {
+            slot: (owner >> 32) as u32,
+            generation: owner as u32,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -30,6 +30,9 @@ pub struct Config {
     pub table: Arc<Table>,
     /// Value of the Server header in the router's own answers; `None` sends none.
     pub server_name: Option<String>,
+    /// Ports and rules of media through this shard; without ports `steerMedia` and `EchoResponder`
+    /// routes are refused.
+    pub media: media::Config,
 }
 
 /// One listening address and how peers are told to reach it.
@@ -137,6 +140,8 @@ pub enum Wake {
     Transaction(stack::Wake),
     /// A timer of a call: no answer, no 18x, longest duration, ringing.
     Call,
+    /// A stream: a report to send, silence to look for.
+    Media,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -174,6 +179,8 @@ pub struct Counters {
     pub calls_cancelled: u64,
     /// Calls ended by noAnswerTimeout, no18xTimeout, maxCallDuration or the ringing limit.
     pub calls_timed_out: u64,
+    /// Answered calls ended because their media fell silent.
+    pub calls_silent: u64,
     /// In-dialog requests relayed to the other leg.
     pub relayed: u64,
     /// Calls at this moment.
@@ -184,4 +191,6 @@ pub struct Counters {
     pub client_transactions: u64,
     /// What the transaction layer counted.
     pub transactions: stack::Counters,
+    /// What the media counted.
+    pub media: media::Counters,
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use media::Media;
 use stack::dialog::Dialog;
 use stack::pool::Pool;
 use stack::timer::{TimerKey, Wheel};
@@ -153,6 +154,7 @@ pub(crate) struct Core {
     pub(crate) timers: Timers,
     pub(crate) shard: u8,
     pub(crate) server_name: Option<String>,
+    pub(crate) media: Media,
     scratch: Vec<u8>,
 }
 
@@ -178,6 +180,7 @@ impl Core {
             timers: config.timers,
             shard: config.shard,
             server_name: config.server_name,
+            media: Media::new(config.media, now),
             scratch: Vec::with_capacity(256),
         }
     }

@@ -53,6 +53,7 @@ impl Router {
             server_transactions: self.core.transactions.server_count() as u64,
             client_transactions: self.core.transactions.client_count() as u64,
             transactions: *self.core.transactions.counters(),
+            media: self.core.media.counters(),
             ..self.core.counters
         }
     }
@@ -64,7 +65,10 @@ impl Router {
 
     /// Nothing is left: no call, no transaction, no timer.
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.core.transactions.is_empty() && self.core.alarms.is_empty()
+        self.calls.is_empty()
+            && self.core.transactions.is_empty()
+            && self.core.alarms.is_empty()
+            && self.core.media.is_idle()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -88,10 +92,12 @@ impl Router {
             .alarms
             .next_deadline()
             .map(|time| (time, Wake::Call));
-        match (transaction, call) {
-            (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
-            (a, b) => a.or(b),
-        }
+        let media = self.core.media.poll_timeout();
+        let media = media.map(|time| (time, Wake::Media));
+        [transaction, call, media]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(time, _)| *time)
     }
 
     /// The next thing the surroundings must do or know.
@@ -115,6 +121,11 @@ impl Router {
             self.receive_response(now, flow, message, out);
         }
         self.drain_transactions(now, out);
+    }
+
+    /// A datagram on a media port.
+    pub fn receive_media(&mut self, now: Time, from: Flow, bytes: &[u8], out: &mut Outbox) {
+        self.core.media.receive(now, from, bytes, out);
     }
 
     /// A datagram that is no SIP message, or a broken one. `salvaged` is what can be answered.
@@ -208,6 +219,10 @@ impl Router {
     /// Fires every timer that is due.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
         self.drain_transactions(now, out);
+        self.core.media.handle_timeout(now, out);
+        while let Some(event) = self.core.media.poll_event() {
+            self.on_media(now, event, out);
+        }
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.get_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
@@ -215,6 +230,15 @@ impl Router {
             }
         }
         self.drain_transactions(now, out);
+    }
+
+    fn on_media(&mut self, now: Time, event: media::Event, out: &mut Outbox) {
+        let media::Event::Silent { owner, .. } = event;
+        let id = CallId::of_owner(owner);
+        if let Some(call) = self.calls.get_mut(id) {
+            let after = call.on_silence(&mut self.core, now, out);
+            self.finish(id, after);
+        }
     }
 
     fn drain_transactions(&mut self, now: Time, out: &mut Outbox) {

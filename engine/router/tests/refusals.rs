@@ -36,6 +36,7 @@ impl World {
             limits,
             table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: Some("tipring".to_owned()),
+            media: Default::default(),
         };
         World {
             router: Router::new(config, Time::ZERO),

@@ -88,6 +88,7 @@ impl Common<'_> {
             limits: limits(&self.config.limits, self.shards),
             table: Arc::clone(self.table),
             server_name: self.config.engine.server_name.clone(),
+            media: media::Config::default(),
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Shard {
     index: wire::Index,
     wire_limits: wire::Limits,
     place: Place,
+    /// Flows of listeners from here on are media.
+    first_media: u16,
 }
 
 /// Which shard this is, of how many.
@@ -78,6 +80,7 @@ impl Shard {
                 shards: config.shards,
                 key: config.steer_key,
             },
+            first_media: u16::try_from(config.listeners.len()).unwrap_or(u16::MAX),
             router: Router::new(config, now),
         }
     }
@@ -121,6 +124,11 @@ impl Shard {
     }
 
     fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], out: &mut Outbox) -> Applied {
+        if flow.listener >= self.first_media {
+            // A media port is its shard's own: nothing to steer.
+            self.router.receive_media(now, flow, bytes, out);
+            return Applied::Done;
+        }
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             self.router.keep_alive();
             return Applied::Done;

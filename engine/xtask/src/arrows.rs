@@ -11,10 +11,19 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("tipring-wire", &[]),
     ("tipring-stack", &["tipring-wire"]),
-    ("tipring-router", &["tipring-wire", "tipring-stack"]),
+    ("tipring-media", &["tipring-wire", "tipring-stack"]),
+    (
+        "tipring-router",
+        &["tipring-wire", "tipring-stack", "tipring-media"],
+    ),
     (
         "tipring-shard",
-        &["tipring-wire", "tipring-stack", "tipring-router"],
+        &[
+            "tipring-wire",
+            "tipring-stack",
+            "tipring-media",
+            "tipring-router",
+        ],
     ),
     ("tipring-reactor", &[]),
     (
@@ -22,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "tipring-wire",
             "tipring-stack",
+            "tipring-media",
             "tipring-router",
             "tipring-shard",
             "tipring-reactor",
@@ -32,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "tipring-wire",
             "tipring-stack",
+            "tipring-media",
             "tipring-router",
             "tipring-shard",
         ],
@@ -41,6 +52,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "tipring-wire",
             "tipring-stack",
+            "tipring-media",
             "tipring-router",
             "tipring-shard",
         ],
@@ -52,6 +64,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "tipring-wire",
     "tipring-stack",
+    "tipring-media",
     "tipring-router",
     "tipring-shard",
     "tipring-sim",

@@ -221,6 +221,12 @@ impl Call {
         self.end_both(core, now, &reason, out)
     }
 
+    /// No media came from either side for the configured time.
+    pub(crate) fn on_silence(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        core.counters.calls_silent += 1;
+        self.end_both(core, now, &Reason::q850(41, "Media Timeout"), out)
+    }
+
     /// The caller is out of it; only the callee's fresh dialog is ended.
     pub(super) fn bye_callee_only(
         &mut self,

@@ -51,6 +51,7 @@ impl Live {
             limits: Limits::default(),
             table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: Some("tipring".to_owned()),
+            media: Default::default(),
         };
         Live {
             shard: Shard::new(config, Time::ZERO),

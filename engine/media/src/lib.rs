@@ -1,0 +1,13 @@
+//! Media through the router: RTP, RTCP and udptl from one party's address to the other's.
+//!
+//! [`Media`] owns every stream of one shard and the ports they use. It is told addresses and directions
+//! as values; what an offer or an answer is, it does not know. Nothing here reads a clock, opens a
+//! socket or parses SDP.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
+
+mod config;
+mod media;
+
+pub use config::*;
+pub use media::Media;
