@@ -55,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-media",
             "tipring-router",
             "tipring-shard",
+            "tipring-reactor",
         ],
     ),
     ("xtask", &[]),
