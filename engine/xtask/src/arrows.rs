@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-router",
         ],
     ),
+    ("tipring-latency", &[]),
     ("tipring-reactor", &[]),
     (
         "tipring-server",
@@ -34,6 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-media",
             "tipring-router",
             "tipring-shard",
+            "tipring-latency",
             "tipring-reactor",
         ],
     ),
@@ -55,6 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-media",
             "tipring-router",
             "tipring-shard",
+            "tipring-latency",
             "tipring-reactor",
         ],
     ),
