@@ -11,8 +11,8 @@ use clap::{Args, Parser};
 use crate::caller::Hold;
 use crate::io::{pin, sharpen_sleep, watch_interrupts};
 use crate::load::LoadOptions;
-use crate::servers::Contender;
 use crate::media::cli::{MediaArgs, RelayArgs};
+use crate::servers::Contender;
 use crate::{calls, floor, hold, media, suite};
 
 /// Turn of the generator in a suite: at 10,000 calls per second 35 datagrams reach the server at a time.
@@ -265,9 +265,7 @@ pub(crate) fn run(command: &Command) -> io::Result<ExitCode> {
         Command::Compare(args) => suite::run(args, "compare", &Contender::ALL),
         Command::Media(args) => media::run(args, args.contenders()),
         Command::MediaCompare(args) => media::run(args, &media::servers::Contender::ALL),
-        Command::Relay(args) => {
-            media::relay::relay(&args.layout()).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Relay(args) => media::relay::relay(&args.layout()).map(|()| ExitCode::SUCCESS),
         Command::Reflect(args) => {
             floor::reflect(args.listen, args.callee).map(|()| ExitCode::SUCCESS)
         }

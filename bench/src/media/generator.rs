@@ -467,7 +467,14 @@ mod tests {
             assert_eq!((direction.delay.count, direction.jitter.count), (100, 0));
         }
         assert_eq!((outcome.foreign, outcome.sends_refused), (0, 0));
-        assert_eq!(outcome.reports, Reports { sent: 1, received: 1, others: 0 });
+        assert_eq!(
+            outcome.reports,
+            Reports {
+                sent: 1,
+                received: 1,
+                others: 0
+            }
+        );
         assert_eq!(outcome.lateness.count, 200);
     }
 }

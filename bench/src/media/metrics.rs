@@ -20,10 +20,9 @@ pub(crate) type Metrics = BTreeMap<String, f64>;
 pub(crate) fn read(address: SocketAddr) -> io::Result<Metrics> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    // HTTP/1.0, so that the body comes in one piece and not in chunks; one write, so that it is one segment.
+    let request = format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     Ok(parse(&text))
@@ -48,7 +47,9 @@ fn without_shard(series: &str) -> String {
         return series.to_owned();
     };
     let labels = labels.trim_end_matches('}').split(',');
-    let kept: Vec<&str> = labels.filter(|label| !label.starts_with("shard=")).collect();
+    let kept: Vec<&str> = labels
+        .filter(|label| !label.starts_with("shard="))
+        .collect();
     if kept.is_empty() {
         name.to_owned()
     } else {
@@ -78,14 +79,26 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 512];
-            let length = stream.read(&mut request).unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut piece = [0; 512];
+                let length = stream.read(&mut piece).unwrap();
+                request.extend_from_slice(&piece[..length]);
+            }
             stream
-                .write_all(b"HTTP/1.1 200 OK\r\n\r\ntipring_media_streams 2\n")
+                .write_all(b"HTTP/1.0 200 OK\r\n\r\ntipring_media_streams 2\n")
                 .unwrap();
-            String::from_utf8_lossy(&request[..length]).into_owned()
+            String::from_utf8_lossy(&request).into_owned()
         });
-        assert_eq!(read(address).unwrap().get("tipring_media_streams"), Some(&2.0));
-        assert!(server.join().unwrap().starts_with("GET /metrics HTTP/1.1\r\n"));
+        assert_eq!(
+            read(address).unwrap().get("tipring_media_streams"),
+            Some(&2.0)
+        );
+        assert!(
+            server
+                .join()
+                .unwrap()
+                .starts_with("GET /metrics HTTP/1.0\r\n")
+        );
     }
 }

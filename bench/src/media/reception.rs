@@ -141,7 +141,7 @@ impl Receptions {
         self.counts.received += 1;
         let delay_ns = transit_ns.max(0) as u64;
         self.delay.saturating_record(delay_ns);
-        if stamp.index % JITTER_EVERY == 0 {
+        if stamp.index.is_multiple_of(JITTER_EVERY) {
             self.jitter.saturating_record(arrival.jitter_ns as u64);
         }
         Received::Counted(delay_ns)

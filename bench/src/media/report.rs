@@ -259,17 +259,16 @@ pub(crate) struct Row {
 pub(crate) fn rows(contenders: &[Contender], reports: &[MediaReport]) -> Vec<Row> {
     let of = |contender: Contender| {
         let name = contender.name();
-        reports.iter().filter(move |report| report.contender == name)
+        reports
+            .iter()
+            .filter(move |report| report.contender == name)
     };
     let cost = |report: &MediaReport| report.server.cpu_us_per_packet;
     let reference = |contender| {
         let any = of(contender).next();
         any.map(|_| median(of(contender).map(cost)))
     };
-    let (floor, rtpengine) = (
-        reference(Contender::Floor),
-        reference(Contender::Rtpengine),
-    );
+    let (floor, rtpengine) = (reference(Contender::Floor), reference(Contender::Rtpengine));
     let row = |contender: Contender| {
         let own = || of(contender);
         let both = |figure: fn(&Direction) -> f64| {

@@ -95,7 +95,10 @@ mod tests {
     #[test]
     fn a_body_without_a_usable_stream_gives_nothing() {
         assert_eq!(read(b""), None);
-        assert_eq!(read(b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 8\r\n"), None);
+        assert_eq!(
+            read(b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 8\r\n"),
+            None
+        );
         assert_eq!(read(b"v=0\r\nm=audio 7 RTP/AVP 8\r\n"), None);
         assert_eq!(read(b"m=audio"), None);
     }

@@ -153,7 +153,12 @@ fn rtpengine(args: &MediaArgs) -> io::Result<Command> {
         .arg("--table=-1")
         .arg(format!("--interface={}", args.target.ip()))
         .arg(format!("--listen-ng={}", args.target))
-        .args(["-m", &ports.start().to_string(), "-M", &ports.end().to_string()])
+        .args([
+            "-m",
+            &ports.start().to_string(),
+            "-M",
+            &ports.end().to_string(),
+        ])
         // One worker, as the router has one shard; nothing logged but errors; not the distribution's configuration.
         .args(["--num-threads=1", "--log-level=3", "--config-file=none"])
         .args(["--foreground", "--log-stderr"]);
@@ -176,7 +181,9 @@ mod tests {
 
     fn words(command: &Command) -> Vec<String> {
         let words = command.get_args();
-        words.map(|word| word.to_string_lossy().into_owned()).collect()
+        words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
     }
 
     #[test]
@@ -196,7 +203,11 @@ mod tests {
         let config = router_config(&args, media_ports(&args).unwrap(), Path::new("/x"));
         assert!(config.contains("12000-14255"), "{config}");
         let words = words(&rtpengine(&args).unwrap());
-        assert!(words.windows(4).any(|w| w == ["-m", "12000", "-M", "14255"]));
+        assert!(
+            words
+                .windows(4)
+                .any(|w| w == ["-m", "12000", "-M", "14255"])
+        );
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let (_, ports) = relay(&args, &[vec![address(2)], vec![address(4)]]).unwrap();
         assert_eq!(ports, 12_000..=13_999);
@@ -210,7 +221,11 @@ mod tests {
     #[test]
     fn rtpengine_stays_in_userspace_with_one_worker() {
         let words = words(&rtpengine(&args(&[])).unwrap());
-        for word in ["--table=-1", "--num-threads=1", "--listen-ng=127.0.0.1:5070"] {
+        for word in [
+            "--table=-1",
+            "--num-threads=1",
+            "--listen-ng=127.0.0.1:5070",
+        ] {
             assert!(words.iter().any(|w| w == word), "{word} in {words:?}");
         }
     }

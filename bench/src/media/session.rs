@@ -173,10 +173,7 @@ mod tests {
         let callee = std::net::UdpSocket::bind(address(0)).unwrap();
         let target = callee.local_addr().unwrap();
         drop(callee);
-        let media = [
-            vec![address(6_000), address(6_002)],
-            vec![address(7_000)],
-        ];
+        let media = [vec![address(6_000), address(6_002)], vec![address(7_000)]];
         let options = LoadOptions {
             target,
             callers: 2,
