@@ -114,7 +114,7 @@ fn the_floor_is_measured_through_the_reflector() {
 
 /// A port below the kernel's own range, most likely with free ones behind it; another at every attempt.
 fn port_first(attempt: u32) -> String {
-    (10_000 + (std::process::id() * 97 + attempt * 4_001) % 20_000).to_string()
+    (10_000 + (std::process::id() * 98 + attempt * 4_002) % 20_000).to_string()
 }
 
 /// Media through the floor. A loaded machine may lose packets, which the command says by its code 2, but must not lose count.
@@ -175,6 +175,7 @@ fn wrong_words_are_refused() {
     for words in [
         &["media", "--floor", "--compare"][..],
         &["media", "--bytes", "20"][..],
+        &["media", "--port-first", "10001"][..],
         &["calls"][..],
         &["calls", "--target", "127.0.0.1:9", "--rate", "0"][..],
     ] {

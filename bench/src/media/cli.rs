@@ -48,8 +48,9 @@ pub(crate) struct MediaArgs {
     /// Pairs of media sockets of all callers, and as many of all callees.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) lanes: u16,
-    /// First port of the relay under test; it gets four a call and a few more. Below the range the kernel hands out itself.
-    #[arg(long, value_name = "PORT", default_value_t = 10_000)]
+    /// First port of the relay under test, an even one; it gets four a call and a few more. Below the range the kernel hands
+    /// out itself.
+    #[arg(long, value_name = "PORT", default_value_t = 10_000, value_parser = even)]
     pub(crate) port_first: u16,
     /// The router's binary.
     #[arg(long, value_name = "FILE", default_value = "target/release/tipring")]
@@ -95,6 +96,14 @@ impl MediaArgs {
             duration_s: self.duration,
             tick: Duration::from_micros(self.load.tick_us.unwrap_or(SUITE_TICK_US)),
         }
+    }
+}
+
+/// RTP has even ports (RFC 3550 11).
+fn even(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 && port % 2 == 0 => Ok(port),
+        _ => Err("an even port is wanted".to_owned()),
     }
 }
 

@@ -134,11 +134,12 @@ fn routing(callee: SocketAddr) -> String {
 fn router_config(args: &MediaArgs, ports: RangeInclusive<u16>, rdb: &Path) -> String {
     let (cpu, target, metrics) = (args.server_cpu, args.target, args.metrics);
     let (address, first, last) = (target.ip(), ports.start(), ports.end());
+    let all = if address.is_ipv4() { 32 } else { 128 };
     format!(
         "[engine]\nshards = 1\ncpus = [{cpu}]\n\n\
          [[listen]]\ntransport = \"udp\"\naddress = \"{target}\"\n\n\
-         [media]\naddresses = [\"{address}\"]\nports = \"{first}-{last}\"\n\n\
-         [[peer]]\nname = \"load\"\naddresses = [\"{address}/32\"]\nclass = \"trunk\"\n\n\
+         [media]\nports = \"{first}-{last}\"\n\n\
+         [[peer]]\nname = \"load\"\naddresses = [\"{address}/{all}\"]\nclass = \"trunk\"\n\n\
          [routing]\nrdb = \"{}\"\n\n\
          [metrics]\naddress = \"{metrics}\"\n",
         rdb.display()
@@ -201,7 +202,7 @@ mod tests {
         let args = args(&["--calls", "500", "--port-first", "12000"]);
         assert_eq!(media_ports(&args).unwrap(), 12_000..=14_255);
         let config = router_config(&args, media_ports(&args).unwrap(), Path::new("/x"));
-        assert!(config.contains("12000-14255"), "{config}");
+        assert!(config.contains("ports = \"12000-14255\""), "{config}");
         let words = words(&rtpengine(&args).unwrap());
         assert!(
             words
