@@ -27,8 +27,9 @@ const BATCHES_PER_TURN: usize = 8;
 const REPORT_INTERVAL_S: f64 = 5.0;
 /// How often signalling and RTCP are looked at.
 const SERVE_NS: u64 = 5_000_000;
-/// After the last packet, how long to wait for those under way.
-const LAST_NS: u64 = 300_000_000;
+/// After the last packet was sent, packets under way are awaited until none came for so long, and in all no longer than the
+/// second number: a relay that is starved of its core still has them.
+const LAST_NS: (u64, u64) = (300_000_000, 5_000_000_000);
 /// Names in the interval log.
 pub(crate) const LOGGED: [&str; 2] = ["media-to-callee", "media-to-caller"];
 
@@ -368,11 +369,18 @@ impl<'a> Generator<'a> {
     }
 
     fn await_last(&mut self, session: &mut Session) -> io::Result<()> {
-        let until_ns = self.now_ns() + LAST_NS;
         self.packets.stop();
         self.reports_due.stop();
-        while self.now_ns() < until_ns {
-            self.turn(session)?;
+        let begun_ns = self.now_ns();
+        let (mut came, mut silent_since_ns) = (self.received, begun_ns);
+        while !interrupted() {
+            let now_ns = self.turn(session)?;
+            if self.received > came {
+                (came, silent_since_ns) = (self.received, now_ns);
+            }
+            if now_ns >= silent_since_ns + LAST_NS.0 || now_ns >= begun_ns + LAST_NS.1 {
+                break;
+            }
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
