@@ -30,7 +30,7 @@ mod uri;
 mod via;
 
 pub use address::NameAddr;
-pub use body::{Part, Parts, holds_sdp};
+pub use body::{Part, Parts, holds_sdp, session_descriptions};
 pub use cseq::{CSeq, RAck};
 pub use error::ParseError;
 pub use host::Host;

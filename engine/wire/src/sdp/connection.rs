@@ -43,9 +43,17 @@ impl<'a> Connection<'a> {
         })
     }
 
-    /// 0.0.0.0 or ::, the hold of RFC 2543 that RFC 3264 8.4 still has one understand.
+    /// Nowhere: 0.0.0.0, the hold of RFC 2543 that RFC 3264 8.4 still has one understand, or what stands
+    /// for it in IPv6, :: or a name under .invalid (RFC 6157 4.1).
     pub fn is_unspecified(&self) -> bool {
-        self.host.ip().is_some_and(|ip| ip.is_unspecified())
+        match self.host {
+            Host::Ip(ip) => ip.is_unspecified(),
+            Host::Name(name) => name
+                .rsplit(|&byte| byte == b'.')
+                .next()
+                .is_some_and(|last| last.eq_ignore_ascii_case(b"invalid")),
+            Host::None => false,
+        }
     }
 }
 

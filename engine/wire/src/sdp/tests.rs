@@ -141,7 +141,7 @@ fn connections_of_every_form() {
     assert_eq!((group.ttl, group.count, group.ipv6), (None, 4, true));
     let name = connection(" in  ip4 media.example ").expect("a name");
     assert_eq!((name.host, name.count), (Host::Name(b"media.example"), 1));
-    for held in ["IN IP4 0.0.0.0", "IN IP6 ::"] {
+    for held in ["IN IP4 0.0.0.0", "IN IP6 ::", "IN IP6 held.invalid"] {
         assert!(connection(held).unwrap().is_unspecified(), "{held}");
     }
     assert!(!name.is_unspecified());
