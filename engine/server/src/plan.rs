@@ -1,6 +1,7 @@
 //! From a configuration to what each shard is made of: how many shards on which CPUs, their part of
 //! the limits, their listeners. Values only; nothing is opened or started.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
 use router::rdb::{CallFlow, Record, Table};
 
-use crate::config::{Config, Limits, Listen, Loaded, Media, SHARDS_MAX};
+use crate::config::{
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, SHARDS_MAX,
+};
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
 pub(crate) type Places = Vec<Option<usize>>;
@@ -143,6 +146,7 @@ impl Common<'_> {
                 first_listener: sockets.len() as u16,
                 ..media_settings(&self.config.media, seed)
             },
+            peers: latching(self.config.media.latching, &self.config.peer),
         }
     }
 }
@@ -155,6 +159,20 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
         seed: seed.rotate_left(32) ^ 0x006d_6564_6961,
         ..media::Config::default()
     }
+}
+
+/// How far the media of each peer may move; whoever is not configured, or says nothing of it, gets
+/// `default`.
+pub(crate) fn latching(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
+    let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let everybody = everybody.map(|any| (any, 0, default.into()));
+    let of_peer = |peer: &Peer| {
+        let mode = peer.media.unwrap_or(default);
+        let networks = peer.addresses.clone().into_iter();
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), mode.into()))
+    };
+    let peers = peers.iter().flat_map(of_peer);
+    Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))
 }
 
 fn listener(listen: &Listen, socket: &UdpListener) -> shard::Listener {
@@ -259,6 +277,25 @@ mod tests {
         assert_eq!(routes_without_media(&config, &table), 2);
         config.media.ports = Some("16384-16387".to_owned().try_into().expect("a range"));
         assert_eq!(routes_without_media(&config, &table), 0);
+    }
+
+    #[test]
+    fn the_longest_prefix_says_how_far_media_may_move() {
+        let text = "[[listen]]\naddress = '127.0.0.1:5060'\n\
+                    [[peer]]\nname = 'a'\nclass = 'trunk'\naddresses = ['10.0.0.0/8', '2001:db8::/32']\nmedia = 'latch'\n\
+                    [[peer]]\nname = 'b'\nclass = 'trunk'\naddresses = ['10.1.0.0/16']\nmedia = 'latch-same-host'\n\
+                    [[peer]]\nname = 'c'\nclass = 'phone'\naddresses = ['10.1.2.3']\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let peers = latching(LatchingMode::Strict, &config.peer);
+        let of = |ip: &str| peers.latching(ip.parse().expect(ip));
+        assert_eq!(of("10.2.0.1"), media::Latching::Latch);
+        assert_eq!(of("2001:db8::1"), media::Latching::Latch);
+        assert_eq!(of("10.1.0.1"), media::Latching::LatchSameHost);
+        assert_eq!(of("10.1.2.3"), media::Latching::Strict);
+        assert_eq!(
+            (of("192.0.2.1"), of("::1")),
+            (media::Latching::Strict, media::Latching::Strict)
+        );
     }
 
     #[test]

@@ -201,6 +201,8 @@ impl Supervisor {
     fn take_over(&mut self, loaded: Loaded) {
         let peers = Arc::new(PeerTable::new(&loaded.config.peer));
         self.tell_all(|| Letter::Peers(Arc::clone(&peers)));
+        let latching = plan::latching(self.config.media.latching, &loaded.config.peer);
+        self.tell_all(|| Letter::Command(Command::Peers(Arc::clone(&latching))));
         self.tell_all(|| Letter::Command(Command::Route(Arc::clone(&loaded.table))));
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");

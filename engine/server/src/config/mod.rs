@@ -11,5 +11,6 @@ mod schema;
 mod value;
 
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
-pub(crate) use media::{Media, MediaAddress};
+pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use schema::*;
+pub(crate) use value::Network;
