@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reactor::{
-    Completion, Reactor, ReactorConfig, SendBatch, SocketId, UdpOptions, bind_udp_group,
+    Coalesce, Completion, Reactor, ReactorConfig, SendBatch, SocketId, UdpListener, UdpOptions,
+    bind_udp_pairs,
 };
 
 use crate::io::{interrupted, raise_open_files};
@@ -14,8 +15,9 @@ use crate::media::sdp::Remote;
 
 /// Sockets of a call: RTP and RTCP towards the caller, RTP and RTCP towards the callee.
 pub(crate) const SOCKETS_PER_CALL: u16 = 4;
-/// Receive buffer of a socket in bytes: half a second of a stream and more.
-const RECEIVE_BUFFER_BYTES: usize = 256 << 10;
+/// Kernel buffers of a socket in bytes and receive buffers in number: the router's defaults.
+const SOCKET_BUFFER_BYTES: usize = 256 << 10;
+const BUFFERS: u16 = 512;
 /// How often it looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -74,7 +76,8 @@ pub(crate) fn relay(layout: &Layout) -> io::Result<()> {
         let turned = reactor.turn(Some(Instant::now() + LOOK), |completion| {
             if let Completion::Datagram { socket, bytes, .. } = completion {
                 let out = partner(socket.0);
-                batch.push(SocketId(out), peers[usize::from(out)], false, bytes);
+                let to = peers[usize::from(out)];
+                batch.push(SocketId(out), to, Coalesce::Never, bytes);
             }
         });
         turned.map_err(io::Error::other)?;
@@ -90,22 +93,34 @@ fn open(layout: &Layout) -> io::Result<(Reactor, Vec<SocketAddr>)> {
     let sockets = layout.sockets().ok_or_else(too_many)?;
     let config = ReactorConfig {
         sockets_max: sockets,
+        small_buffers: BUFFERS,
         ..ReactorConfig::default()
     };
+    let mut reactor = Reactor::new(&config).map_err(io::Error::other)?;
+    let listeners = bind(layout, sockets)?;
+    reactor.add_udp_small(listeners).map_err(io::Error::other)?;
+    let peers = (0..sockets).map(|socket| layout.peer(socket).ok_or_else(no_peer));
+    Ok((reactor, peers.collect::<io::Result<_>>()?))
+}
+
+/// All sockets, in the order of their ports.
+fn bind(layout: &Layout, sockets: u16) -> io::Result<Vec<UdpListener>> {
     let options = UdpOptions {
-        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+        receive_buffer_bytes: SOCKET_BUFFER_BYTES,
+        send_buffer_bytes: SOCKET_BUFFER_BYTES,
+        report_errors: false,
         ..UdpOptions::default()
     };
-    let mut reactor = Reactor::new(&config).map_err(io::Error::other)?;
-    let mut peers = Vec::with_capacity(usize::from(sockets));
-    for socket in 0..sockets {
-        let group = bind_udp_group(layout.port(socket), 1, &options).map_err(io::Error::other)?;
-        for listener in group {
-            reactor.add_udp(listener).map_err(io::Error::other)?;
-        }
-        peers.push(layout.peer(socket).ok_or_else(no_peer)?);
+    let ports = (0..sockets)
+        .step_by(2)
+        .map(|socket| layout.port_first + socket);
+    let bound = bind_udp_pairs(layout.address, ports, &options).map_err(io::Error::other)?;
+    match bound.skipped.first() {
+        None => Ok(bound.pairs.into_iter().flatten().collect()),
+        Some(port) => Err(io::Error::other(format!(
+            "port {port} or the next is in use"
+        ))),
     }
-    Ok((reactor, peers))
 }
 
 #[cfg(test)]
