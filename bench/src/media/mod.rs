@@ -106,6 +106,12 @@ fn measure(
     let server = contender.start(args, &media, place)?;
     let (mut session, routes) = establish(contender, args, &media)?;
     let ports = servers::media_ports(args)?;
+    if !session::goes_through(&routes, &ports) {
+        let name = contender.name();
+        return Err(io::Error::other(format!(
+            "{name} has the parties send past it, not to its ports {ports:?}"
+        )));
+    }
     let before = drops(&ends, &ports);
     let probe = Probe::of_process(Some(server.pid()));
     let generator = Generator::new(&ends, &routes, args.rhythm());

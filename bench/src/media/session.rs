@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::io::interrupted;
@@ -116,6 +117,17 @@ pub(crate) fn by_ng(
     Ok((Session::Rtpengine(client, calls), routes))
 }
 
+/// Whether every packet would go to one of the relay's media ports. A server that leaves the parties' own addresses in their
+/// descriptions relays nothing, and would look very cheap.
+pub(crate) fn goes_through(routes: &Routes, ports: &RangeInclusive<u16>) -> bool {
+    let mut remotes = routes.iter().flatten().map(|route| route.remote);
+    remotes.all(|remote| {
+        [remote.rtp, remote.rtcp]
+            .iter()
+            .all(|address| ports.contains(&address.port()))
+    })
+}
+
 fn call_name(number: usize) -> String {
     format!("bench-{}-{number}", std::process::id())
 }
@@ -194,6 +206,21 @@ mod tests {
         offered.sort_unstable();
         assert_eq!(offered, [[6_000; 5], [6_002; 5]].concat());
         assert_eq!(session.end().unwrap(), 0);
+    }
+
+    #[test]
+    fn media_that_goes_past_the_relay_is_seen() {
+        let route = |rtp: u16, rtcp: u16| Route {
+            remote: Remote {
+                rtp: SocketAddr::from(([127, 0, 0, 1], rtp)),
+                rtcp: SocketAddr::from(([127, 0, 0, 1], rtcp)),
+            },
+            lane: 0,
+        };
+        let through = |callee| goes_through(&[vec![route(10, 11)], vec![callee]], &(10..=19));
+        assert!(through(route(12, 13)));
+        assert!(!through(route(40, 41)));
+        assert!(!through(route(18, 41)));
     }
 
     #[test]
