@@ -257,50 +257,55 @@ pub(crate) struct Row {
 
 /// One row for each contender that has reports, in order.
 pub(crate) fn rows(contenders: &[Contender], reports: &[MediaReport]) -> Vec<Row> {
-    let of = |contender: Contender| {
+    let of = |contender: Contender| -> Vec<&MediaReport> {
         let name = contender.name();
         reports
             .iter()
-            .filter(move |report| report.contender == name)
+            .filter(|report| report.contender == name)
+            .collect()
     };
-    let cost = |report: &MediaReport| report.server.cpu_us_per_packet;
     let reference = |contender| {
-        let any = of(contender).next();
-        any.map(|_| median(of(contender).map(cost)))
+        let own = of(contender);
+        (!own.is_empty()).then(|| median(own.iter().map(|report| cost(report))))
     };
     let (floor, rtpengine) = (reference(Contender::Floor), reference(Contender::Rtpengine));
-    let row = |contender: Contender| {
-        let own = || of(contender);
-        let both = |figure: fn(&Direction) -> f64| {
-            median(own().map(|r| figure(&r.to_callee).max(figure(&r.to_caller))))
-        };
-        let sum = |count: fn(&MediaReport) -> u64| own().map(count).sum();
-        let cpu_us_per_packet = median(own().map(cost));
-        Row {
-            contender: contender.name(),
-            rounds: own().count(),
-            cpu_us_per_packet,
-            cpu_us_min: own().map(cost).fold(f64::INFINITY, f64::min),
-            cpu_us_max: own().map(cost).fold(0.0, f64::max),
-            to_floor: floor.map(|floor| cpu_us_per_packet / floor),
-            to_rtpengine: rtpengine.map(|other| cpu_us_per_packet / other),
-            cpu_share: median(own().map(|r| r.server.cpu_share)),
-            delay_p50_us: both(|d| d.delay.p50_us),
-            delay_p99_us: both(|d| d.delay.p99_us),
-            delay_p99_9_us: both(|d| d.delay.p99_9_us),
-            jitter_p99_us: both(|d| d.jitter.p99_us),
-            lost: sum(MediaReport::lost),
-            sent: sum(|r| r.to_callee.sent + r.to_caller.sent),
-            reordered: sum(|r| r.to_callee.reordered + r.to_caller.reordered),
-            drops: sum(|r| r.drops.generator + r.drops.server),
-            generator_busy_share: median(own().map(|r| r.generator_busy_share)),
-        }
+    let present = contenders.iter().map(|&contender| of(contender));
+    present
+        .filter_map(|own| row(&own, floor, rtpengine))
+        .collect()
+}
+
+fn cost(report: &MediaReport) -> f64 {
+    report.server.cpu_us_per_packet
+}
+
+/// The medians of one contender's reports; of its two directions the worse one.
+fn row(own: &[&MediaReport], floor: Option<f64>, rtpengine: Option<f64>) -> Option<Row> {
+    let reports = || own.iter().copied();
+    let worse = |figure: fn(&Direction) -> f64| {
+        median(reports().map(|r| figure(&r.to_callee).max(figure(&r.to_caller))))
     };
-    let present = contenders
-        .iter()
-        .copied()
-        .filter(|&contender| of(contender).next().is_some());
-    present.map(row).collect()
+    let sum = |count: fn(&MediaReport) -> u64| reports().map(count).sum();
+    let cpu_us_per_packet = median(reports().map(cost));
+    Some(Row {
+        contender: own.first()?.contender,
+        rounds: own.len(),
+        cpu_us_per_packet,
+        cpu_us_min: reports().map(cost).fold(f64::INFINITY, f64::min),
+        cpu_us_max: reports().map(cost).fold(0.0, f64::max),
+        to_floor: floor.map(|floor| cpu_us_per_packet / floor),
+        to_rtpengine: rtpengine.map(|other| cpu_us_per_packet / other),
+        cpu_share: median(reports().map(|r| r.server.cpu_share)),
+        delay_p50_us: worse(|d| d.delay.p50_us),
+        delay_p99_us: worse(|d| d.delay.p99_us),
+        delay_p99_9_us: worse(|d| d.delay.p99_9_us),
+        jitter_p99_us: worse(|d| d.jitter.p99_us),
+        lost: sum(MediaReport::lost),
+        sent: sum(|r| r.to_callee.sent + r.to_caller.sent),
+        reordered: sum(|r| r.to_callee.reordered + r.to_caller.reordered),
+        drops: sum(|r| r.drops.generator + r.drops.server),
+        generator_busy_share: median(reports().map(|r| r.generator_busy_share)),
+    })
 }
 
 /// The rows for people.
