@@ -56,6 +56,10 @@ pub(crate) enum Purpose {
     Bye,
     /// A BYE to a fork that lost; nobody waits for it.
     Discard,
+    /// Our PRACK; whether its 18x held the answer that the caller was given as final.
+    Prack(bool),
+    /// Our re-INVITE of a caller whose callee has answered with another session.
+    Reoffer,
 }
 
 /// A timer of a call.
@@ -73,12 +77,17 @@ pub(crate) enum Alarm {
     ByeAnswer,
     /// No early dialog of a fork can still be answered: 64*T1 after the call ended.
     ForksOver,
+    /// The caller was busy with another offer when we had one for it.
+    OfferAgain,
 }
 
 impl Alarm {
     /// Whether it ends a call.
     pub(crate) fn is_limit(self) -> bool {
-        !matches!(self, Alarm::ByeAnswer | Alarm::ForksOver)
+        !matches!(
+            self,
+            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain
+        )
     }
 }
 
