@@ -204,6 +204,7 @@ impl Router {
             Command::Route(table) => self.matcher = Matcher::new(table.clone()),
             Command::Drain => self.draining = true,
             Command::EndAll => self.end_all(now, out),
+            Command::Peers(peers) => self.core.peers = peers.clone(),
         }
     }
 
