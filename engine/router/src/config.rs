@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::outbound::{Outbound, Probed};
 use crate::rdb::Table;
 
 /// The settings of one shard's router.
@@ -33,6 +34,8 @@ pub struct Config {
     /// Ports and rules of media through this shard; without ports `steerMedia` and `EchoResponder`
     /// routes are refused.
     pub media: media::Config,
+    /// Where calls leave to beside what the routing DB says.
+    pub outbound: Outbound,
 }
 
 /// One listening address and how peers are told to reach it.
@@ -54,6 +57,9 @@ pub struct Timers {
     /// An outgoing INVITE that rings this long without a final answer is cancelled, unless its
     /// route sets `noAnswerTimeout`. The place of RFC 3261 16.6's timer C; must exceed 3 minutes there.
     pub ringing: Duration,
+    /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives;
+    /// `None` never.
+    pub in_dialog_probe: Option<Duration>,
 }
 
 impl Default for Timers {
@@ -61,6 +67,7 @@ impl Default for Timers {
         Timers {
             stack: TimerConfig::default(),
             ringing: Duration::from_secs(185),
+            in_dialog_probe: None,
         }
     }
 }
@@ -101,6 +108,13 @@ pub enum Command {
     Drain,
     /// End every call now: BYE, CANCEL, 503.
     EndAll,
+    /// Other ways for new calls. An application server that stays the same keeps its state.
+    Outbound(Outbound),
+    /// Another shard has asked the application server whether it lives.
+    ApplicationServer {
+        /// Whether calls may go there.
+        up: bool,
+    },
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -119,6 +133,16 @@ pub enum Event {
         limit: &'static str,
         /// Its configured value.
         value: usize,
+    },
+    /// This shard has asked the application server whether it lives. Comes after every question, so
+    /// that a shard which missed one word of it hears the next.
+    ApplicationServer {
+        /// Its address.
+        address: SocketAddr,
+        /// Whether calls may go there.
+        up: bool,
+        /// What changed its state; `None` when that is as it was.
+        change: Option<Probed>,
     },
 }
 
@@ -142,6 +166,8 @@ pub enum Wake {
     Call,
     /// A stream: a report to send, silence to look for.
     Media,
+    /// The application server is to be asked whether it lives.
+    KeepAlive,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -193,4 +219,18 @@ pub struct Counters {
     pub transactions: stack::Counters,
     /// What the media counted.
     pub media: media::Counters,
+    /// OPTIONS sent inside calls to probe their legs.
+    pub probes: u64,
+    /// Of these: without an answer, or answered that there is no such dialog.
+    pub probes_failed: u64,
+    /// Calls ended because a probe failed.
+    pub calls_unresponsive: u64,
+    /// OPTIONS sent to the application server.
+    pub application_server_probes: u64,
+    /// Of these: without an answer, or answered 503.
+    pub application_server_probes_failed: u64,
+    /// Calls refused because the application server is down.
+    pub calls_refused_down: u64,
+    /// 0 while the application server is down, else 1, also without one.
+    pub application_server_up: u64,
 }

@@ -12,6 +12,7 @@ use stack::timer::{TimerKey, Wheel};
 use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions};
 use wire::{Host, Uri, print};
 
+use crate::application_server;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, Timers};
 use crate::local;
@@ -56,6 +57,10 @@ pub(crate) enum Purpose {
     Bye,
     /// A BYE to a fork that lost; nobody waits for it.
     Discard,
+    /// OPTIONS inside a leg: does its dialog still live?
+    Probe,
+    /// OPTIONS to the application server; no call's.
+    KeepAlive,
 }
 
 /// A timer of a call.
@@ -73,12 +78,14 @@ pub(crate) enum Alarm {
     ByeAnswer,
     /// No early dialog of a fork can still be answered: 64*T1 after the call ended.
     ForksOver,
+    /// This leg is to be asked whether its dialog still lives.
+    Probe(Side),
 }
 
 impl Alarm {
     /// Whether it ends a call.
     pub(crate) fn is_limit(self) -> bool {
-        !matches!(self, Alarm::ByeAnswer | Alarm::ForksOver)
+        !matches!(self, Alarm::ByeAnswer | Alarm::ForksOver | Alarm::Probe(_))
     }
 }
 
@@ -139,6 +146,21 @@ impl Door {
     }
 }
 
+/// The outbound proxy.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    /// Its Route value. A loose router: the Request-URI stays what the routing DB says.
+    pub(crate) route: Vec<u8>,
+}
+
+impl Proxy {
+    pub(crate) fn new(address: SocketAddr) -> Proxy {
+        let route = format!("<sip:{address};lr>").into_bytes();
+        Proxy { address, route }
+    }
+}
+
 /// Everything of a shard's router but the calls and the routing DB.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -155,6 +177,8 @@ pub(crate) struct Core {
     pub(crate) shard: u8,
     pub(crate) server_name: Option<String>,
     pub(crate) media: Media,
+    pub(crate) application_server: Option<application_server::Server>,
+    pub(crate) proxy: Option<Proxy>,
     scratch: Vec<u8>,
 }
 
@@ -181,6 +205,11 @@ impl Core {
             shard: config.shard,
             server_name: config.server_name,
             media: Media::new(config.media, now),
+            application_server: config
+                .outbound
+                .application_server
+                .map(|server| application_server::Server::new(server, config.shard, now)),
+            proxy: config.outbound.proxy.map(Proxy::new),
             scratch: Vec::with_capacity(256),
         }
     }

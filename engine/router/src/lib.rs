@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod application_server;
 mod call;
 mod calls;
 mod config;
@@ -12,10 +13,12 @@ mod core;
 mod headers;
 mod local;
 mod names;
+mod outbound;
 pub mod rdb;
 mod router;
 mod target;
 
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
+pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use router::Router;

@@ -10,5 +10,8 @@
 mod shard;
 pub mod steer;
 
-pub use router::{Command, Config, Counters, Event, Limits, Listener, Resolved, Timers, Wake};
+pub use router::{
+    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, Outbound, Probed,
+    Resolved, Timers, Wake,
+};
 pub use shard::{Applied, Input, Shard};

@@ -7,6 +7,7 @@
 mod answers;
 mod ending;
 mod print;
+mod probe;
 mod relay;
 mod setup;
 
@@ -127,6 +128,8 @@ pub(crate) struct Call {
     owed_bye: Option<Box<Reason>>,
     /// BYEs of ours without an answer yet.
     byes: u8,
+    /// When a leg is asked next whether its dialog still lives.
+    probe: Option<TimerKey>,
 }
 
 impl Call {
@@ -191,6 +194,11 @@ impl Call {
         &mut self.leg_mut(side).dialog
     }
 
+    /// Whether both parties speak and nobody has hung up.
+    fn is_connected(&self) -> bool {
+        matches!(self.stage, Stage::Answered | Stage::Connected)
+    }
+
     fn flow(&self, core: &mut Core, now: Time, side: Side) -> Flow {
         let leg = self.leg(side);
         core.next_hop(now, &leg.dialog, leg.peer)
@@ -205,6 +213,7 @@ impl Call {
     fn stop_alarms(&mut self, core: &mut Core) {
         core.disarm(&mut self.alarm);
         core.disarm(&mut self.no_18x);
+        core.disarm(&mut self.probe);
     }
 
     /// Gives back everything the call holds.
@@ -258,6 +267,7 @@ impl Call {
                 self.alarm = None;
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
+            Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
         }
     }
 }

@@ -52,6 +52,7 @@ impl Live {
             table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: Some("tipring".to_owned()),
             media: Default::default(),
+            outbound: Default::default(),
         };
         Live {
             shard: Shard::new(config, Time::ZERO),
