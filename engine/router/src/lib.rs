@@ -15,9 +15,11 @@ mod names;
 mod peers;
 pub mod rdb;
 mod router;
+mod steer;
 mod target;
 
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use peers::Peers;
 pub use router::Router;
+pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -6,6 +6,7 @@
 
 mod answers;
 mod ending;
+mod media;
 mod print;
 mod relay;
 mod setup;
@@ -20,6 +21,7 @@ use wire::Message;
 
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
+use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use print::Reason;
@@ -127,6 +129,8 @@ pub(crate) struct Call {
     owed_bye: Option<Box<Reason>>,
     /// BYEs of ours without an answer yet.
     byes: u8,
+    /// Its media, when it goes through the router.
+    steering: Option<Box<Steering>>,
 }
 
 impl Call {
@@ -210,6 +214,9 @@ impl Call {
     /// Gives back everything the call holds.
     pub(crate) fn release(mut self, core: &mut Core) {
         self.stop_alarms(core);
+        if let Some(steering) = &mut self.steering {
+            steering.end_unseen(core);
+        }
         core.disarm(&mut self.forks_over);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);

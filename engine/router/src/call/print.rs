@@ -77,13 +77,15 @@ impl Request<'_> {
         self.dialog.print_headers(out, self.method, self.cseq);
     }
 
-    /// The other leg's request on this one; `extra` is complete header lines.
+    /// The other leg's request on this one; `extra` is complete header lines, `body` what crosses of its
+    /// body.
     pub(super) fn print_relayed(
         &self,
         out: &mut Vec<u8>,
         original: &Message<'_>,
         contact: Option<&Token>,
         extra: &[u8],
+        body: &[u8],
     ) {
         self.print_head(out);
         if let Some(tag) = contact {
@@ -91,7 +93,7 @@ impl Request<'_> {
         }
         out.extend_from_slice(extra);
         print::passing_headers(out, original, &POLICY);
-        print::end(out, original.body());
+        print::end(out, body);
     }
 
     /// A request of our own making, with complete extra header lines and no body.
@@ -108,6 +110,7 @@ pub(super) fn relayed_response(
     original: &Message<'_>,
     door: &Door,
     tag: &Token,
+    body: &[u8],
 ) {
     match original.code() {
         // RFC 3261 8.1.3.4, 21.4.22: these Contacts are where to go instead, not who answered.
@@ -117,7 +120,7 @@ pub(super) fn relayed_response(
     }
     print::passing_headers(out, original, &POLICY);
     warnings(out, original, &door.host_port);
-    print::end(out, original.body());
+    print::end(out, body);
 }
 
 fn pass_lines(out: &mut Vec<u8>, original: &Message<'_>, name: HeaderName) {
