@@ -31,6 +31,9 @@ pub(crate) enum Untimely {
     Twice,
 }
 
+/// A description in a response: hashes of the fork that spoke and of what it said.
+type Spoken = (u64, u64);
+
 /// An offer without an answer.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
@@ -46,8 +49,8 @@ struct Invite {
     server: ServerId,
     /// It had an offer: the answer comes in its responses.
     offered: bool,
-    /// Hash of the description in its responses so far, the last one.
-    answered: Option<u64>,
+    /// The last description in its responses so far.
+    answered: Option<Spoken>,
 }
 
 /// Who has offered what in a call.
@@ -58,18 +61,18 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// What a description of this side is that came in `message` on `server`; `text` is its hash.
+    /// What a description of this side is that came in `message` on `server`.
     pub(super) fn role(
         &self,
         from: Side,
         server: ServerId,
         message: &Message<'_>,
-        text: u64,
+        spoken: Spoken,
     ) -> Result<Role, Untimely> {
         if message.is_request() {
             self.of_request(from, message.method())
         } else {
-            Ok(self.of_response(from, server, message, text))
+            Ok(self.of_response(from, server, message, spoken))
         }
     }
 
@@ -89,7 +92,13 @@ impl Exchange {
         }
     }
 
-    fn of_response(&self, from: Side, server: ServerId, message: &Message<'_>, text: u64) -> Role {
+    fn of_response(
+        &self,
+        from: Side,
+        server: ServerId,
+        message: &Message<'_>,
+        spoken: Spoken,
+    ) -> Role {
         let (method, code) = (message.method(), message.code());
         let bears = match method {
             Method::Invite => code < 300,
@@ -105,11 +114,13 @@ impl Exchange {
         }
         match self.invite.filter(|invite| invite.server == server) {
             None => Role::Neither,
-            Some(invite) if invite.answered == Some(text) => Role::Repeat,
+            Some(invite) if invite.answered == Some(spoken) => Role::Repeat,
             Some(invite) if invite.offered => Role::Again,
-            // A fork's offer takes the place of another's that nobody has answered.
-            Some(invite) if invite.answered.is_none() || pending.is_some() => Role::Offer,
-            Some(_) => Role::Neither,
+            // A fork's offer takes the place of another's.
+            Some(invite) => match invite.answered {
+                Some((fork, _)) if fork == spoken.0 && pending.is_none() => Role::Neither,
+                _ => Role::Offer,
+            },
         }
     }
 
@@ -123,11 +134,11 @@ impl Exchange {
     }
 
     /// A description in a response to the INVITE crosses.
-    pub(super) fn note_response(&mut self, server: ServerId, text: u64) {
+    pub(super) fn note_response(&mut self, server: ServerId, spoken: Spoken) {
         if let Some(invite) = &mut self.invite
             && invite.server == server
         {
-            invite.answered = Some(text);
+            invite.answered = Some(spoken);
         }
     }
 

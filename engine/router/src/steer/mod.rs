@@ -1,19 +1,21 @@
 //! `steerMedia`: the media of a call through the router. What lives here: who has offered what
-//! (`exchange`), the m= lines and their streams (`slot`), the descriptions as the other leg gets them
-//! (`body`). What may not live here: packets, which are the business of the media room, and the
+//! (`exchange`), the m= lines and what becomes of their streams (`slot`, `streams`), the descriptions as
+//! the other leg gets them (`leg`, `body`). What may not live here: packets, which are the business of the media room, and the
 //! messages, which are the call's.
 //!
 //! Every body that crosses a steered call goes through [`Steering::cross`].
 
 mod body;
 mod exchange;
+mod leg;
 mod slot;
+mod streams;
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
-use media::{End, Family, Latching, Terms};
+use media::End;
 use smallvec::SmallVec;
 use stack::{Flow, ServerId, Time, Token};
 use wire::Message;
@@ -22,11 +24,10 @@ use wire::sdp::Session;
 pub use body::{WITHHELD_ATTRIBUTES, WithheldAttribute};
 pub(crate) use exchange::{Role, Untimely};
 
-use crate::config::{Event, MediaEnded};
 use crate::core::{Core, Side};
-use body::{Identity, Shown};
 use exchange::Exchange;
-use slot::{Described, Slot, is_steered};
+use leg::Leg;
+use slot::{Described, Slot};
 
 /// Streams of one call. A conference with audio, video, slides and their spares has six; a call that
 /// could ask for thousands would empty the pool of ports alone.
@@ -90,44 +91,6 @@ impl From<Side> for End {
         match side {
             Side::Caller => End::Caller,
             Side::Callee => End::Callee,
-        }
-    }
-}
-
-/// What the router is on one leg, as its descriptions tell.
-#[derive(Debug)]
-struct Leg {
-    family: Family,
-    latching: Latching,
-    identity: Identity,
-    /// Hash of the last description printed there.
-    printed: Option<u64>,
-}
-
-impl Leg {
-    fn new(core: &mut Core, peer: IpAddr) -> Leg {
-        let peer = peer.to_canonical();
-        let family = Family::of(peer);
-        let other = match family {
-            Family::V4 => Family::V6,
-            Family::V6 => Family::V4,
-        };
-        let family = if core.media.serves(family) || !core.media.serves(other) {
-            family
-        } else {
-            other
-        };
-        Leg {
-            family,
-            latching: core.peers.latching(peer),
-            identity: Identity {
-                // RFC 8866 5.2 wants digits; 63 bits, because some read a signed number.
-                session_id: core.random.next_u64() >> 1,
-                version: 1,
-                address: None,
-                family,
-            },
-            printed: None,
         }
     }
 }
@@ -210,7 +173,7 @@ impl Steering {
         let kind = message.content_type().unwrap_or_default();
         let places = wire::session_descriptions(kind, message.body());
         let invites = message.is_request() && message.method() == wire::Method::Invite;
-        let Some((first, others)) = places.split_first() else {
+        let Some(first) = places.first() else {
             if invites {
                 self.exchange.begin_invite(server, false);
             }
@@ -235,18 +198,7 @@ impl Steering {
         if invites {
             self.exchange.begin_invite(server, true);
         }
-        let mut out = core.scratch();
-        out.extend_from_slice(message.body().get(..first.start).unwrap_or_default());
-        self.print(core, from.other(), &session, role, &mut out);
-        let mut at = first.end;
-        for other in others {
-            // A second description, an early session of RFC 3959 perhaps, has no ports here.
-            out.extend_from_slice(message.body().get(at..other.start).unwrap_or_default());
-            let text = message.body().get(other.clone()).unwrap_or_default();
-            self.print_closed(core, from.other(), text, &mut out);
-            at = other.end;
-        }
-        out.extend_from_slice(message.body().get(at..).unwrap_or_default());
+        let out = self.print_body(core, from.other(), message, &places, &session, role);
         self.passed(core, now, server, message);
         Ok(Crossed::Edited(out))
     }
@@ -259,23 +211,25 @@ impl Steering {
         server: ServerId,
         message: &Message<'_>,
     ) -> Result<Role, Blocked> {
-        let tag = message.to_tag().unwrap_or_default();
-        let text = self.hash(&[tag, crossing.session.bytes()]);
-        let role = self.exchange.role(crossing.from, server, message, text)?;
+        let fork = self.fork_of(message);
+        let text = self.hasher.hash_one(crossing.session.bytes());
+        let role = self
+            .exchange
+            .role(crossing.from, server, message, (fork, text))?;
         if self.over {
             return Ok(Role::Neither);
         }
         let response = !message.is_request();
         let speaks = response && server == self.invite;
+        if speaks && matches!(role, Role::Offer | Role::Answer | Role::Again) {
+            self.speak(fork);
+        }
         match role {
             Role::Offer => {
                 self.offer(core, crossing, can_be_refused(message))?;
                 self.exchange.offered(crossing.from, server, response);
             }
             Role::Answer | Role::Again => {
-                if speaks {
-                    self.speak(self.hash(&[tag]));
-                }
                 self.answer(core, crossing, role == Role::Answer);
                 if !(speaks && message.code() < 200) {
                     self.close_refused(core, crossing.now);
@@ -284,139 +238,14 @@ impl Steering {
             Role::Repeat | Role::Neither => {}
         }
         if response && role != Role::Neither {
-            self.exchange.note_response(server, text);
+            self.exchange.note_response(server, (fork, text));
         }
         Ok(role)
     }
 
-    fn hash(&self, pieces: &[&[u8]]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        for piece in pieces {
-            hasher.write(piece);
-            hasher.write_usize(piece.len());
-        }
-        hasher.finish()
-    }
-
-    /// Opens what the offer has that is not open yet. All of it, or nothing when `refusable`; else
-    /// what finds no ports is shown as port 0.
-    fn offer(
-        &mut self,
-        core: &mut Core,
-        crossing: Crossing<'_, '_>,
-        refusable: bool,
-    ) -> Result<(), Blocked> {
-        let sections = crossing.session.media();
-        let wanted = sections.iter().filter(|media| is_steered(&media.media));
-        if refusable && sections.len() > LINES_MAX && wanted.count() > 0 {
-            return Err(Blocked::TooMany);
-        }
-        let lines = sections.len().min(LINES_MAX).max(self.slots.len());
-        self.slots.resize_with(lines, Slot::default);
-        for line in 0..lines {
-            let described = sections
-                .get(line)
-                .map(|section| Described::read(section, crossing.peer));
-            self.slots[line].proposed = Some(described.unwrap_or_default());
-            let opened = self.open(core, crossing.now, crossing.from, line);
-            if let Err(blocked) = opened
-                && refusable
-            {
-                self.retract(core, crossing.now);
-                return Err(blocked);
-            }
-        }
-        let end = End::from(crossing.from);
-        for slot in &mut self.slots {
-            // A later offer moves nothing before it is answered (RFC 3264 8.3.1); of a new stream
-            // there is nothing to move.
-            if slot.fresh {
-                slot.say(end, slot.proposed.clone());
-                slot.apply(&mut core.media, crossing.now);
-            }
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, core: &mut Core, now: Time, from: Side, line: usize) -> Result<(), Blocked> {
-        let slot = &mut self.slots[line];
-        let Some(described) = slot.proposed.as_ref().filter(|described| described.open) else {
-            return Ok(());
-        };
-        if slot.stream.is_some() {
-            return Ok(());
-        }
-        let kind = described.kind();
-        let mut families = [self.legs[0].family, self.legs[1].family];
-        if let Some(family) = described
-            .family()
-            .filter(|&family| core.media.serves(family))
-        {
-            families[from as usize] = family;
-        }
-        let terms = Terms {
-            owner: self.owner,
-            kind,
-            families,
-            latching: [self.legs[0].latching, self.legs[1].latching],
-        };
-        let Some(stream) = core.media.open(now, terms) else {
-            return Err(no_ports(core));
-        };
-        slot.opened(stream, kind);
-        Ok(())
-    }
-
-    /// The other side's answer: what was offered is in force, or is not wanted. `completes` says that it
-    /// is the answer of the pending offer, and not one of another fork.
-    fn answer(&mut self, core: &mut Core, crossing: Crossing<'_, '_>, completes: bool) {
-        let answerer = End::from(crossing.from);
-        for (line, slot) in self.slots.iter_mut().enumerate() {
-            let section = crossing.session.media().get(line);
-            let said = section.map(|section| Described::read(section, crossing.peer));
-            let said = said.unwrap_or_default();
-            if completes {
-                slot.agree(answerer.other(), said);
-            } else {
-                slot.say(answerer, Some(said));
-                slot.weigh();
-            }
-            slot.apply(&mut core.media, crossing.now);
-        }
-        if completes {
-            self.exchange.settled();
-        }
-    }
-
-    /// This fork's answer is in force from now on; that of the one before is remembered.
-    fn speak(&mut self, tag: u64) {
-        let before = self.speaking.replace(tag);
-        let Some(before) = before.filter(|&before| before != tag) else {
-            return;
-        };
-        self.forks.retain(|fork| fork.tag != before);
-        if self.forks.len() < FORKS_MAX {
-            let said = self
-                .slots
-                .iter()
-                .map(|slot| slot.said(End::Callee).cloned());
-            let said = said.collect();
-            self.forks.push(Fork { tag: before, said });
-        }
-    }
-
-    /// A 2xx without a description is of a fork that has answered before: that answer counts.
-    fn speak_again(&mut self, core: &mut Core, now: Time, tag: u64) {
-        let Some(at) = self.forks.iter().position(|fork| fork.tag == tag) else {
-            return;
-        };
-        let fork = self.forks.swap_remove(at);
-        self.speaking = Some(tag);
-        for (slot, said) in self.slots.iter_mut().zip(fork.said) {
-            slot.say(End::Callee, said);
-            slot.weigh();
-            slot.apply(&mut core.media, now);
-        }
+    /// Names the fork a response comes from.
+    fn fork_of(&self, message: &Message<'_>) -> u64 {
+        self.hasher.hash_one(message.to_tag().unwrap_or_default())
     }
 
     /// What follows from the message itself, once its description has done its part.
@@ -436,8 +265,7 @@ impl Steering {
                 }
                 if server == self.invite && !self.exchange.waits(server) {
                     if !message.has_sdp() {
-                        let tag = self.hash(&[message.to_tag().unwrap_or_default()]);
-                        self.speak_again(core, now, tag);
+                        self.speak_again(core, now, self.fork_of(message));
                     }
                     self.forks = Vec::new();
                     self.close_refused(core, now);
@@ -456,40 +284,6 @@ impl Steering {
         }
     }
 
-    fn retract(&mut self, core: &mut Core, now: Time) {
-        for line in 0..self.slots.len() {
-            self.slots[line].proposed = None;
-            if self.slots[line].fresh {
-                self.close(core, now, line);
-            }
-        }
-    }
-
-    fn close_refused(&mut self, core: &mut Core, now: Time) {
-        for line in 0..self.slots.len() {
-            if self.slots[line].refused {
-                self.close(core, now, line);
-            }
-        }
-    }
-
-    /// Closes the stream of a line and tells what became of it.
-    fn close(&mut self, core: &mut Core, now: Time, line: usize) {
-        let slot = std::mem::take(&mut self.slots[line]);
-        let Some(stream) = slot.stream else { return };
-        if let Some(summary) = core.media.close(now, stream)
-            && core.events.len() < EVENTS_MAX
-        {
-            let call = String::from_utf8_lossy(&self.call).into_owned();
-            core.events
-                .push_back(Event::MediaEnded(Box::new(MediaEnded {
-                    call,
-                    line,
-                    summary,
-                })));
-        }
-    }
-
     /// The call is over: its streams end and their ports are free.
     pub(crate) fn end(&mut self, core: &mut Core, now: Time) {
         self.over = true;
@@ -502,74 +296,6 @@ impl Steering {
     pub(crate) fn end_unseen(&mut self, core: &mut Core) {
         self.end(core, self.seen);
     }
-
-    fn print(
-        &mut self,
-        core: &mut Core,
-        to: Side,
-        session: &Session<'_>,
-        role: Role,
-        out: &mut Vec<u8>,
-    ) {
-        let shown = self.shown(core, to, session);
-        let mut edits = std::mem::take(&mut core.edits);
-        let ours = |shown: &Shown| match shown {
-            Shown::Ours(local) => Some(local.address),
-            Shown::Theirs | Shown::Closed => None,
-        };
-        let identity = &mut self.legs[to as usize].identity;
-        identity.address = shown.iter().find_map(ours).or(identity.address);
-        let start = out.len();
-        let mut print = |identity: &Identity, out: &mut Vec<u8>| {
-            out.truncate(start);
-            edits.clear();
-            body::edit(&mut edits, session, &shown, identity);
-            edits.print(session.bytes(), out);
-        };
-        print(identity, out);
-        let text = |out: &[u8]| self.hasher.hash_one(out.get(start..));
-        let leg = &mut self.legs[to as usize];
-        if role != Role::Neither {
-            // RFC 3264 8: the version rises with every change, by one, and with nothing else.
-            if leg.printed.is_some_and(|printed| printed != text(out)) {
-                leg.identity.version += 1;
-                print(&leg.identity, out);
-            }
-            leg.printed = Some(text(out));
-        }
-        core.edits = edits;
-    }
-
-    /// A description that is not the call's: no line of it is open. One that cannot be read is left out.
-    fn print_closed(&self, core: &mut Core, to: Side, text: &[u8], out: &mut Vec<u8>) {
-        let Ok(session) = Session::parse(text) else {
-            return;
-        };
-        let shown: SmallVec<[Shown; 8]> = session.media().iter().map(|_| Shown::Closed).collect();
-        core.edits.clear();
-        body::edit(
-            &mut core.edits,
-            &session,
-            &shown,
-            &self.legs[to as usize].identity,
-        );
-        core.edits.print(text, out);
-    }
-
-    fn shown(&self, core: &Core, to: Side, session: &Session<'_>) -> SmallVec<[Shown; 8]> {
-        let show = |(line, section): (usize, &wire::sdp::Media<'_>)| {
-            if section.media.port == 0 {
-                return Shown::Closed;
-            }
-            if !is_steered(&section.media) {
-                return Shown::Theirs;
-            }
-            let stream = self.slots.get(line).and_then(|slot| slot.stream);
-            let local = stream.and_then(|stream| core.media.local(stream, to.into()));
-            local.map_or(Shown::Closed, Shown::Ours)
-        };
-        session.media().iter().enumerate().map(show).collect()
-    }
 }
 
 /// A response and an ACK cannot be answered.
@@ -577,12 +303,13 @@ fn can_be_refused(message: &Message<'_>) -> bool {
     message.is_request() && message.method() != wire::Method::Ack
 }
 
-/// There is no pair of ports for a stream: none at all, or none free.
-fn no_ports(core: &mut Core) -> Blocked {
-    let pairs = usize::try_from(core.media.counters().pairs).unwrap_or(usize::MAX);
-    if pairs == 0 {
-        return Blocked::NotConfigured;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steered_call_of_one_stream_stays_small() {
+        let bytes = size_of::<Steering>();
+        assert!(bytes <= 704, "{bytes}");
     }
-    core.limit_reached("media.ports", pairs);
-    Blocked::NoPorts
 }
