@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use io_uring::{IoUring, cqueue, opcode, types};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
 use crate::address;
 use crate::batch::SendBatch;
@@ -509,11 +509,28 @@ impl Reactor {
         }
         Ok(())
     }
+
+    /// Ends each receive by its ticket, which the kernel finds by a hash. Ending "everything" looks
+    /// at all it has ended before for each one more: 0.3 s for 8,000 receives, 4 s for 16,000. What
+    /// is left over here, if anything, that one ends.
+    fn end_receives(&mut self) {
+        for socket in 0..self.ports.len() as u16 {
+            let ticket = Ticket::Receive { socket }.pack();
+            let entry = opcode::AsyncCancel::new(ticket).build();
+            let entry = entry.flags(squeue::Flags::SKIP_SUCCESS);
+            // SAFETY: the entry points at nothing.
+            if unsafe { push_entry(&mut self.ring, &entry) }.is_err() {
+                return;
+            }
+        }
+        while self.enter().is_ok() && self.ring.completion().count() > 0 {}
+    }
 }
 
 impl Drop for Reactor {
     fn drop(&mut self) {
         // End what the kernel still holds (receives, waiting sends) before its memory goes.
+        self.end_receives();
         let patience = types::Timespec::new().sec(1);
         let all = types::CancelBuilder::any();
         let _ = self
