@@ -12,7 +12,7 @@ fn early(more: &str) -> World {
 }
 
 fn hang_up(mut world: World) {
-    let sent = world.from_caller("BYE", "", "");
+    let sent = world.caller_sends("BYE", "", "");
     let bye = one(&sent, CALLEE, "BYE");
     let sent = world.ok(&bye);
     one(&sent, CALLER, "200");
@@ -183,9 +183,9 @@ fn a_busy_caller_is_offered_the_session_again() {
     let mut world = early("");
     let offer = differs(&mut world, "x");
     // While our offer is open there can be no other.
-    let sent = world.from_callee("INVITE", "x", "", &sdp(3, 6012, ""));
+    let sent = world.callee_sends("INVITE", "x", "", &sdp(3, 6012, ""));
     one(&sent, CALLEE, "491");
-    let sent = world.from_caller("INVITE", "", &sdp(2, 4002, ""));
+    let sent = world.caller_sends("INVITE", "", &sdp(2, 4002, ""));
     one(&sent, CALLER, "491");
     world.answer(&offer, "491 Request Pending", "", "", "");
     let sent = world.seconds(2);
@@ -203,7 +203,7 @@ fn a_newer_session_makes_the_offer_needless() {
     let mut world = early("");
     let offer = differs(&mut world, "x");
     world.answer(&offer, "491 Request Pending", "", "", "");
-    let sent = world.from_caller("INVITE", "", &sdp(2, 4002, ""));
+    let sent = world.caller_sends("INVITE", "", &sdp(2, 4002, ""));
     let crossing = one(&sent, CALLEE, "INVITE");
     let sent = world.answer(&crossing, "200 OK", "", "", &sdp(3, 6012, ""));
     let ok = one(&sent, CALLER, "200");
