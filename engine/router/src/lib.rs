@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod application_server;
 mod call;
 mod calls;
 mod config;
@@ -14,6 +15,7 @@ mod entry;
 mod headers;
 mod local;
 mod names;
+mod outbound;
 mod peers;
 pub mod rdb;
 mod router;
@@ -21,5 +23,6 @@ mod target;
 
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
+pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use peers::Peers;
 pub use router::Router;

@@ -293,6 +293,7 @@ impl Call {
             self.acknowledge_callee(core, now, Some(ack), out);
             self.stage = Stage::Connected;
             self.alarm = core.arm(now, self.id, Alarm::MaxDuration, self.terms.max_duration);
+            self.start_probing(core, now);
             return After::Keep;
         }
         self.on_reinvite_ack(core, now, side, cseq.number, ack, out);

@@ -8,6 +8,7 @@ mod answers;
 mod early;
 mod ending;
 mod print;
+mod probe;
 mod relay;
 mod setup;
 
@@ -135,6 +136,8 @@ pub(crate) struct Call {
     byes: u8,
     /// What `TransformEarlyToFinal` has to remember; `None` for every other call.
     early: Option<Box<EarlyFinal>>,
+    /// When a leg is asked next whether its dialog still lives.
+    probe: Option<TimerKey>,
 }
 
 impl Call {
@@ -199,6 +202,11 @@ impl Call {
         &mut self.leg_mut(side).dialog
     }
 
+    /// Whether both parties speak and nobody has hung up.
+    fn is_connected(&self) -> bool {
+        matches!(self.stage, Stage::Answered | Stage::Connected)
+    }
+
     fn flow(&self, core: &mut Core, now: Time, side: Side) -> Flow {
         let leg = self.leg(side);
         core.next_hop(now, &leg.dialog, leg.peer)
@@ -214,6 +222,7 @@ impl Call {
         core.disarm(&mut self.alarm);
         core.disarm(&mut self.no_18x);
         self.stop_early_alarms(core);
+        core.disarm(&mut self.probe);
     }
 
     /// Gives back everything the call holds.
@@ -273,6 +282,7 @@ impl Call {
                 }
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
+            Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Setup<'a, 'm> {
     /// Its host, for the To value.
     pub(crate) host: &'a [u8],
     pub(crate) destination: Destination,
+    /// The outbound proxy is the first route (RFC 3261 8.1.2).
+    pub(crate) through_proxy: bool,
 }
 
 /// Why a call was not started: the answer to its INVITE.
@@ -178,6 +180,7 @@ impl Call {
             owed_bye: None,
             byes: 0,
             early: EarlyFinal::of(setup.record, setup.request),
+            probe: None,
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -234,7 +237,10 @@ fn callee_dialog(
     let host = door.listener.advertise_host.as_bytes();
     print::party(&mut local, &setup.request.from()?, host, Some(tag));
     print::party(&mut remote, &setup.request.to()?, setup.host, None);
-    let dialog = Dialog::uac(&call_id, &local, &remote, setup.request_uri, &mut core.pool);
+    let proxy = core.proxy.as_ref().filter(|_| setup.through_proxy);
+    let routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
+    let target = setup.request_uri;
+    let dialog = Dialog::uac_through(routes, &call_id, &local, &remote, target, &mut core.pool);
     core.return_scratch(call_id);
     dialog
 }
