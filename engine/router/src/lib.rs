@@ -19,6 +19,7 @@ mod outbound;
 mod peers;
 pub mod rdb;
 mod router;
+mod steer;
 mod target;
 
 pub use config::*;
@@ -26,3 +27,4 @@ pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use peers::Peers;
 pub use router::Router;
+pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -20,6 +20,7 @@ use crate::entry::Entry;
 use crate::local;
 use crate::outbound::Probed;
 use crate::rdb::{CallFlow, Matcher};
+use crate::steer::Crossed;
 use crate::target::target;
 
 /// The transaction users of one shard.
@@ -485,7 +486,8 @@ impl Router {
             let (core, calls) = (&mut self.core, &mut self.calls);
             return application_server::start_call(
                 core, calls, now, source, server, request, &uri, out,
-            );
+            )
+            .map(Entry::Bridge);
         }
         let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
         let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
@@ -495,9 +497,6 @@ impl Router {
             let core = &mut self.core;
             let echo = EchoCall::start(core, now, id, source, server, request, record, out)?;
             return Ok(Entry::Echo(Box::new(echo)));
-        }
-        if record.steer_media {
-            return Err(Refusal::code(501));
         }
         if record.flow == CallFlow::TransformEarlyToFinal {
             check_offer(request, &self.core.door(source.listener).host_port)?;
@@ -611,12 +610,18 @@ impl Router {
         response: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let call = self.calls.get_mut(id);
-        let tag = match &call {
-            Some(call) => call.tag(from),
-            None => self.core.own_tag(),
+        let mut call = self.calls.get_mut(id);
+        let core = &mut self.core;
+        let (tag, body) = match &mut call {
+            Some(call) => {
+                let body = call.crossing_answer(core, now, from.other(), server, response);
+                (call.tag(from), body)
+            }
+            // Nobody knows any more whether its media was steered.
+            None if response.has_sdp() => (core.own_tag(), Crossed::Withheld),
+            None => (core.own_tag(), Crossed::AsIs),
         };
-        relay_response(&mut self.core, now, server, &tag, response, out);
+        relay_response(core, now, server, &tag, response, body, out);
         if let Some(call) = call {
             let after = call.on_relay_answer(&mut self.core, now, from, response, out);
             self.finish(id, after);
@@ -668,6 +673,9 @@ impl Router {
             return;
         };
         let core = &mut self.core;
+        if let Purpose::Relay(_, server) = user.purpose {
+            call.offer_failed(core, now, server);
+        }
         let after = match user.purpose {
             Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
             Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),

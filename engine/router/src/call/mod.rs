@@ -7,6 +7,7 @@
 mod answers;
 mod early;
 mod ending;
+mod media;
 mod print;
 mod probe;
 mod relay;
@@ -23,6 +24,7 @@ use wire::{Message, Method};
 use self::early::EarlyFinal;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
+use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use early::check_offer;
@@ -138,6 +140,8 @@ pub(crate) struct Call {
     early: Option<Box<EarlyFinal>>,
     /// When a leg is asked next whether its dialog still lives.
     probe: Option<TimerKey>,
+    /// Its media, when it goes through the router.
+    steering: Option<Box<Steering>>,
 }
 
 impl Call {
@@ -228,6 +232,9 @@ impl Call {
     /// Gives back everything the call holds.
     pub(crate) fn release(mut self, core: &mut Core) {
         self.stop_alarms(core);
+        if let Some(steering) = &mut self.steering {
+            steering.end_unseen(core);
+        }
         core.disarm(&mut self.forks_over);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);

@@ -40,6 +40,15 @@ pub(in crate::call) struct EarlyFinal {
     offer: Option<Offer>,
     /// When that is tried again.
     again: Option<TimerKey>,
+    /// What other early dialogs said of their sessions: the last 18x of each, as it came.
+    others: Vec<Other>,
+}
+
+/// An 18x with SDP of an early dialog whose session the caller does not have. Its 2xx may say no more.
+#[derive(Debug)]
+struct Other {
+    tag: Box<[u8]>,
+    message: Box<[u8]>,
 }
 
 /// The 18x that became a 200.
@@ -90,6 +99,7 @@ pub(in crate::call) fn print_invite(
     out: &mut Vec<u8>,
     original: &Message<'_>,
     tag: &Token,
+    body: &[u8],
 ) {
     let mut options = Vec::with_capacity(64);
     options.extend_from_slice(b"Supported: 100rel\r\n");
@@ -101,7 +111,7 @@ pub(in crate::call) fn print_invite(
         HeaderName::Supported,
         &own,
     );
-    request.print_passing(out, original, Some(tag), &options, &RECAST);
+    request.print_passing(out, original, Some(tag), &options, body, &RECAST);
 }
 
 impl EarlyFinal {
