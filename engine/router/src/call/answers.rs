@@ -272,9 +272,8 @@ impl Call {
         };
         let body = crossed.of(response);
         let door = &core.doors[usize::from(self.caller.peer.listener)];
-        let rest = |out: &mut Vec<u8>| {
-            print::formed_response(out, response, door, &tag, body, form);
-        };
+        let rest =
+            |out: &mut Vec<u8>| print::formed_response(out, response, door, &tag, form, body);
         let text = tag.tag_text();
         let sent =
             core.transactions

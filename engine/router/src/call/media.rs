@@ -50,18 +50,11 @@ impl Call {
         }
     }
 
-    /// The answer of this side to an offer of ours, which the other side has made long ago: where its
-    /// media is wanted now.
-    pub(super) fn hear_unpassed(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        from: Side,
-        response: &Message<'_>,
-    ) {
-        let peer = self.leg(from).peer.remote.ip();
+    /// The caller's answer to an offer the router made of the callee's: it goes no further.
+    pub(super) fn caller_told(&mut self, core: &mut Core, now: Time, response: &Message<'_>) {
+        let peer = self.caller.peer.remote.ip();
         if let Some(steering) = &mut self.steering {
-            steering.hear(core, now, (from, peer), response);
+            steering.take(core, now, (Side::Caller, peer), response);
         }
     }
 

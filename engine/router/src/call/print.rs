@@ -197,7 +197,7 @@ pub(super) fn relayed_response(
     tag: &Token,
     body: &[u8],
 ) {
-    formed_response(out, original, door, tag, body, Form::Whole);
+    formed_response(out, original, door, tag, Form::Whole, body);
 }
 
 /// As [`relayed_response`], in this form.
@@ -206,8 +206,8 @@ pub(super) fn formed_response(
     original: &Message<'_>,
     door: &Door,
     tag: &Token,
-    body: &[u8],
     form: Form,
+    body: &[u8],
 ) {
     let has_contact = original.header(HeaderName::Contact).is_some();
     match original.code() {

@@ -203,6 +203,34 @@ impl Steering {
         Ok(Crossed::Edited(out))
     }
 
+    /// A description of this side that crosses to nobody: what it says is in force.
+    pub(crate) fn take(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        (from, peer): (Side, IpAddr),
+        message: &Message<'_>,
+    ) {
+        let kind = message.content_type().unwrap_or_default();
+        let places = wire::session_descriptions(kind, message.body());
+        let text = places
+            .first()
+            .and_then(|place| message.body().get(place.clone()));
+        let Some(Ok(session)) = text.map(Session::parse) else {
+            return;
+        };
+        if !self.over {
+            let session = &session;
+            let crossing = Crossing {
+                now,
+                from,
+                peer,
+                session,
+            };
+            self.answer(core, crossing, false);
+        }
+    }
+
     /// Does what the description asks for.
     fn play(
         &mut self,
@@ -272,33 +300,6 @@ impl Steering {
                 }
             }
             _ => self.failed(core, now, server),
-        }
-    }
-
-    /// An answer that does not cross: its sender's part of the session is as it says from now on.
-    pub(crate) fn hear(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        (from, peer): (Side, IpAddr),
-        message: &Message<'_>,
-    ) {
-        self.seen = now;
-        let kind = message.content_type().unwrap_or_default();
-        let places = wire::session_descriptions(kind, message.body());
-        let first = places
-            .first()
-            .and_then(|first| message.body().get(first.clone()));
-        if let Some(Ok(session)) = first.map(Session::parse)
-            && !self.over
-        {
-            let crossing = Crossing {
-                now,
-                from,
-                peer,
-                session: &session,
-            };
-            self.answer(core, crossing, false);
         }
     }
 

@@ -164,6 +164,24 @@ fn the_answer_of_another_fork_is_offered_to_the_caller() {
 }
 
 #[test]
+fn a_fork_that_described_its_session_only_in_a_swallowed_18x_is_offered_with_it() {
+    let mut world = early("");
+    for version in [1, 2] {
+        let body = sdp(version, 6010, "");
+        assert!(
+            world
+                .ring("183 Session Progress", "y", "", &body)
+                .is_empty()
+        );
+    }
+    let sent = world.ring("200 OK", "y", "", "");
+    let offer = one(&sent, CALLER, "INVITE");
+    assert_eq!(offer.body(), sdp(2, 6010, ""));
+    world.answer(&offer, "200 OK", "", "", &sdp(2, 4000, ""));
+    hang_up(world);
+}
+
+#[test]
 fn a_session_is_offered_only_after_the_caller_has_acked() {
     let mut world = world();
     world.call("7", "", &sdp(1, 4000, ""));

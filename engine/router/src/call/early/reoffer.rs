@@ -132,7 +132,7 @@ impl Call {
             ..200 => After::Keep,
             200..300 => {
                 self.acknowledge_reoffer(core, now, client, response, out);
-                self.hear_unpassed(core, now, Side::Caller, response);
+                self.caller_told(core, now, response);
                 self.forget_offer(core);
                 After::Keep
             }
