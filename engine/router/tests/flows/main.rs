@@ -5,4 +5,7 @@ mod early;
 mod early_ends;
 mod early_reliable;
 mod early_requests;
+mod echo;
+mod echo_offers;
+mod storms;
 mod world;
