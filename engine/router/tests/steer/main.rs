@@ -8,6 +8,7 @@ mod ending;
 mod families;
 mod forks;
 mod hold;
+mod latching;
 mod limits;
 mod offer_answer;
 mod reinvite;
@@ -152,6 +153,10 @@ impl World {
     }
 
     fn with_pairs(v4: u16, v6: u16) -> World {
+        World::with_peers(v4, v6, Peers::default())
+    }
+
+    fn with_peers(v4: u16, v6: u16, peers: Peers) -> World {
         let media = media::Config {
             pairs: pairs(v4, false).chain(pairs(v6, true)).collect(),
             first_listener: LISTENERS,
@@ -169,7 +174,7 @@ impl World {
             table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: None,
             media,
-            peers: Arc::new(Peers::default()),
+            peers: Arc::new(peers),
         };
         World {
             router: Router::new(config, Time::ZERO),
