@@ -50,6 +50,14 @@ impl Call {
         }
     }
 
+    /// The caller's answer to an offer the router made of the callee's: it goes no further.
+    pub(super) fn caller_told(&mut self, core: &mut Core, now: Time, response: &Message<'_>) {
+        let peer = self.caller.peer.remote.ip();
+        if let Some(steering) = &mut self.steering {
+            steering.take(core, now, (Side::Caller, peer), response);
+        }
+    }
+
     /// No media goes on after the call.
     pub(super) fn end_media(&mut self, core: &mut Core, now: Time) {
         if let Some(steering) = &mut self.steering {

@@ -9,6 +9,7 @@ use super::media::refusal;
 use super::print::{self, Reason, Request};
 use super::{After, Call, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
+use crate::headers::{POLICY, RECAST};
 use crate::steer::Crossed;
 
 impl Call {
@@ -32,8 +33,11 @@ impl Call {
             self.leg_mut(side).peer = source;
         }
         match admitted {
+            Ok(()) if self.is_transforming() => {
+                self.on_request_while_early(core, now, side, server, request, out);
+            }
             Ok(()) if request.method() == Method::Invite => {
-                self.relay_reinvite(core, now, side, server, request, out);
+                self.relay_reinvite(core, now, side, server, request, None, out);
             }
             Ok(()) => self.relay_request(core, now, side, server, request, out),
             Err((code, retry_after_s)) => {
@@ -76,10 +80,15 @@ impl Call {
 
     /// RFC 3261 14.2: one INVITE at a time, in either direction.
     fn admit_reinvite(&self, core: &mut Core, side: Side) -> Result<(), (u16, Option<u64>)> {
+        if self.offers_again() {
+            return Err((491, None));
+        }
         match (self.stage, self.reinvite) {
             // The first INVITE is not over: from the caller it overtakes, from the callee it is glare.
             (Stage::Calling, _) | (Stage::Answered, _) if side == Side::Callee => Err((491, None)),
-            (Stage::Calling, _) => Err((500, Some(core.random.next_u64() % 11))),
+            (Stage::Calling, _) if !self.is_early() => {
+                Err((500, Some(core.random.next_u64() % 11)))
+            }
             (_, Some(pending)) if pending.from == side && pending.answered => Ok(()),
             (_, Some(pending)) if pending.from == side => {
                 Err((500, Some(core.random.next_u64() % 11)))
@@ -89,7 +98,7 @@ impl Call {
         }
     }
 
-    fn relay_request(
+    pub(super) fn relay_request(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -105,7 +114,7 @@ impl Call {
         };
         let extra = rack.as_deref().unwrap_or_default();
         if self
-            .forward(core, now, from, server, user, request, extra, out)
+            .forward(core, now, from, server, user, request, None, extra, out)
             .is_some()
         {
             core.counters.relayed += 1;
@@ -121,13 +130,16 @@ impl Call {
         }
     }
 
-    fn relay_reinvite(
+    /// Passes a re-INVITE on, or another request whose other leg has it under another method.
+    #[expect(clippy::too_many_arguments, reason = "a request and its surroundings")]
+    pub(super) fn relay_reinvite(
         &mut self,
         core: &mut Core,
         now: Time,
         from: Side,
         server: ServerId,
         request: &Message<'_>,
+        recast: Option<Method>,
         out: &mut Outbox,
     ) {
         if let Some(overtaken) = self.reinvite.take() {
@@ -139,7 +151,7 @@ impl Call {
             call: self.id,
             purpose: Purpose::Reinvite(from),
         };
-        let sent = self.forward(core, now, from, server, user, request, b"", out);
+        let sent = self.forward(core, now, from, server, user, request, recast, b"", out);
         let Some((client, cseq_out)) = sent else {
             return;
         };
@@ -153,6 +165,7 @@ impl Call {
             cseq_in,
             cseq_out,
             answered: false,
+            recast,
         });
         self.refresh_target(core, from, request);
     }
@@ -168,6 +181,7 @@ impl Call {
         server: ServerId,
         user: User,
         original: &Message<'_>,
+        recast: Option<Method>,
         extra: &[u8],
         out: &mut Outbox,
     ) -> Option<(ClientId, u32)> {
@@ -190,7 +204,8 @@ impl Call {
         let tag = self.tag(to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
         let dialog = &self.leg(to).dialog;
-        let method = original.method_token();
+        let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
+        let policy = recast.map_or(&POLICY, |_| &RECAST);
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
         let door = &core.doors[usize::from(flow.listener)];
         let print = |out: &mut Vec<u8>, branch: &Token| {
@@ -202,9 +217,9 @@ impl Call {
                 branch,
                 max_forwards,
             };
-            request.print_relayed(out, original, contact, extra, body);
+            request.print_passing(out, original, contact, extra, body, policy);
         };
-        let method = original.method();
+        let method = recast.unwrap_or(original.method());
         let client = core
             .transactions
             .request(now, flow, method, user, print, out);
@@ -217,7 +232,7 @@ impl Call {
     }
 
     /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target moves its sender's Contact.
-    fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
+    pub(super) fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
         if !matches!(message.method(), Method::Invite | Method::Update) {
             return;
         }
@@ -238,6 +253,7 @@ impl Call {
     ) -> After {
         if (200..300).contains(&response.code()) {
             self.refresh_target(core, from.other(), response);
+            self.on_offer_answered(core, None, response);
         }
         if ends_dialog(response.method(), response.code()) {
             return self.end_both(core, now, &Reason::sip(response.code(), "Dialog Gone"), out);
@@ -263,6 +279,8 @@ impl Call {
             return After::Keep;
         };
         match response.code() {
+            // RFC 4320 4.1: an UPDATE has no provisional that could carry it.
+            ..200 if reinvite.recast == Some(Method::Invite) => After::Keep,
             ..200 => {
                 self.relay_answer(core, now, reinvite, response, out);
                 After::Keep
@@ -292,8 +310,14 @@ impl Call {
     ) -> After {
         self.refresh_target(core, reinvite.from.other(), response);
         if self.relay_answer(core, now, reinvite, response, out) {
+            self.on_offer_answered(core, reinvite.recast, response);
             if let Some(reinvite) = &mut self.reinvite {
                 reinvite.answered = true;
+            }
+            if reinvite.recast == Some(Method::Invite) {
+                // Who sent an UPDATE sends no ACK.
+                self.ack_reinvite(core, now, reinvite, None, out);
+                self.reinvite = None;
             }
         } else {
             // Its sender has given up on it: the 2xx is ACKed all the same (13.2.2.4).
@@ -313,7 +337,9 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) {
-        if let (200..300, Ok(cseq)) = (response.code(), response.cseq()) {
+        if let (200..300, Method::Invite, Ok(cseq)) =
+            (response.code(), response.method(), response.cseq())
+        {
             self.send_reinvite_ack(core, now, from.other(), client, cseq.number, None, out);
         }
     }
@@ -367,6 +393,9 @@ impl Call {
             cseq_out,
             ..
         } = reinvite;
+        if reinvite.recast == Some(Method::Update) {
+            return;
+        }
         let crossed = ack.map(|ack| (ack, self.crossing_answer(core, now, from, server, ack)));
         let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
         self.send_reinvite_ack(core, now, from.other(), client, cseq_out, ack, out);
@@ -450,7 +479,8 @@ impl Call {
 
     /// Whether a 2xx never ACKed is that of the first INVITE or of the re-INVITE in progress.
     pub(crate) fn is_waiting_for_ack(&self, server: ServerId) -> bool {
-        let first = self.server == server && (self.stage == Stage::Answered || self.unacked);
+        let first = self.server == server
+            && (self.stage == Stage::Answered || self.unacked || self.early_200_waits());
         first
             || self
                 .reinvite

@@ -4,13 +4,14 @@ use stack::dialog::{Dialog, DialogError};
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
+use super::early::{self, EarlyFinal};
 use super::media::refusal;
 use super::print::{self, Request};
 use super::{Call, Leg, Rung, Stage, Terms, Text};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
 use crate::local;
-use crate::rdb::Record;
+use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
 
 /// An INVITE that has a route.
@@ -25,6 +26,8 @@ pub(crate) struct Setup<'a, 'm> {
     /// Its host, for the To value.
     pub(crate) host: &'a [u8],
     pub(crate) destination: Destination,
+    /// The outbound proxy is the first route (RFC 3261 8.1.2).
+    pub(crate) through_proxy: bool,
 }
 
 /// Why a call was not started: the answer to its INVITE.
@@ -192,6 +195,8 @@ impl Call {
             unacked: false,
             owed_bye: None,
             byes: 0,
+            early: EarlyFinal::of(setup.record, setup.request),
+            probe: None,
             steering,
         };
         if matches!(way, Way::Known(_)) {
@@ -275,7 +280,10 @@ fn callee_dialog(
     let host = door.listener.advertise_host.as_bytes();
     print::party(&mut local, &setup.request.from()?, host, Some(tag));
     print::party(&mut remote, &setup.request.to()?, setup.host, None);
-    let dialog = Dialog::uac(&call_id, &local, &remote, setup.request_uri, &mut core.pool);
+    let proxy = core.proxy.as_ref().filter(|_| setup.through_proxy);
+    let routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
+    let target = setup.request_uri;
+    let dialog = Dialog::uac_through(routes, &call_id, &local, &remote, target, &mut core.pool);
     core.return_scratch(call_id);
     dialog
 }
@@ -311,7 +319,11 @@ fn send_invite(
             branch,
             max_forwards,
         };
-        request.print_relayed(out, setup.request, Some(tag), b"", body);
+        if setup.record.flow == CallFlow::TransformEarlyToFinal {
+            early::print_invite(&request, out, setup.request, tag, body);
+        } else {
+            request.print_relayed(out, setup.request, Some(tag), b"", body);
+        }
     };
     match way {
         Way::Known(flow) => core

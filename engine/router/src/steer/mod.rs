@@ -214,6 +214,34 @@ impl Steering {
         Ok(Crossed::Edited(out))
     }
 
+    /// A description of this side that crosses to nobody: what it says is in force.
+    pub(crate) fn take(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        (from, peer): (Side, IpAddr),
+        message: &Message<'_>,
+    ) {
+        let kind = message.content_type().unwrap_or_default();
+        let places = wire::session_descriptions(kind, message.body());
+        let text = places
+            .first()
+            .and_then(|place| message.body().get(place.clone()));
+        let Some(Ok(session)) = text.map(Session::parse) else {
+            return;
+        };
+        if !self.over {
+            let session = &session;
+            let crossing = Crossing {
+                now,
+                from,
+                peer,
+                session,
+            };
+            self.answer(core, crossing, false);
+        }
+    }
+
     /// Does what the description asks for.
     fn play(
         &mut self,

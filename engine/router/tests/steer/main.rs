@@ -182,6 +182,7 @@ impl World {
             timers: Timers::default(),
             limits: Limits::default(),
             table: Arc::new(Table::parse(ROUTES).expect("a good table")),
+            outbound: Default::default(),
             server_name: None,
             media,
             peers: Arc::new(peers),
