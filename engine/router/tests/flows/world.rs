@@ -15,6 +15,9 @@ const ROUTES: &str = r#"[
     {"userpartPattern": "^6", "routingRecord": {
         "outRuriHostport": "127.0.0.2:5070", "outCallFlow": "TransformEarlyToFinal",
         "noAnswerTimeout": 20, "maxCallDuration": 60}},
+    {"userpartPattern": "^4", "routingRecord": {
+        "outRuriHostport": "127.0.0.2:5070", "outCallFlow": "TransformEarlyToFinal",
+        "steerMedia": true}},
     {"userpartPattern": "^5", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
     {"userpartPattern": "^8", "routingRecord": {"outCallFlow": "EchoResponder"}},
     {"userpartPattern": "^9", "routingRecord": {
