@@ -208,6 +208,44 @@ fn an_address_that_is_taken_is_named_with_what_to_do() {
 }
 
 #[test]
+fn more_media_ports_than_files_may_be_open_are_refused_with_what_to_do() {
+    let desk = Desk::new();
+    let config = "[engine]\nshards = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+                  [media]\nports = \"10000-10999\"\n";
+    desk.write("tipring.toml", config);
+    let run = |command: &str| {
+        // Soft and hard limit both: what a start may not raise.
+        let shell = format!(
+            "ulimit -n 800; {} {command} --config tipring.toml",
+            lab::TIPRING
+        );
+        let output = assert_cmd::Command::new("bash")
+            .args(["-c", &shell])
+            .current_dir(desk.path(""))
+            .output()
+            .expect("bash");
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    };
+    let (code, said) = run("run");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("files are to be open"), "{said}");
+    assert!(
+        said.contains("only 800 may") && said.contains("LimitNOFILE"),
+        "{said}"
+    );
+    let (code, said) = run("doctor");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("open files") && said.contains("LimitNOFILE"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_cpu_that_is_not_ours_is_named() {
     let desk = Desk::new();
     desk.write(
