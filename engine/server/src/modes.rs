@@ -91,9 +91,7 @@ mod tests {
         in-dialog probes: OPTIONS on both legs of a call every 60 s
         "#);
         let config = of("[application_server]\naddress = '10.0.0.5:5060'\nkeep_alive_s = 0\n");
-        insta::assert_snapshot!(sentences(&config).join("\n"), @r#"
-        application server 10.0.0.5:5060: every call goes there but its own, which go by the routing DB (its own come from that address and port; never asked whether it lives)
-        "#);
+        insta::assert_snapshot!(sentences(&config).join("\n"), @"application server 10.0.0.5:5060: every call goes there but its own, which go by the routing DB (its own come from that address and port; never asked whether it lives)");
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod lab;
 
 use std::path::Path;
 
-use lab::{Desk, rdb, tipring, tipring_with};
+use lab::{Desk, rdb, tipring};
 
 fn check(desk: &Desk, config: &str) -> (Option<i32>, String, String) {
     desk.write("tipring.toml", config);

@@ -49,7 +49,17 @@ fn a_start_line_of_srgo_needs_no_file() {
     let summary = summary
         .into_iter()
         .filter(|line| !line.starts_with("shards"));
-    insta::assert_snapshot!(summary.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(summary.collect::<Vec<_>>().join("\n"), @r#"
+    config    (built-in)
+    listen    udp 127.0.0.1:5099
+    udp       coalesce trunks, steering auto
+    limits    250000 calls, 1000000 transactions
+    metrics   http://127.0.0.1:8080
+    rdb       (built-in), 2 records
+    mode      application server 127.0.0.5:5060: every call goes there but its own, which go by the routing DB (its own come from that address and port; asked every 20 s, down after 2 failures)
+    mode      outbound proxy 127.0.0.9:5060: calls that go by the routing DB leave through it
+    mode      in-dialog probes: OPTIONS on both legs of a call every 60 s
+    "#);
 }
 
 #[test]
@@ -102,7 +112,15 @@ fn wrong_values_are_told_together_each_with_its_variable() {
         ("ka_interval", "-5"),
     ]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    insta::assert_snapshot!(err, @"");
+    insta::assert_snapshot!(err, @r#"
+    error: environment: sip_udp_port: "sip" is not a port; allowed: 1 to 65535
+
+    error: environment: server_ipv4: "localhost" is not an IPv4 address that peers can call; write it like "192.0.2.1", with the port in sip_udp_port
+
+    error: environment: as_sip_udp: "as.example.com:5060" is not an address with a port; write it like "192.0.2.1:5060" or "[2001:db8::1]:5060"
+
+    error: environment: ka_interval: "-5" is not a number of seconds; 0 is off
+    "#);
 }
 
 #[test]
