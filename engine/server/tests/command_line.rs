@@ -27,7 +27,12 @@ fn check_says_what_a_good_configuration_amounts_to() {
     let (shards, rest): (Vec<&str>, Vec<&str>) =
         out.lines().partition(|line| line.starts_with("shards"));
     assert!(shards[0].starts_with("shards    1 on CPUs "), "{shards:?}");
-    insta::assert_snapshot!(rest.join("\n"), @r#"
+    let summary: Vec<&str> = rest
+        .into_iter()
+        .take_while(|line| !line.is_empty())
+        .collect();
+    assert!(out.ends_with("\n\nok\n"), "{out}");
+    insta::assert_snapshot!(summary.join("\n"), @r#"
         config    tipring.toml
         listen    udp [::]:5060, advertised as sip.example.com
         peer      a (trunk): 192.0.2.1/32
@@ -36,7 +41,6 @@ fn check_says_what_a_good_configuration_amounts_to() {
         limits    250000 calls, 1000000 transactions
         metrics   off
         rdb       rdb.json, 1 record
-        ok
         "#);
 }
 
@@ -145,7 +149,17 @@ fn the_schema_describes_every_section() {
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
     assert_eq!(code, Some(0));
     for section in [
-        "engine", "listen", "udp", "peer", "routing", "limits", "timers", "metrics", "log", "media",
+        "engine",
+        "listen",
+        "udp",
+        "peer",
+        "routing",
+        "limits",
+        "timers",
+        "metrics",
+        "log",
+        "application_server",
+        "media",
     ] {
         assert!(schema["properties"][section].is_object(), "{section}");
     }
