@@ -3,6 +3,7 @@
 //! Here are the call and what happens to it from its INVITE to its end; requests inside it are in
 //! `requests`, what it says of its media in `session`. Nothing here waits for anybody but the caller.
 
+mod probe;
 mod requests;
 mod session;
 
@@ -56,6 +57,8 @@ pub(crate) struct EchoCall {
     described: Vec<u8>,
     max_duration: Option<Duration>,
     alarm: Option<TimerKey>,
+    /// When the caller is asked next whether its dialog still lives.
+    probe: Option<TimerKey>,
     /// It is over but for the ACK of a 2xx or the answer to our BYE.
     ending: bool,
     /// Our BYE waits for the ACK of the 2xx (RFC 3261 15).
@@ -183,6 +186,7 @@ impl EchoCall {
             described: Vec::new(),
             max_duration: record.max_duration,
             alarm: None,
+            probe: None,
             ending: false,
             owed_bye: None,
             bye_sent: false,
@@ -373,6 +377,7 @@ impl EchoCall {
     /// Gives back everything the call holds.
     pub(crate) fn release(mut self, core: &mut Core) {
         core.disarm(&mut self.alarm);
+        core.disarm(&mut self.probe);
         self.dialog.release(&mut core.pool);
     }
 }
@@ -397,6 +402,9 @@ impl EchoCall {
         }
         if self.alarm.is_none() {
             self.alarm = core.arm(now, self.id, Alarm::MaxDuration, self.max_duration);
+        }
+        if self.probe.is_none() {
+            self.start_probing(core, now);
         }
         if open.offered && !self.take_answer(core, now, ack) {
             return self.end(core, now, &Reason::sip(488, "No Usable Answer"), out);
@@ -430,6 +438,7 @@ impl EchoCall {
         self.ending = true;
         core.counters.calls_ended += 1;
         core.disarm(&mut self.alarm);
+        core.disarm(&mut self.probe);
         self.close_stream(core, now);
     }
 
@@ -449,29 +458,43 @@ impl EchoCall {
     }
 
     fn send_bye(&mut self, core: &mut Core, now: Time, reason: &Reason, out: &mut Outbox) {
+        let (method, extra) = (Method::Bye, reason.as_bytes());
+        self.bye_sent = self.send(core, now, method, Purpose::Bye, extra, out);
+    }
+
+    /// Sends a request of our own; false when no transaction is free.
+    pub(super) fn send(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        method: Method,
+        purpose: Purpose,
+        extra: &[u8],
+        out: &mut Outbox,
+    ) -> bool {
         let flow = core.next_hop(now, &self.dialog, self.peer);
         let cseq = self.dialog.next_cseq();
         let dialog = &self.dialog;
         let user = User {
             call: self.id,
-            purpose: Purpose::Bye,
+            purpose,
         };
         let door = &core.doors[usize::from(flow.listener)];
         let print = |out: &mut Vec<u8>, branch: &Token| {
             let request = Request {
                 door,
                 dialog,
-                method: b"BYE",
+                method: method.as_str().as_bytes(),
                 cseq,
                 branch,
                 max_forwards: MAX_FORWARDS,
             };
-            request.print_own(out, reason.as_bytes());
+            request.print_own(out, extra);
         };
         let sent = core
             .transactions
-            .request(now, flow, Method::Bye, user, print, out);
-        self.bye_sent = sent.is_some();
+            .request(now, flow, method, user, print, out);
+        sent.is_some()
     }
 
     /// The caller's BYE. A 2xx it has not ACKed is repeated until it does (RFC 3261 13.3.1.4).
@@ -487,10 +510,22 @@ impl EchoCall {
         self.settle(core, now, out)
     }
 
-    /// Our BYE was answered, or will never be.
-    pub(crate) fn on_bye_done(&mut self) -> After {
-        self.bye_sent = false;
-        After::Remove
+    /// A request of ours was answered with this code, or will never be (408, 503).
+    pub(crate) fn on_answer(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        purpose: Purpose,
+        code: u16,
+        out: &mut Outbox,
+    ) -> After {
+        match purpose {
+            Purpose::Probe => self.on_probe_answer(core, now, code, out),
+            _ => {
+                self.bye_sent = false;
+                After::Remove
+            }
+        }
     }
 
     /// Nobody ever ACKed a 2xx (RFC 3261 13.3.1.4: the dialog ends with BYE).
@@ -510,7 +545,7 @@ impl EchoCall {
         self.end(core, now, &Reason::sip(408, "No ACK"), out)
     }
 
-    /// `maxCallDuration` is over: the only timer of such a call.
+    /// One of the call's timers has run out.
     pub(crate) fn on_alarm(
         &mut self,
         core: &mut Core,
@@ -518,8 +553,12 @@ impl EchoCall {
         alarm: Alarm,
         out: &mut Outbox,
     ) -> After {
-        self.alarm = None;
         core.counters.calls_timed_out += u64::from(alarm.is_limit());
+        if let Alarm::Probe(_) = alarm {
+            self.on_probe_due(core, now, out);
+            return After::Keep;
+        }
+        self.alarm = None;
         self.end(core, now, &Reason::q850(31, "Call Duration Limit"), out)
     }
 
