@@ -573,9 +573,11 @@ impl Router {
             };
             self.finish(id, after);
         } else if let Some(echo) = self.calls.echo_mut(id) {
-            // Its only request is the BYE.
-            let after = echo.on_bye_done();
-            self.finish(id, after);
+            if response.code() >= 200 {
+                let (purpose, code) = (answer.user.purpose, response.code());
+                let after = echo.on_answer(&mut self.core, now, purpose, code, out);
+                self.finish(id, after);
+            }
         } else if (200..300).contains(&response.code()) {
             self.on_late_2xx(now, &answer, flow, response, out);
         }
@@ -666,7 +668,7 @@ impl Router {
             return application_server::on_outcome(&mut self.core, client, probed);
         }
         if let Some(echo) = self.calls.echo_mut(user.call) {
-            let after = echo.on_bye_done();
+            let after = echo.on_answer(&mut self.core, now, user.purpose, code, out);
             return self.finish(user.call, after);
         }
         let Some(call) = self.calls.get_mut(user.call) else {
