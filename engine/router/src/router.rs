@@ -11,7 +11,7 @@ use crate::call::{
     After, Call, Refusal, Setup, ack_late_reinvite, end_late_fork, relay_response, request_uri,
 };
 use crate::calls::{CallId, Calls};
-use crate::config::{Command, Config, Counters, Event, Resolved, Wake};
+use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
 use crate::core::{Core, Purpose, Side, User};
 use crate::local;
 use crate::rdb::{CallFlow, Matcher};
@@ -55,6 +55,15 @@ impl Router {
             transactions: *self.core.transactions.counters(),
             media: self.core.media.counters(),
             ..self.core.counters
+        }
+    }
+
+    /// How far the counters have come that tell what a turn passed on.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            invites: self.core.counters.calls_started,
+            requests: self.core.counters.forwarded,
+            media: self.core.media.counters().relayed,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::cli;
 use crate::config::{self, Loaded, Origin};
 use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
-use crate::{doctor, logging, plan, service, supervisor};
+use crate::{doctor, housekeeping, logging, plan, service, supervisor};
 
 /// Does what was asked and says how it went.
 pub(crate) fn execute(command: cli::Command) -> ExitCode {
@@ -223,7 +223,9 @@ fn doctor(path: Option<&Path>) -> ExitCode {
     let allowed = affinity::allowed_cpus().unwrap_or_default();
     let shards = plan::places(&loaded.config, &allowed).map_or(1, |places| places.len());
     let (reactor, udp) = (plan::reactor(&loaded.config), plan::udp(&loaded.config));
-    let findings = probe::findings(&reactor, &udp, shards);
+    let mut findings = probe::findings(&reactor, &udp, shards);
+    let logs = loaded.latency_directory();
+    findings.extend(logs.map(|directory| housekeeping::finding(&directory)));
     say(&format!(
         "{}\n\n{}\n",
         doctor::table(&findings),

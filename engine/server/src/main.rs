@@ -12,6 +12,8 @@ mod config;
 mod control;
 mod dns;
 mod doctor;
+mod housekeeping;
+mod latency_metrics;
 mod launch;
 mod letter;
 mod logging;
@@ -20,6 +22,7 @@ mod peers;
 mod plan;
 mod service;
 mod sip_trace;
+mod stopwatch;
 mod supervisor;
 mod worker;
 

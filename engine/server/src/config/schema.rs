@@ -42,6 +42,9 @@ pub(crate) struct Config {
     /// What is logged, and how.
     #[garde(skip)]
     pub(crate) log: Log,
+    /// Latencies: what is measured, and where it is written.
+    #[garde(dive)]
+    pub(crate) latency: Latency,
 }
 
 /// Threads and their end.
@@ -298,6 +301,42 @@ pub(crate) struct Metrics {
     /// "ip:port" of the HTTP listener that answers scrapes. Left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<MetricsAddress>,
+}
+
+/// Latencies: what is measured, and where it is written. They are measured when somebody can see them:
+/// with a `directory`, or with `metrics.address`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Latency {
+    /// false: nothing is measured.
+    #[garde(skip)]
+    pub(crate) enabled: bool,
+    /// Where interval logs (.hlog) are written, relative to this file; made when it is missing. Left
+    /// out: none are written.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Length of an interval, seconds.
+    #[garde(custom(within(1, 3_600)))]
+    pub(crate) interval_s: u64,
+    /// A log longer than this is followed by a new one.
+    #[garde(custom(within(65_536, 1 << 40)))]
+    pub(crate) rotate_bytes: u64,
+    /// Logs kept in the directory, the one being written included; the oldest go.
+    #[garde(custom(within(1, 100_000)))]
+    pub(crate) rotate_files: usize,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Latency {
+            enabled: true,
+            directory: None,
+            interval_s: 10,
+            rotate_bytes: 64 << 20,
+            rotate_files: 16,
+        }
+    }
 }
 
 /// What is logged, and how.
