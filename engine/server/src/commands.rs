@@ -14,7 +14,7 @@ use crate::cli;
 use crate::config::{self, Loaded, Origin};
 use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
-use crate::{doctor, housekeeping, logging, plan, service, supervisor};
+use crate::{doctor, housekeeping, logging, plan, report, service, supervisor};
 
 /// Does what was asked and says how it went.
 pub(crate) fn execute(command: cli::Command) -> ExitCode {
@@ -23,6 +23,10 @@ pub(crate) fn execute(command: cli::Command) -> ExitCode {
         cli::Command::Check(arguments) => check(arguments.config.as_deref()),
         cli::Command::Route(arguments) => route(&arguments),
         cli::Command::Doctor(arguments) => doctor(arguments.config.as_deref()),
+        cli::Command::Report(arguments) => match report::report(&arguments) {
+            Ok(text) => say(&text),
+            Err(error) => fail(&error),
+        },
         cli::Command::Config(cli::Config::Schema) => say(&schema()),
         cli::Command::Config(cli::Config::Default) => say(config::BUILT_IN),
         cli::Command::Version => say(&format!("tipring {}\n", env!("CARGO_PKG_VERSION"))),

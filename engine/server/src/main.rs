@@ -20,6 +20,7 @@ mod logging;
 mod metrics;
 mod peers;
 mod plan;
+mod report;
 mod service;
 mod sip_trace;
 mod stopwatch;
