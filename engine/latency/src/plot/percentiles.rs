@@ -14,6 +14,10 @@ const HEIGHT: u32 = 620;
 /// Points of a line for each halving of what is left to 100 %.
 const POINTS_PER_HALVING: u32 = 10;
 
+/// What lies below this quantile is drawn at the bottom: a few turns without work would take half of
+/// the picture.
+const LEAST_SHOWN: f64 = 0.02;
+
 /// A line of the plot.
 struct Line {
     label: String,
@@ -47,7 +51,7 @@ pub fn percentile_plot(runs: &[&Run]) -> Result<String, PlotError> {
 
 type Spanned = (Vec<Line>, u64, (u64, u64));
 
-/// Every line, the greatest count, and the least and greatest latency.
+/// Every line, the greatest count, and the least and greatest latency to be shown.
 fn lines(runs: &[&Run]) -> Result<Spanned, PlotError> {
     let mut metrics: Vec<&str> = Vec::new();
     for metric in runs.iter().flat_map(|run| run.metrics()) {
@@ -63,7 +67,7 @@ fn lines(runs: &[&Run]) -> Result<Spanned, PlotError> {
                 continue;
             }
             count = count.max(histogram.len());
-            least = least.min(histogram.min_nz().min(histogram.max()).max(1));
+            least = least.min(histogram.value_at_quantile(LEAST_SHOWN).max(1));
             most = most.max(histogram.max());
             let second = number > 0;
             lines.push(Line {
@@ -111,6 +115,7 @@ fn draw(
     x: Axis,
     y: Axis,
 ) -> Result<(), PlotError> {
+    let bottom = y.range.start;
     let mut chart = ChartBuilder::on(area)
         .caption(title, (FONT, 22))
         .margin(16)
@@ -131,7 +136,7 @@ fn draw(
         .draw()?;
     for line in lines {
         let (colour, dashed) = (line.colour, line.dashed);
-        let points = line.points.iter().copied();
+        let points = line.points.iter().map(|(x, y)| (*x, y.max(bottom)));
         let drawn = match dashed {
             true => {
                 chart.draw_series(DashedLineSeries::new(points, 7, 4, colour.stroke_width(2)))?

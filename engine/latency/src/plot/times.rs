@@ -17,6 +17,9 @@ const PANEL_HEIGHT: u32 = 260;
 /// What is drawn of each interval.
 const LINES: [(&str, f64); 4] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
+/// The axis is this much longer than the run, so that the legend hides nothing.
+const LEGEND_ROOM: f64 = 1.13;
+
 const RING: RGBColor = RGBColor(200, 0, 0);
 
 /// Where the panel's lines begin and end, and in which unit.
@@ -70,7 +73,7 @@ fn draw(
         .margin_right(24)
         .x_label_area_size(42)
         .y_label_area_size(82)
-        .build_cartesian_2d(0.0..time.end, y)?;
+        .build_cartesian_2d(0.0..time.end * LEGEND_ROOM, y)?;
     let number = |at: &f64| format!("{}", (at * 100.0).round() / 100.0);
     chart
         .configure_mesh()
