@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::outbound::{Outbound, Probed};
+use crate::peers::Peers;
 use crate::rdb::Table;
 
 /// The settings of one shard's router.
@@ -33,6 +35,10 @@ pub struct Config {
     /// Ports and rules of media through this shard; without ports `steerMedia` and `EchoResponder`
     /// routes are refused.
     pub media: media::Config,
+    /// How far the media of each peer may move.
+    pub peers: Arc<Peers>,
+    /// Where calls leave to beside what the routing DB says.
+    pub outbound: Outbound,
 }
 
 /// One listening address and how peers are told to reach it.
@@ -54,6 +60,9 @@ pub struct Timers {
     /// An outgoing INVITE that rings this long without a final answer is cancelled, unless its
     /// route sets `noAnswerTimeout`. The place of RFC 3261 16.6's timer C; must exceed 3 minutes there.
     pub ringing: Duration,
+    /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives;
+    /// `None` never.
+    pub in_dialog_probe: Option<Duration>,
 }
 
 impl Default for Timers {
@@ -61,6 +70,7 @@ impl Default for Timers {
         Timers {
             stack: TimerConfig::default(),
             ringing: Duration::from_secs(185),
+            in_dialog_probe: None,
         }
     }
 }
@@ -101,10 +111,19 @@ pub enum Command {
     Drain,
     /// End every call now: BYE, CANCEL, 503.
     EndAll,
+    /// New rules for the media of peers; calls in progress keep what they were given.
+    Peers(Arc<Peers>),
+    /// Other ways for new calls. An application server that stays the same keeps its state.
+    Outbound(Outbound),
+    /// Another shard has asked the application server whether it lives.
+    ApplicationServer {
+        /// Whether calls may go there.
+        up: bool,
+    },
 }
 
 /// What the router asks of its surroundings, or tells them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Look this host name up (A and AAAA) and answer with its addresses, none on failure.
     Resolve {
@@ -115,11 +134,34 @@ pub enum Event {
     Drained,
     /// A limit was reached for the first time since it was last clear of it.
     LimitReached {
-        /// `calls`, `transactions` or `names`.
+        /// `calls`, `transactions`, `names` or `media.ports`.
         limit: &'static str,
         /// Its configured value.
         value: usize,
     },
+    /// A stream of a steered call has ended.
+    MediaEnded(Box<MediaEnded>),
+    /// This shard has asked the application server whether it lives. Comes after every question, so
+    /// that a shard which missed one word of it hears the next.
+    ApplicationServer {
+        /// Its address.
+        address: SocketAddr,
+        /// Whether calls may go there.
+        up: bool,
+        /// What changed its state; `None` when that is as it was.
+        change: Option<Probed>,
+    },
+}
+
+/// What became of one stream of a steered call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MediaEnded {
+    /// The call: our tag towards its caller.
+    pub call: String,
+    /// Index of the stream's m= line in the session description.
+    pub line: usize,
+    /// What each party sent.
+    pub summary: media::Summary,
 }
 
 /// The answer to [`Event::Resolve`].
@@ -142,6 +184,8 @@ pub enum Wake {
     Call,
     /// A stream: a report to send, silence to look for.
     Media,
+    /// The application server is to be asked whether it lives.
+    KeepAlive,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -163,8 +207,10 @@ pub struct Counters {
     pub responses: u64,
     /// Requests answered by the router itself with an error.
     pub refused: u64,
-    /// Calls started: INVITEs that left towards a callee.
+    /// Calls started: INVITEs that left towards a callee, or to the echo.
     pub calls_started: u64,
+    /// Those of them that the router answered itself, as an echo.
+    pub calls_echoed: u64,
     /// Calls answered with a 2xx.
     pub calls_answered: u64,
     /// Calls that ended before an answer.
@@ -193,6 +239,20 @@ pub struct Counters {
     pub transactions: stack::Counters,
     /// What the media counted.
     pub media: media::Counters,
+    /// OPTIONS sent inside calls to probe their legs.
+    pub probes: u64,
+    /// Of these: without an answer, or answered that there is no such dialog.
+    pub probes_failed: u64,
+    /// Calls ended because a probe failed.
+    pub calls_unresponsive: u64,
+    /// OPTIONS sent to the application server.
+    pub application_server_probes: u64,
+    /// Of these: without an answer, or answered 503.
+    pub application_server_probes_failed: u64,
+    /// Calls refused because the application server is down.
+    pub calls_refused_down: u64,
+    /// 0 while the application server is down, else 1, also without one.
+    pub application_server_up: u64,
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::Media;
@@ -12,10 +13,12 @@ use stack::timer::{TimerKey, Wheel};
 use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions};
 use wire::{Host, Uri, print};
 
+use crate::application_server;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
+use crate::peers::Peers;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -56,6 +59,14 @@ pub(crate) enum Purpose {
     Bye,
     /// A BYE to a fork that lost; nobody waits for it.
     Discard,
+    /// Our PRACK; whether its 18x held the answer that the caller was given as final.
+    Prack(bool),
+    /// Our re-INVITE of a caller whose callee has answered with another session.
+    Reoffer,
+    /// OPTIONS inside a leg: does its dialog still live?
+    Probe,
+    /// OPTIONS to the application server; no call's.
+    KeepAlive,
 }
 
 /// A timer of a call.
@@ -73,12 +84,19 @@ pub(crate) enum Alarm {
     ByeAnswer,
     /// No early dialog of a fork can still be answered: 64*T1 after the call ended.
     ForksOver,
+    /// The caller was busy with another offer when we had one for it.
+    OfferAgain,
+    /// This leg is to be asked whether its dialog still lives.
+    Probe(Side),
 }
 
 impl Alarm {
     /// Whether it ends a call.
     pub(crate) fn is_limit(self) -> bool {
-        !matches!(self, Alarm::ByeAnswer | Alarm::ForksOver)
+        !matches!(
+            self,
+            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain | Alarm::Probe(_)
+        )
     }
 }
 
@@ -139,6 +157,21 @@ impl Door {
     }
 }
 
+/// The outbound proxy.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    /// Its Route value. A loose router: the Request-URI stays what the routing DB says.
+    pub(crate) route: Vec<u8>,
+}
+
+impl Proxy {
+    pub(crate) fn new(address: SocketAddr) -> Proxy {
+        let route = format!("<sip:{address};lr>").into_bytes();
+        Proxy { address, route }
+    }
+}
+
 /// Everything of a shard's router but the calls and the routing DB.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -155,6 +188,11 @@ pub(crate) struct Core {
     pub(crate) shard: u8,
     pub(crate) server_name: Option<String>,
     pub(crate) media: Media,
+    pub(crate) peers: Arc<Peers>,
+    /// The edits of the session description that is crossing.
+    pub(crate) edits: wire::sdp::Edits,
+    pub(crate) application_server: Option<application_server::Server>,
+    pub(crate) proxy: Option<Proxy>,
     scratch: Vec<u8>,
 }
 
@@ -181,6 +219,13 @@ impl Core {
             shard: config.shard,
             server_name: config.server_name,
             media: Media::new(config.media, now),
+            peers: config.peers,
+            edits: wire::sdp::Edits::new(),
+            application_server: config
+                .outbound
+                .application_server
+                .map(|server| application_server::Server::new(server, config.shard, now)),
+            proxy: config.outbound.proxy.map(Proxy::new),
             scratch: Vec::with_capacity(256),
         }
     }

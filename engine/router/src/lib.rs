@@ -5,17 +5,26 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod application_server;
 mod call;
 mod calls;
 mod config;
 mod core;
+mod echo;
+mod entry;
 mod headers;
 mod local;
 mod names;
+mod outbound;
+mod peers;
 pub mod rdb;
 mod router;
+mod steer;
 mod target;
 
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
+pub use outbound::{ApplicationServer, Outbound, Probed};
+pub use peers::Peers;
 pub use router::Router;
+pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -7,14 +7,20 @@ use stack::transport::stateless_response;
 use stack::{Answer, Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
+use crate::application_server;
 use crate::call::{
-    After, Call, Refusal, Setup, ack_late_reinvite, end_late_fork, relay_response, request_uri,
+    After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork, relay_response,
+    request_uri,
 };
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
 use crate::core::{Core, Purpose, Side, User};
+use crate::echo::EchoCall;
+use crate::entry::Entry;
 use crate::local;
+use crate::outbound::Probed;
 use crate::rdb::{CallFlow, Matcher};
+use crate::steer::Crossed;
 use crate::target::target;
 
 /// The transaction users of one shard.
@@ -54,6 +60,7 @@ impl Router {
             client_transactions: self.core.transactions.client_count() as u64,
             transactions: *self.core.transactions.counters(),
             media: self.core.media.counters(),
+            application_server_up: u64::from(self.core.application_server_is_up()),
             ..self.core.counters
         }
     }
@@ -103,7 +110,10 @@ impl Router {
             .map(|time| (time, Wake::Call));
         let media = self.core.media.poll_timeout();
         let media = media.map(|time| (time, Wake::Media));
-        [transaction, call, media]
+        let server = self.core.application_server.as_ref();
+        let server = server.and_then(application_server::Server::due);
+        let server = server.map(|time| (time, Wake::KeepAlive));
+        [transaction, call, media, server]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -212,13 +222,16 @@ impl Router {
             Command::Route(table) => self.matcher = Matcher::new(table.clone()),
             Command::Drain => self.draining = true,
             Command::EndAll => self.end_all(now, out),
+            Command::Peers(peers) => self.core.peers = peers.clone(),
+            Command::Outbound(outbound) => self.core.set_outbound(now, outbound),
+            Command::ApplicationServer { up } => self.core.set_application_server(*up),
         }
     }
 
     fn end_all(&mut self, now: Time, out: &mut Outbox) {
         self.draining = true;
         for id in self.calls.ids() {
-            if let Some(call) = self.calls.get_mut(id) {
+            if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.end_now(&mut self.core, now, out);
                 self.finish(id, after);
             }
@@ -228,12 +241,13 @@ impl Router {
     /// Fires every timer that is due.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
         self.drain_transactions(now, out);
+        application_server::handle_timeout(&mut self.core, now, out);
         self.core.media.handle_timeout(now, out);
         while let Some(event) = self.core.media.poll_event() {
             self.on_media(now, event, out);
         }
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
-            if let Some(call) = self.calls.get_mut(id) {
+            if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
                 self.finish(id, after);
             }
@@ -244,7 +258,7 @@ impl Router {
     fn on_media(&mut self, now: Time, event: media::Event, out: &mut Outbox) {
         let media::Event::Silent { owner, .. } = event;
         let id = CallId::of_owner(owner);
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.entry_mut(id) {
             let after = call.on_silence(&mut self.core, now, out);
             self.finish(id, after);
         }
@@ -351,6 +365,10 @@ impl Router {
         let Some((id, side)) = self.find_call(tag, request) else {
             return self.core.refuse(now, server, 481, b"", out);
         };
+        if let Some(echo) = self.calls.echo_mut(id) {
+            let after = echo.on_request(&mut self.core, now, server, flow, request, out);
+            return self.finish(id, after);
+        }
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -370,7 +388,10 @@ impl Router {
             slot: token.slot,
             generation: token.generation,
         };
-        let side = self.calls.get_mut(id)?.side_of(request, &token)?;
+        let side = match self.calls.entry_mut(id)? {
+            Entry::Bridge(call) => call.side_of(request, &token)?,
+            Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
+        };
         Some((id, side))
     }
 
@@ -379,7 +400,7 @@ impl Router {
         let Some((id, side)) = self.find_call(tag, ack) else {
             return;
         };
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.entry_mut(id) {
             let after = call.on_ack(&mut self.core, now, side, ack, out);
             self.finish(id, after);
         }
@@ -397,11 +418,12 @@ impl Router {
             return self.core.refuse(now, cancel, 481, b"", out);
         };
         let user = self.core.transactions.server_user(invite);
+        let echo = user.and_then(|user| Some(self.calls.echo_mut(user.call)?.tag()));
         let call = user.and_then(|user| Some((self.calls.get_mut(user.call)?, user)));
         // RFC 3261 9.2: the To tag of the answer is that of the INVITE's own answers.
         let tag = match &call {
             Some((call, user)) => call.tag(user.purpose.invite_side()),
-            None => self.core.own_tag(),
+            None => echo.unwrap_or_else(|| self.core.own_tag()),
         };
         let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
         let text = tag.tag_text();
@@ -465,15 +487,28 @@ impl Router {
         server: ServerId,
         request: &Message<'_>,
         out: &mut Outbox,
-    ) -> Result<Call, Refusal> {
+    ) -> Result<Entry, Refusal> {
         local::check_required(request)?;
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
+        if application_server::takes(&self.core, source) {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            return application_server::start_call(
+                core, calls, now, source, server, request, &uri, out,
+            )
+            .map(Entry::Bridge);
+        }
         let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
         let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
         let record = route.record;
-        if record.flow != CallFlow::Transparent || record.steer_media {
-            return Err(Refusal::code(501));
+        if record.flow == CallFlow::EchoResponder {
+            let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
+            let core = &mut self.core;
+            let echo = EchoCall::start(core, now, id, source, server, request, record, out)?;
+            return Ok(Entry::Echo(Box::new(echo)));
+        }
+        if record.flow == CallFlow::TransformEarlyToFinal {
+            check_offer(request, &self.core.door(source.listener).host_port)?;
         }
         let mut new_user = self.core.scratch();
         let rewritten = route.write_user(user, &mut new_user);
@@ -498,8 +533,9 @@ impl Router {
             request_uri: &text,
             host: &host,
             destination,
+            through_proxy: self.core.proxy.is_some(),
         };
-        Call::start(&mut self.core, now, setup, out)
+        Call::start(&mut self.core, now, setup, out).map(Entry::Bridge)
     }
 
     fn receive_response(
@@ -518,6 +554,8 @@ impl Router {
         let id = answer.user.call;
         if let Purpose::Relay(from, server) = answer.user.purpose {
             self.on_relay_answer(now, id, from, server, response, out);
+        } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
+            application_server::on_answer(&mut self.core, answer.client, response.code());
         } else if let Some(call) = self.calls.get_mut(id) {
             let core = &mut self.core;
             let after = match answer.user.purpose {
@@ -528,8 +566,24 @@ impl Router {
                 Purpose::Bye if response.code() >= 200 => {
                     call.on_bye_done(core, now, Some(response), out)
                 }
-                Purpose::Bye | Purpose::Discard | Purpose::Relay(..) => After::Keep,
+                Purpose::Prack(held) => {
+                    call.on_prack_answer(held, response);
+                    After::Keep
+                }
+                Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
+                Purpose::Probe if response.code() >= 200 => {
+                    call.on_probe_answer(core, now, response.code(), out)
+                }
+                Purpose::Bye
+                | Purpose::Discard
+                | Purpose::Relay(..)
+                | Purpose::Probe
+                | Purpose::KeepAlive => After::Keep,
             };
+            self.finish(id, after);
+        } else if let Some(echo) = self.calls.echo_mut(id) {
+            // Its only request is the BYE.
+            let after = echo.on_bye_done();
             self.finish(id, after);
         } else if (200..300).contains(&response.code()) {
             self.on_late_2xx(now, &answer, flow, response, out);
@@ -548,10 +602,10 @@ impl Router {
         let core = &mut self.core;
         match answer.user.purpose {
             Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
-            Purpose::Reinvite(_) => {
+            Purpose::Reinvite(_) | Purpose::Reoffer if response.method() == Method::Invite => {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
             }
-            Purpose::Relay(..) | Purpose::Bye | Purpose::Discard => {}
+            _ => {}
         }
     }
 
@@ -565,12 +619,18 @@ impl Router {
         response: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let call = self.calls.get_mut(id);
-        let tag = match &call {
-            Some(call) => call.tag(from),
-            None => self.core.own_tag(),
+        let mut call = self.calls.get_mut(id);
+        let core = &mut self.core;
+        let (tag, body) = match &mut call {
+            Some(call) => {
+                let body = call.crossing_answer(core, now, from.other(), server, response);
+                (call.tag(from), body)
+            }
+            // Nobody knows any more whether its media was steered.
+            None if response.has_sdp() => (core.own_tag(), Crossed::Withheld),
+            None => (core.own_tag(), Crossed::AsIs),
         };
-        relay_response(&mut self.core, now, server, &tag, response, out);
+        relay_response(core, now, server, &tag, response, body, out);
         if let Some(call) = call {
             let after = call.on_relay_answer(&mut self.core, now, from, response, out);
             self.finish(id, after);
@@ -607,29 +667,43 @@ impl Router {
         if let Purpose::Relay(_, server) = user.purpose {
             self.core.refuse(now, server, code, b"", out);
         }
+        if matches!(user.purpose, Purpose::KeepAlive) {
+            let probed = match code {
+                408 => Probed::NoAnswer,
+                _ => Probed::Unreachable,
+            };
+            return application_server::on_outcome(&mut self.core, client, probed);
+        }
+        if let Some(echo) = self.calls.echo_mut(user.call) {
+            let after = echo.on_bye_done();
+            return self.finish(user.call, after);
+        }
         let Some(call) = self.calls.get_mut(user.call) else {
             return;
         };
         let core = &mut self.core;
+        if let Purpose::Relay(_, server) = user.purpose {
+            call.offer_failed(core, now, server);
+        }
         let after = match user.purpose {
             Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
             Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),
             Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
             Purpose::Bye => call.on_bye_done(core, now, None, out),
-            Purpose::Discard => After::Keep,
+            Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
+            Purpose::Probe => call.on_probe_answer(core, now, code, out),
+            Purpose::Discard | Purpose::Prack(_) | Purpose::KeepAlive => After::Keep,
         };
         self.finish(user.call, after);
     }
 
     /// RFC 3261 13.3.1.4: a 2xx without an ACK for 64*T1 ends the dialog with BYE.
     fn on_unacknowledged(&mut self, now: Time, server: ServerId, user: User, out: &mut Outbox) {
-        let Some(call) = self.calls.get_mut(user.call) else {
+        let Some(call) = self.calls.entry_mut(user.call) else {
             return;
         };
-        if call.is_waiting_for_ack(server) {
-            let after = call.on_unacknowledged(&mut self.core, now, out);
-            self.finish(user.call, after);
-        }
+        let after = call.on_unacknowledged(&mut self.core, now, server, out);
+        self.finish(user.call, after);
     }
 }
 
@@ -638,7 +712,7 @@ impl Purpose {
     fn invite_side(self) -> Side {
         match self {
             Purpose::Reinvite(side) | Purpose::Relay(side, _) => side,
-            Purpose::Invite | Purpose::Bye | Purpose::Discard => Side::Caller,
+            _ => Side::Caller,
         }
     }
 }

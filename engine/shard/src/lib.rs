@@ -11,6 +11,7 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    Command, Config, Counters, Event, Limits, Listener, Progress, Resolved, Timers, Wake,
+    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Outbound,
+    Peers, Probed, Progress, Resolved, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};

@@ -58,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-router",
             "tipring-shard",
             "tipring-latency",
+            "tipring-reactor",
         ],
     ),
     ("xtask", &[]),

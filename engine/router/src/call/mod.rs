@@ -5,8 +5,11 @@
 //! which says whether the call is still there.
 
 mod answers;
+mod early;
 mod ending;
+mod media;
 mod print;
+mod probe;
 mod relay;
 mod setup;
 
@@ -16,13 +19,16 @@ use smallvec::SmallVec;
 use stack::dialog::Dialog;
 use stack::timer::TimerKey;
 use stack::{ClientId, Flow, ServerId, Time, Token};
-use wire::Message;
+use wire::{Message, Method};
 
+use self::early::EarlyFinal;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
+use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
-pub(crate) use print::Reason;
+pub(crate) use early::check_offer;
+pub(crate) use print::{MAX_FORWARDS, Reason, Request};
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
 
@@ -75,6 +81,9 @@ struct Reinvite {
     cseq_in: u32,
     cseq_out: u32,
     answered: bool,
+    /// The method it has on the other leg, when that is another: a re-INVITE to a callee who has not
+    /// answered is an UPDATE there, an UPDATE to a caller who knows none is a re-INVITE.
+    recast: Option<Method>,
 }
 
 /// What the call's route asks for.
@@ -127,6 +136,12 @@ pub(crate) struct Call {
     owed_bye: Option<Box<Reason>>,
     /// BYEs of ours without an answer yet.
     byes: u8,
+    /// What `TransformEarlyToFinal` has to remember; `None` for every other call.
+    early: Option<Box<EarlyFinal>>,
+    /// When a leg is asked next whether its dialog still lives.
+    probe: Option<TimerKey>,
+    /// Its media, when it goes through the router.
+    steering: Option<Box<Steering>>,
 }
 
 impl Call {
@@ -191,6 +206,11 @@ impl Call {
         &mut self.leg_mut(side).dialog
     }
 
+    /// Whether both parties speak and nobody has hung up.
+    fn is_connected(&self) -> bool {
+        matches!(self.stage, Stage::Answered | Stage::Connected)
+    }
+
     fn flow(&self, core: &mut Core, now: Time, side: Side) -> Flow {
         let leg = self.leg(side);
         core.next_hop(now, &leg.dialog, leg.peer)
@@ -205,11 +225,16 @@ impl Call {
     fn stop_alarms(&mut self, core: &mut Core) {
         core.disarm(&mut self.alarm);
         core.disarm(&mut self.no_18x);
+        self.stop_early_alarms(core);
+        core.disarm(&mut self.probe);
     }
 
     /// Gives back everything the call holds.
     pub(crate) fn release(mut self, core: &mut Core) {
         self.stop_alarms(core);
+        if let Some(steering) = &mut self.steering {
+            steering.end_unseen(core);
+        }
         core.disarm(&mut self.forks_over);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);
@@ -254,10 +279,17 @@ impl Call {
                 self.alarm = None;
                 self.give_up(core, now, 408, &Reason::sip(408, "Ringing Limit"), out)
             }
+            Alarm::OfferAgain => {
+                self.on_offer_again(core, now, out);
+                After::Keep
+            }
             Alarm::MaxDuration => {
-                self.alarm = None;
+                if !self.forget_early_duration() {
+                    self.alarm = None;
+                }
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
+            Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
         }
     }
 }

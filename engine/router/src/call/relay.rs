@@ -5,9 +5,12 @@ use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{HeaderName, Message, Method};
 
 use super::answers::{INVITE_CSEQ, send_ack};
+use super::media::refusal;
 use super::print::{self, Reason, Request};
 use super::{After, Call, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
+use crate::headers::{POLICY, RECAST};
+use crate::steer::Crossed;
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
@@ -30,8 +33,11 @@ impl Call {
             self.leg_mut(side).peer = source;
         }
         match admitted {
+            Ok(()) if self.is_transforming() => {
+                self.on_request_while_early(core, now, side, server, request, out);
+            }
             Ok(()) if request.method() == Method::Invite => {
-                self.relay_reinvite(core, now, side, server, request, out);
+                self.relay_reinvite(core, now, side, server, request, None, out);
             }
             Ok(()) => self.relay_request(core, now, side, server, request, out),
             Err((code, retry_after_s)) => {
@@ -74,10 +80,15 @@ impl Call {
 
     /// RFC 3261 14.2: one INVITE at a time, in either direction.
     fn admit_reinvite(&self, core: &mut Core, side: Side) -> Result<(), (u16, Option<u64>)> {
+        if self.offers_again() {
+            return Err((491, None));
+        }
         match (self.stage, self.reinvite) {
             // The first INVITE is not over: from the caller it overtakes, from the callee it is glare.
             (Stage::Calling, _) | (Stage::Answered, _) if side == Side::Callee => Err((491, None)),
-            (Stage::Calling, _) => Err((500, Some(core.random.next_u64() % 11))),
+            (Stage::Calling, _) if !self.is_early() => {
+                Err((500, Some(core.random.next_u64() % 11)))
+            }
             (_, Some(pending)) if pending.from == side && pending.answered => Ok(()),
             (_, Some(pending)) if pending.from == side => {
                 Err((500, Some(core.random.next_u64() % 11)))
@@ -87,7 +98,7 @@ impl Call {
         }
     }
 
-    fn relay_request(
+    pub(super) fn relay_request(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -103,7 +114,7 @@ impl Call {
         };
         let extra = rack.as_deref().unwrap_or_default();
         if self
-            .forward(core, now, from, server, user, request, extra, out)
+            .forward(core, now, from, server, user, request, None, extra, out)
             .is_some()
         {
             core.counters.relayed += 1;
@@ -120,13 +131,16 @@ impl Call {
         }
     }
 
-    fn relay_reinvite(
+    /// Passes a re-INVITE on, or another request whose other leg has it under another method.
+    #[expect(clippy::too_many_arguments, reason = "a request and its surroundings")]
+    pub(super) fn relay_reinvite(
         &mut self,
         core: &mut Core,
         now: Time,
         from: Side,
         server: ServerId,
         request: &Message<'_>,
+        recast: Option<Method>,
         out: &mut Outbox,
     ) {
         if let Some(overtaken) = self.reinvite.take() {
@@ -138,7 +152,7 @@ impl Call {
             call: self.id,
             purpose: Purpose::Reinvite(from),
         };
-        let sent = self.forward(core, now, from, server, user, request, b"", out);
+        let sent = self.forward(core, now, from, server, user, request, recast, b"", out);
         let Some((client, cseq_out)) = sent else {
             return;
         };
@@ -153,6 +167,7 @@ impl Call {
             cseq_in,
             cseq_out,
             answered: false,
+            recast,
         });
         self.refresh_target(core, from, request);
     }
@@ -168,6 +183,7 @@ impl Call {
         server: ServerId,
         user: User,
         original: &Message<'_>,
+        recast: Option<Method>,
         extra: &[u8],
         out: &mut Outbox,
     ) -> Option<(ClientId, u32)> {
@@ -176,11 +192,22 @@ impl Call {
             return None;
         };
         let to = from.other();
+        let crossed = match self.crossing(core, now, from, server, original) {
+            Ok(crossed) => crossed,
+            Err(blocked) => {
+                let listener = self.leg(from).peer.listener;
+                let refusal = refusal(core, blocked, listener, false);
+                core.refuse(now, server, refusal.code, &refusal.extra, out);
+                return None;
+            }
+        };
+        let body = crossed.of(original);
         let flow = self.flow(core, now, to);
         let tag = self.tag(to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
         let dialog = &self.leg(to).dialog;
-        let method = original.method_token();
+        let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
+        let policy = recast.map_or(&POLICY, |_| &RECAST);
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
         let door = &core.doors[usize::from(flow.listener)];
         let print = |out: &mut Vec<u8>, branch: &Token| {
@@ -192,20 +219,22 @@ impl Call {
                 branch,
                 max_forwards,
             };
-            request.print_relayed(out, original, contact, extra);
+            request.print_passing(out, original, contact, extra, body, policy);
         };
-        let method = original.method();
+        let method = recast.unwrap_or(original.method());
         let client = core
             .transactions
             .request(now, flow, method, user, print, out);
+        crossed.give_back(core);
         if client.is_none() {
+            self.offer_failed(core, now, server);
             core.refuse_at_transaction_limit(now, server, out);
         }
         Some((client?, cseq))
     }
 
     /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target moves its sender's Contact.
-    fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
+    pub(super) fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
         if !matches!(message.method(), Method::Invite | Method::Update) {
             return;
         }
@@ -226,6 +255,7 @@ impl Call {
     ) -> After {
         if (200..300).contains(&response.code()) {
             self.refresh_target(core, from.other(), response);
+            self.on_offer_answered(core, None, response);
         }
         if ends_dialog(response.method(), response.code()) {
             return self.end_both(core, now, &Reason::sip(response.code(), "Dialog Gone"), out);
@@ -251,6 +281,8 @@ impl Call {
             return After::Keep;
         };
         match response.code() {
+            // RFC 4320 4.1: an UPDATE has no provisional that could carry it.
+            ..200 if reinvite.recast == Some(Method::Invite) => After::Keep,
             ..200 => {
                 self.relay_answer(core, now, reinvite, response, out);
                 After::Keep
@@ -280,8 +312,14 @@ impl Call {
     ) -> After {
         self.refresh_target(core, reinvite.from.other(), response);
         if self.relay_answer(core, now, reinvite, response, out) {
+            self.on_offer_answered(core, reinvite.recast, response);
             if let Some(reinvite) = &mut self.reinvite {
                 reinvite.answered = true;
+            }
+            if reinvite.recast == Some(Method::Invite) {
+                // Who sent an UPDATE sends no ACK.
+                self.ack_reinvite(core, now, reinvite, None, out);
+                self.reinvite = None;
             }
         } else {
             // Its sender has given up on it: the 2xx is ACKed all the same (13.2.2.4).
@@ -301,7 +339,9 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) {
-        if let (200..300, Ok(cseq)) = (response.code(), response.cseq()) {
+        if let (200..300, Method::Invite, Ok(cseq)) =
+            (response.code(), response.method(), response.cseq())
+        {
             self.send_reinvite_ack(core, now, from.other(), client, cseq.number, None, out);
         }
     }
@@ -314,8 +354,10 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> bool {
-        let tag = self.tag(reinvite.from);
-        relay_response(core, now, reinvite.server, &tag, response, out)
+        let Reinvite { from, server, .. } = reinvite;
+        let tag = self.tag(from);
+        let body = self.crossing_answer(core, now, from.other(), server, response);
+        relay_response(core, now, server, &tag, response, body, out)
     }
 
     pub(super) fn on_reinvite_ack(
@@ -348,11 +390,21 @@ impl Call {
     ) {
         let Reinvite {
             from,
+            server,
             client,
             cseq_out,
             ..
         } = reinvite;
+        if reinvite.recast == Some(Method::Update) {
+            return;
+        }
+        let crossed = ack.map(|ack| (ack, self.crossing_answer(core, now, from, server, ack)));
+        let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
         self.send_reinvite_ack(core, now, from.other(), client, cseq_out, ack, out);
+        match crossed {
+            Some((_, body)) => body.give_back(core),
+            None => self.offer_failed(core, now, server),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one ACK")]
@@ -363,7 +415,7 @@ impl Call {
         to: Side,
         client: ClientId,
         cseq: u32,
-        ack: Option<&Message<'_>>,
+        ack: Option<(&Message<'_>, &[u8])>,
         out: &mut Outbox,
     ) {
         let flow = self.flow(core, now, to);
@@ -422,13 +474,15 @@ impl Call {
             return After::Keep;
         };
         self.reinvite = None;
+        self.offer_failed(core, now, reinvite.server);
         core.refuse(now, reinvite.server, code, b"", out);
         self.on_request_failed(core, now, code, out)
     }
 
     /// Whether a 2xx never ACKed is that of the first INVITE or of the re-INVITE in progress.
     pub(crate) fn is_waiting_for_ack(&self, server: ServerId) -> bool {
-        let first = self.server == server && (self.stage == Stage::Answered || self.unacked);
+        let first = self.server == server
+            && (self.stage == Stage::Answered || self.unacked || self.early_200_waits());
         first
             || self
                 .reinvite
@@ -436,23 +490,29 @@ impl Call {
     }
 }
 
-/// The other leg's answer on the transaction it is for.
+/// The other leg's answer on the transaction it is for, with what crosses of its body.
 pub(crate) fn relay_response(
     core: &mut Core,
     now: Time,
     server: ServerId,
     tag: &Token,
     response: &Message<'_>,
+    crossed: Crossed,
     out: &mut Outbox,
 ) -> bool {
     let Some(flow) = core.transactions.server_flow(server) else {
         return false;
     };
     let door = &core.doors[usize::from(flow.listener)];
-    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag);
+    let body = crossed.of(response);
+    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, body);
     let (code, reason) = (response.code(), response.reason());
-    core.transactions
-        .respond(now, server, code, reason, Some(&tag.tag_text()), rest, out)
+    let tag = tag.tag_text();
+    let sent = core
+        .transactions
+        .respond(now, server, code, reason, Some(&tag), rest, out);
+    crossed.give_back(core);
+    sent
 }
 
 /// RFC 3261 12.2.1.2: 481 and 408 mean that the peer has no dialog any more. RFC 5057 5.1 excepts the

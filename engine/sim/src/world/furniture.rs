@@ -42,6 +42,8 @@ pub(super) fn config(
         table: table.clone(),
         server_name: Some("tipring".to_owned()),
         media: media::Config::default(),
+        peers: Arc::default(),
+        outbound: Default::default(),
     }
 }
 
