@@ -129,7 +129,6 @@ pub(crate) fn world_of(pairs: u16, limits: Limits) -> World {
         timers: Timers::default(),
         limits,
         table: Arc::new(Table::parse(ROUTES).expect("a good table")),
-        peers: Default::default(),
         outbound: Default::default(),
         server_name: None,
         media: media::Config {
