@@ -103,6 +103,14 @@ impl Stopwatch {
         }
     }
 
+    /// Records a wait that somebody else measured, if it was.
+    pub(crate) fn note_wait(&mut self, metric: Metric, waited: Option<Duration>) {
+        if let (Some(running), Some(waited)) = (&mut self.0, waited) {
+            let ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+            running.record(metric, ns, 1);
+        }
+    }
+
     /// A turn that began at `begun` is over at `end`, its datagrams left at `sent`, and it brought the
     /// counters to `progress`.
     pub(crate) fn end_turn(&mut self, begun: Time, sent: Time, end: Time, progress: Progress) {
@@ -219,15 +227,18 @@ mod tests {
         stopwatch.end_turn(at(10), at(11), at(13), progress(2, 5, 0));
         stopwatch.end_turn(at(20), at(21), at(21), progress(2, 6, 40));
         stopwatch.note(Metric::TimerLateness, at(10), at(15));
+        stopwatch.note_wait(Metric::KernelQueueWait, Some(Duration::from_millis(7)));
+        stopwatch.note_wait(Metric::KernelQueueWait, None);
         assert!(laps.next().is_none());
         stopwatch.end_turn(at(1_000), at(1_001), at(1_001), progress(2, 6, 40));
         let lap = laps.next().expect("a lap");
-        assert_eq!(counts(&lap), [2, 6, 3, 0, 0, 1, 40]);
+        assert_eq!(counts(&lap), [2, 6, 3, 0, 1, 1, 40]);
         assert_eq!((lap.from, lap.until), (Time::ZERO, at(1_001)));
         let max = |metric: Metric| lap.set.get(metric.index()).map(|one| one.max() / 1_000_000);
         assert_eq!(max(Metric::InviteInToOut), Some(1));
         assert_eq!(max(Metric::Turn), Some(3));
         assert_eq!(max(Metric::TimerLateness), Some(5));
+        assert_eq!(max(Metric::KernelQueueWait), Some(7));
     }
 
     #[test]

@@ -230,8 +230,10 @@ impl Station {
                 socket,
                 from,
                 bytes,
+                waited,
                 ..
             } => {
+                self.stopwatch.note_wait(Metric::KernelQueueWait, waited);
                 self.datagram(
                     now,
                     Flow {

@@ -327,6 +327,10 @@ pub(crate) struct Latency {
     /// Length of an interval, seconds.
     #[garde(custom(within(1, 3_600)))]
     pub(crate) interval_s: u64,
+    /// In one turn of so many, how long SIP datagrams waited in their socket is measured. 0: never, which
+    /// spares the machine the noting of times.
+    #[garde(custom(within(0, 1_000_000)))]
+    pub(crate) kernel_wait_every: u32,
     /// A log longer than this is followed by a new one.
     #[garde(custom(within(65_536, 1 << 40)))]
     pub(crate) rotate_bytes: u64,
@@ -335,12 +339,20 @@ pub(crate) struct Latency {
     pub(crate) rotate_files: usize,
 }
 
+impl Config {
+    /// Latencies are measured when somebody can see them.
+    pub(crate) fn measures_latency(&self) -> bool {
+        self.latency.enabled && (self.latency.directory.is_some() || self.metrics.address.is_some())
+    }
+}
+
 impl Default for Latency {
     fn default() -> Self {
         Latency {
             enabled: true,
             directory: None,
             interval_s: 10,
+            kernel_wait_every: 64,
             rotate_bytes: 64 << 20,
             rotate_files: 16,
         }
