@@ -307,7 +307,7 @@ impl Media {
     }
 
     #[inline]
-    fn count(&mut self, fate: Fate) {
+    pub(crate) fn count(&mut self, fate: Fate) {
         let counters = &mut self.counters;
         match fate {
             Fate::Relayed => {}

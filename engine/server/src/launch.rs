@@ -214,7 +214,11 @@ pub(crate) fn launch(
 /// A stopwatch for each shard and where their laps come out; none when nobody could see them.
 fn stopwatches(loaded: &Loaded, shards: usize) -> (std::vec::IntoIter<Stopwatch>, Vec<Laps>) {
     let latency = &loaded.config.latency;
-    let shards = if loaded.config.measures_latency() { shards } else { 0 };
+    let shards = if loaded.config.measures_latency() {
+        shards
+    } else {
+        0
+    };
     let interval = Duration::from_secs(latency.interval_s);
     let (stopwatches, laps): (Vec<_>, _) = (0..shards).map(|_| Stopwatch::start(interval)).unzip();
     (stopwatches.into_iter(), laps)
