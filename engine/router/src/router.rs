@@ -13,7 +13,7 @@ use crate::call::{
     request_uri,
 };
 use crate::calls::{CallId, Calls};
-use crate::config::{Command, Config, Counters, Event, Resolved, Wake};
+use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
 use crate::core::{Core, Purpose, Side, User};
 use crate::echo::EchoCall;
 use crate::entry::Entry;
@@ -62,6 +62,15 @@ impl Router {
             media: self.core.media.counters(),
             application_server_up: u64::from(self.core.application_server_is_up()),
             ..self.core.counters
+        }
+    }
+
+    /// How far the counters have come that tell what a turn passed on.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            invites: self.core.counters.calls_started,
+            requests: self.core.counters.forwarded,
+            media: self.core.media.counters().relayed,
         }
     }
 

@@ -147,7 +147,9 @@ impl Call {
         let printed = |request: &Request<'_>, out: &mut Vec<u8>| {
             request.print_relayed(out, bye, None, b"", body.of(bye));
         };
+        let byes = self.byes;
         self.send_bye(core, now, from.other(), max_forwards, printed, out);
+        core.counters.forwarded += u64::from(self.byes > byes);
         body.give_back(core);
         let after = self.ending(core, now);
         match self.byes {
