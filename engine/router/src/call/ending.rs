@@ -264,6 +264,7 @@ impl Call {
             self.unacked = true;
         }
         self.unacked |= self.early_200_waits();
+        self.cancel_offer(core, now, out);
         let Some(reinvite) = self.reinvite.take() else {
             return;
         };
@@ -271,6 +272,9 @@ impl Call {
             core.transactions.acknowledge(now, reinvite.server);
             self.ack_reinvite(core, now, reinvite, None, out);
         } else {
+            // Who has sent a provisional and then nothing more would keep the transaction for ever
+            // (RFC 3261 9.1: with a CANCEL it ends after 64*T1 at the latest).
+            core.transactions.cancel(now, reinvite.client, b"", out);
             // RFC 3261 15.1.2: requests pending at a BYE are answered 487.
             let tag = self.tag(reinvite.from).tag_text();
             let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
