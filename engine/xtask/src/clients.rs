@@ -93,6 +93,7 @@ fn start_router(program: &Path, directory: &Path, bob: SocketAddr) -> Result<Rou
         shards: 2,
         rdb: &rdb,
         settings: &settings,
+        environment: &[],
     })
 }
 

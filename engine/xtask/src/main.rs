@@ -14,9 +14,12 @@ mod failure;
 mod house;
 mod random;
 mod router;
+mod rtp;
 mod scenarios;
+mod sdp;
 mod sip;
 mod spawned;
+mod tone;
 mod torture;
 
 use clap::{Parser, Subcommand};
