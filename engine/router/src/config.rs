@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::peers::Peers;
 use crate::rdb::Table;
 
 /// The settings of one shard's router.
@@ -33,6 +34,8 @@ pub struct Config {
     /// Ports and rules of media through this shard; without ports `steerMedia` and `EchoResponder`
     /// routes are refused.
     pub media: media::Config,
+    /// How far the media of each peer may move.
+    pub peers: Arc<Peers>,
 }
 
 /// One listening address and how peers are told to reach it.
@@ -101,10 +104,12 @@ pub enum Command {
     Drain,
     /// End every call now: BYE, CANCEL, 503.
     EndAll,
+    /// New rules for the media of peers; calls in progress keep what they were given.
+    Peers(Arc<Peers>),
 }
 
 /// What the router asks of its surroundings, or tells them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Look this host name up (A and AAAA) and answer with its addresses, none on failure.
     Resolve {
@@ -115,11 +120,24 @@ pub enum Event {
     Drained,
     /// A limit was reached for the first time since it was last clear of it.
     LimitReached {
-        /// `calls`, `transactions` or `names`.
+        /// `calls`, `transactions`, `names` or `media.ports`.
         limit: &'static str,
         /// Its configured value.
         value: usize,
     },
+    /// A stream of a steered call has ended.
+    MediaEnded(Box<MediaEnded>),
+}
+
+/// What became of one stream of a steered call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MediaEnded {
+    /// The call: our tag towards its caller.
+    pub call: String,
+    /// Index of the stream's m= line in the session description.
+    pub line: usize,
+    /// What each party sent.
+    pub summary: media::Summary,
 }
 
 /// The answer to [`Event::Resolve`].

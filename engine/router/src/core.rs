@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::Media;
@@ -16,6 +17,7 @@ use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
+use crate::peers::Peers;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -56,6 +58,10 @@ pub(crate) enum Purpose {
     Bye,
     /// A BYE to a fork that lost; nobody waits for it.
     Discard,
+    /// Our PRACK; whether its 18x held the answer that the caller was given as final.
+    Prack(bool),
+    /// Our re-INVITE of a caller whose callee has answered with another session.
+    Reoffer,
 }
 
 /// A timer of a call.
@@ -73,12 +79,17 @@ pub(crate) enum Alarm {
     ByeAnswer,
     /// No early dialog of a fork can still be answered: 64*T1 after the call ended.
     ForksOver,
+    /// The caller was busy with another offer when we had one for it.
+    OfferAgain,
 }
 
 impl Alarm {
     /// Whether it ends a call.
     pub(crate) fn is_limit(self) -> bool {
-        !matches!(self, Alarm::ByeAnswer | Alarm::ForksOver)
+        !matches!(
+            self,
+            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain
+        )
     }
 }
 
@@ -155,6 +166,9 @@ pub(crate) struct Core {
     pub(crate) shard: u8,
     pub(crate) server_name: Option<String>,
     pub(crate) media: Media,
+    pub(crate) peers: Arc<Peers>,
+    /// The edits of the session description that is crossing.
+    pub(crate) edits: wire::sdp::Edits,
     scratch: Vec<u8>,
 }
 
@@ -181,6 +195,8 @@ impl Core {
             shard: config.shard,
             server_name: config.server_name,
             media: Media::new(config.media, now),
+            peers: config.peers,
+            edits: wire::sdp::Edits::new(),
             scratch: Vec::with_capacity(256),
         }
     }

@@ -105,6 +105,30 @@ const NAMES: [HeaderName; WITHHELD.len()] = {
 /// What does not pass in requests and in most responses.
 pub(crate) const POLICY: Policy = Policy::dropping(&NAMES);
 
+/// What does not pass in a request that becomes another, or whose answer will: options whose duties
+/// (PRACK, session refresh) its sender could not do, for it never sees what they are about.
+pub(crate) const RECAST: Policy = POLICY.also(&[
+    HeaderName::Supported,
+    HeaderName::SessionExpires,
+    HeaderName::MinSe,
+]);
+
+/// What does not pass from a provisional response that is no reliable one any more (RFC 3262).
+pub(crate) const UNRELIABLE: Policy = POLICY.also(&[HeaderName::Require, HeaderName::RSeq]);
+
+/// What does not pass from a response whose body is left out.
+pub(crate) const BODILESS: Policy = UNRELIABLE.also(&BODY);
+
+/// The headers that speak of the body (RFC 3261 20, RFC 2045).
+pub(crate) const BODY: [HeaderName; 6] = [
+    HeaderName::ContentDisposition,
+    HeaderName::ContentEncoding,
+    HeaderName::ContentId,
+    HeaderName::ContentLanguage,
+    HeaderName::ContentType,
+    HeaderName::MimeVersion,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,12 @@ mod core;
 mod headers;
 mod local;
 mod names;
+mod peers;
 pub mod rdb;
 mod router;
 mod target;
 
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
+pub use peers::Peers;
 pub use router::Router;

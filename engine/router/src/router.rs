@@ -8,7 +8,8 @@ use stack::{Answer, Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
 use crate::call::{
-    After, Call, Refusal, Setup, ack_late_reinvite, end_late_fork, relay_response, request_uri,
+    After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork, relay_response,
+    request_uri,
 };
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Resolved, Wake};
@@ -203,6 +204,7 @@ impl Router {
             Command::Route(table) => self.matcher = Matcher::new(table.clone()),
             Command::Drain => self.draining = true,
             Command::EndAll => self.end_all(now, out),
+            Command::Peers(peers) => self.core.peers = peers.clone(),
         }
     }
 
@@ -463,8 +465,11 @@ impl Router {
         let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
         let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
         let record = route.record;
-        if record.flow != CallFlow::Transparent || record.steer_media {
+        if record.flow == CallFlow::EchoResponder || record.steer_media {
             return Err(Refusal::code(501));
+        }
+        if record.flow == CallFlow::TransformEarlyToFinal {
+            check_offer(request, &self.core.door(source.listener).host_port)?;
         }
         let mut new_user = self.core.scratch();
         let rewritten = route.write_user(user, &mut new_user);
@@ -519,6 +524,11 @@ impl Router {
                 Purpose::Bye if response.code() >= 200 => {
                     call.on_bye_done(core, now, Some(response), out)
                 }
+                Purpose::Prack(held) => {
+                    call.on_prack_answer(held, response);
+                    After::Keep
+                }
+                Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
                 Purpose::Bye | Purpose::Discard | Purpose::Relay(..) => After::Keep,
             };
             self.finish(id, after);
@@ -539,10 +549,10 @@ impl Router {
         let core = &mut self.core;
         match answer.user.purpose {
             Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
-            Purpose::Reinvite(_) => {
+            Purpose::Reinvite(_) | Purpose::Reoffer if response.method() == Method::Invite => {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
             }
-            Purpose::Relay(..) | Purpose::Bye | Purpose::Discard => {}
+            _ => {}
         }
     }
 
@@ -607,7 +617,8 @@ impl Router {
             Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),
             Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
             Purpose::Bye => call.on_bye_done(core, now, None, out),
-            Purpose::Discard => After::Keep,
+            Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
+            Purpose::Discard | Purpose::Prack(_) => After::Keep,
         };
         self.finish(user.call, after);
     }
@@ -629,7 +640,7 @@ impl Purpose {
     fn invite_side(self) -> Side {
         match self {
             Purpose::Reinvite(side) | Purpose::Relay(side, _) => side,
-            Purpose::Invite | Purpose::Bye | Purpose::Discard => Side::Caller,
+            _ => Side::Caller,
         }
     }
 }

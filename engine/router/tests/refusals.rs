@@ -37,6 +37,7 @@ impl World {
             table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: Some("tipring".to_owned()),
             media: Default::default(),
+            peers: Default::default(),
         };
         World {
             router: Router::new(config, Time::ZERO),

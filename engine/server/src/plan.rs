@@ -89,6 +89,7 @@ impl Common<'_> {
             table: Arc::clone(self.table),
             server_name: self.config.engine.server_name.clone(),
             media: media::Config::default(),
+            peers: Arc::default(),
         }
     }
 }

@@ -301,6 +301,9 @@ impl Station {
                     value,
                     "limit reached: refusing with 503 until there is room again"
                 ),
+                Event::MediaEnded(ended) => {
+                    tracing::debug!(shard = self.id, ?ended, "stream ended")
+                }
             }
         }
     }

@@ -10,5 +10,7 @@
 mod shard;
 pub mod steer;
 
-pub use router::{Command, Config, Counters, Event, Limits, Listener, Resolved, Timers, Wake};
+pub use router::{
+    Command, Config, Counters, Event, Limits, Listener, MediaEnded, Peers, Resolved, Timers, Wake,
+};
 pub use shard::{Applied, Input, Shard};

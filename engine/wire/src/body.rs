@@ -5,6 +5,8 @@ use crate::lex::{split_around, trim, trim_end};
 use crate::name::HeaderName;
 use crate::params::Params;
 use memchr::memmem;
+use smallvec::SmallVec;
+use std::ops::Range;
 
 /// How deep multiparts in multiparts are looked into.
 const DEPTH_MAX: usize = 3;
@@ -26,6 +28,35 @@ fn holds(content_type: &[u8], body: &[u8], depth: usize) -> bool {
         && Parts::new(content_type, body).is_some_and(|mut parts| {
             parts.any(|part| holds(part.content_type, part.body, depth - 1))
         })
+}
+
+/// Where in `body` the session descriptions are: all of it, or parts of a multipart.
+pub fn session_descriptions(content_type: &[u8], body: &[u8]) -> SmallVec<[Range<usize>; 2]> {
+    let mut found = SmallVec::new();
+    find(content_type, body, 0, DEPTH_MAX, &mut found);
+    found
+}
+
+fn find(
+    content_type: &[u8],
+    body: &[u8],
+    offset: usize,
+    depth: usize,
+    found: &mut SmallVec<[Range<usize>; 2]>,
+) {
+    if body.is_empty() {
+        return;
+    }
+    if is_type(content_type, b"application/sdp") {
+        found.push(offset..offset + body.len());
+    } else if depth > 0
+        && let Some(parts) = Parts::new(content_type, body)
+    {
+        for part in parts {
+            let offset = offset + part.offset;
+            find(part.content_type, part.body, offset, depth - 1, found);
+        }
+    }
 }
 
 /// Whether `content_type`, its parameters aside, is `wanted` (in lower case).
@@ -51,6 +82,8 @@ pub struct Part<'a> {
     pub content_type: &'a [u8],
     /// Its body.
     pub body: &'a [u8],
+    /// Where its body begins in that of the message.
+    pub offset: usize,
 }
 
 /// The parts of a multipart body, in order. A part the body ends within is the last one.
@@ -58,6 +91,8 @@ pub struct Part<'a> {
 pub struct Parts<'a> {
     boundary: &'a [u8],
     rest: &'a [u8],
+    /// Length of the whole body.
+    length: usize,
 }
 
 impl<'a> Parts<'a> {
@@ -72,6 +107,7 @@ impl<'a> Parts<'a> {
         let mut parts = Parts {
             boundary,
             rest: body,
+            length: body.len(),
         };
         // What stands before the first delimiter is no part.
         (!boundary.is_empty()).then(|| {
@@ -109,7 +145,8 @@ impl<'a> Iterator for Parts<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        Some(part(self.until_delimiter()))
+        let offset = self.length - self.rest.len();
+        Some(part(self.until_delimiter(), offset))
     }
 }
 
@@ -126,12 +163,13 @@ fn after_delimiter(after: &[u8]) -> Option<&[u8]> {
         .then(|| after.get(end + 2..).unwrap_or_default())
 }
 
-/// Splits the headers of a part from its body.
-fn part(bytes: &[u8]) -> Part<'_> {
+/// Splits the headers of a part, which begins at `offset`, from its body.
+fn part(bytes: &[u8], offset: usize) -> Part<'_> {
     if let Some(body) = bytes.strip_prefix(b"\r\n") {
         return Part {
             content_type: b"text/plain",
             body,
+            offset: offset + 2,
         };
     }
     let end = memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
@@ -140,6 +178,7 @@ fn part(bytes: &[u8]) -> Part<'_> {
     Part {
         content_type: content_type(headers).unwrap_or(b"text/plain"),
         body,
+        offset: offset + bytes.len() - body.len(),
     }
 }
 
@@ -223,14 +262,33 @@ mod tests {
             [
                 Part {
                     content_type: b"text/plain",
-                    body: b"x\0"
+                    body: b"x\0",
+                    offset: 7
                 },
                 Part {
                     content_type: b"y",
-                    body: b"z"
+                    body: b"z",
+                    offset: 24
                 },
             ]
         );
+    }
+
+    #[test]
+    fn descriptions_are_found_where_they_stand() {
+        let found = |kind: &str, body: &str| -> Vec<String> {
+            session_descriptions(kind.as_bytes(), body.as_bytes())
+                .into_iter()
+                .map(|place| body[place].to_owned())
+                .collect()
+        };
+        assert_eq!(found("application/SDP", "v=0"), ["v=0"]);
+        assert!(found("application/sdp", "").is_empty() && found("text/x", "v=0").is_empty());
+        assert_eq!(found("multipart/mixed;boundary=b1", MIXED), ["v=0\r\n"]);
+        let inner = format!(
+            "--o\r\nc: multipart/x;boundary=b1\r\n\r\n{MIXED}\r\n--o\r\nc: application/sdp\r\n\r\nv=1\r\n--o--"
+        );
+        assert_eq!(found("multipart/y;boundary=o", &inner), ["v=0\r\n", "v=1"]);
     }
 
     #[test]
@@ -252,7 +310,12 @@ mod tests {
         #[test]
         fn any_bytes_end(body in "(--b|\\r\\n|-|c:|x| |\\PC){0,60}") {
             let parts = Parts::new(b"multipart/x;boundary=b", body.as_bytes()).unwrap();
-            let size: usize = parts.map(|part| part.body.len()).sum();
+            let mut size = 0;
+            for part in parts {
+                size += part.body.len();
+                let there = body.as_bytes().get(part.offset..part.offset + part.body.len());
+                prop_assert_eq!(there, Some(part.body));
+            }
             prop_assert!(size <= body.len());
         }
     }

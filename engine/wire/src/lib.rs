@@ -2,9 +2,10 @@
 //!
 //! What lives here: finding the lines of a datagram ([`Index`]), reading a value out of them when
 //! somebody asks ([`Message`] and the typed headers), and printing new messages in one pass
-//! ([`mod@print`]). Reading never copies and never allocates (but once for a message of more than 32
-//! headers): every value is a slice of the datagram. What may not live here: state between
-//! messages, a clock, sockets, and any opinion on what to do with a message.
+//! ([`mod@print`]); the same for the session descriptions in their bodies ([`sdp`]). Reading never
+//! copies and never allocates (but once for a message of more than 32 headers): every value is a
+//! slice of the datagram. What may not live here: state between messages, a clock, sockets, and any
+//! opinion on what to do with a message.
 #![forbid(unsafe_code)]
 
 mod address;
@@ -22,13 +23,14 @@ mod params;
 pub mod print;
 mod salvage;
 mod scan;
+pub mod sdp;
 mod span;
 mod start_line;
 mod uri;
 mod via;
 
 pub use address::NameAddr;
-pub use body::{Part, Parts, holds_sdp};
+pub use body::{Part, Parts, holds_sdp, session_descriptions};
 pub use cseq::{CSeq, RAck};
 pub use error::ParseError;
 pub use host::Host;

@@ -60,8 +60,8 @@ pub fn address(out: &mut Vec<u8>, addr: SocketAddr) {
     number(out, addr.port().into());
 }
 
-/// An address without brackets, as `received` has it.
-fn ip(out: &mut Vec<u8>, ip: IpAddr) {
+/// An address without brackets, as `received` and session descriptions have it.
+pub fn ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => {
             for (at, octet) in ip.octets().into_iter().enumerate() {

@@ -5,7 +5,7 @@ use stack::dialog::{Dialog, DialogState};
 use stack::{Answer, ClientId, Flow, Outbox, Time, Token};
 use wire::{HeaderName, Message, Method};
 
-use super::print::{self, Reason, Request};
+use super::print::{self, Form, Reason, Request};
 use super::{After, Call, FORKS_MAX, Stage};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
@@ -49,6 +49,10 @@ impl Call {
         }
         self.note_early_dialog(core, response);
         self.restart_ringing(core, now);
+        if self.early.is_some() {
+            self.on_early_provisional(core, now, response, out);
+            return After::Keep;
+        }
         if self.rung.passes(response, &self.terms) {
             self.relay_to_caller(core, now, response, out);
         }
@@ -93,6 +97,9 @@ impl Call {
         out: &mut Outbox,
     ) -> After {
         self.callee.peer = source;
+        if self.is_early() {
+            return self.on_early_answered(core, now, response, out);
+        }
         self.stop_alarms(core);
         if self.settle_dialog(core, response).is_err() {
             // A 2xx without a To tag or with an unreadable header makes no dialog: nothing can be ACKed.
@@ -105,13 +112,15 @@ impl Call {
         }
         core.counters.calls_answered += 1;
         self.caller.dialog.confirm();
+        // Answered without early media: there is nothing to transform.
+        self.early = None;
         self.stage = Stage::Answered;
         After::Keep
     }
 
     /// Makes the dialog of this 2xx the callee's. The other early ones stay for their CSeq: each may still
     /// answer with a 2xx of its own (13.2.2.4).
-    fn settle_dialog(
+    pub(super) fn settle_dialog(
         &mut self,
         core: &mut Core,
         response: &Message<'_>,
@@ -162,11 +171,15 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
+        if self.is_early() {
+            let reason = Reason::of_refusal(response);
+            return self.end_failed_early(core, now, &reason, out);
+        }
         if self.stage == Stage::Calling {
             core.counters.calls_failed += 1;
             self.relay_to_caller(core, now, response, out);
         }
-        After::Remove
+        self.when_callee_is_over(core)
     }
 
     /// Nothing came from the callee in time, or nothing can reach it.
@@ -180,7 +193,7 @@ impl Call {
     ) -> After {
         match self.stage {
             Stage::Calling => self.finish_calling(core, now, code, &Reason::sip(code, text), out),
-            Stage::Cancelling => After::Remove,
+            Stage::Cancelling => self.when_callee_is_over(core),
             Stage::Answered | Stage::Connected | Stage::Ending => After::Keep,
         }
     }
@@ -194,11 +207,14 @@ impl Call {
         reason: &Reason,
         out: &mut Outbox,
     ) -> After {
+        if self.is_early() {
+            return self.end_failed_early(core, now, reason, out);
+        }
         if self.stage == Stage::Calling {
             core.counters.calls_failed += 1;
             self.answer_caller(core, now, code, reason, out);
         }
-        After::Remove
+        self.when_callee_is_over(core)
     }
 
     /// A final answer of our own to the caller's INVITE.
@@ -227,10 +243,25 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> bool {
+        let (code, reason) = (response.code(), response.reason());
+        self.form_to_caller(core, now, code, reason, Form::Whole, response, out)
+    }
+
+    /// The callee's answer in another form and with another status.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one response")]
+    pub(super) fn form_to_caller(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        code: u16,
+        reason: &[u8],
+        form: Form,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
         let tag = self.tag(Side::Caller);
         let door = &core.doors[usize::from(self.caller.peer.listener)];
-        let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, &tag);
-        let (code, reason) = (response.code(), response.reason());
+        let rest = |out: &mut Vec<u8>| print::formed_response(out, response, door, &tag, form);
         let text = tag.tag_text();
         core.transactions
             .respond(now, self.server, code, reason, Some(&text), rest, out)
@@ -252,6 +283,10 @@ impl Call {
         if first && self.unacked {
             core.transactions.acknowledge(now, self.server);
             return self.on_settled(core, now, out);
+        }
+        if first && self.early_200_waits() {
+            self.on_early_ack(core, now, out);
+            return After::Keep;
         }
         if first && self.stage == Stage::Answered {
             core.transactions.acknowledge(now, self.server);
@@ -382,13 +417,23 @@ impl super::Rung {
     /// `disallowSimilar18x` and `disallowDifferent18x` of the routing DB; an 18x with SDP or one that
     /// must be PRACKed always passes.
     fn passes(&mut self, response: &Message<'_>, terms: &super::Terms) -> bool {
+        let bare = !response.has_sdp() && response.header(HeaderName::RSeq).is_none();
+        self.passes_as(response, bare, terms)
+    }
+
+    /// The same, for a response that reaches the caller `bare` or not.
+    pub(super) fn passes_as(
+        &mut self,
+        response: &Message<'_>,
+        bare: bool,
+        terms: &super::Terms,
+    ) -> bool {
         let Some(digit) = response.code().checked_sub(180).filter(|digit| *digit < 10) else {
             return true;
         };
         let digit = digit as u8;
         let similar = self.codes & (1 << digit) != 0;
         let different = self.first.is_some_and(|first| first != digit);
-        let bare = !response.has_sdp() && response.header(HeaderName::RSeq).is_none();
         let dropped = bare
             && (similar && terms.disallow_similar_18x || different && terms.disallow_different_18x);
         if !dropped {

@@ -18,7 +18,8 @@ impl Call {
         cancel: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
-        if self.stage != Stage::Calling {
+        if self.stage != Stage::Calling || self.is_early() {
+            // RFC 3261 9.2: what has its final answer cannot be cancelled.
             return After::Keep;
         }
         core.counters.calls_cancelled += 1;
@@ -39,13 +40,17 @@ impl Call {
         if self.stage != Stage::Calling {
             return After::Keep;
         }
-        core.counters.calls_failed += 1;
-        self.answer_caller(core, now, code, reason, out);
+        if self.is_early() {
+            self.end_early_caller(core, now, reason, out);
+        } else {
+            core.counters.calls_failed += 1;
+            self.answer_caller(core, now, code, reason, out);
+        }
         self.cancel_callee(core, now, reason, out)
     }
 
     /// The caller is served; the callee's INVITE ends with its own final answer.
-    fn cancel_callee(
+    pub(super) fn cancel_callee(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -113,6 +118,9 @@ impl Call {
         bye: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
+        if self.is_early() && side == Side::Caller {
+            return self.leave_early(core, now, bye, out);
+        }
         let reason = Reason::of(bye);
         let code = if side == Side::Caller { 487 } else { 480 };
         self.give_up(core, now, code, &reason, out)
@@ -243,11 +251,14 @@ impl Call {
     /// No INVITE of an ending call stays open. The callee gets the ACK it is owed before the BYE; the 2xx
     /// to the caller is repeated until its ACK, even when the caller himself says BYE: he may never have
     /// heard it (RFC 3261 13.3.1.4).
-    fn settle_invites(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {
+    pub(super) fn settle_invites(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {
         if self.stage == Stage::Answered {
-            self.acknowledge_callee(core, now, None, out);
+            if !self.early_200_waits() {
+                self.acknowledge_callee(core, now, None, out);
+            }
             self.unacked = true;
         }
+        self.unacked |= self.early_200_waits();
         let Some(reinvite) = self.reinvite.take() else {
             return;
         };
@@ -263,7 +274,7 @@ impl Call {
         }
     }
 
-    fn send_own_bye(
+    pub(super) fn send_own_bye(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -321,7 +332,7 @@ impl Call {
     }
 
     /// Early dialogs of a fork are remembered as long as they can answer (RFC 3261 13.2.2.4).
-    fn enter_ending(&mut self, core: &mut Core, now: Time) {
+    pub(super) fn enter_ending(&mut self, core: &mut Core, now: Time) {
         self.stop_alarms(core);
         self.stage = Stage::Ending;
         if !self.forks.is_empty() {

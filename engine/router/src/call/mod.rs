@@ -5,6 +5,7 @@
 //! which says whether the call is still there.
 
 mod answers;
+mod early;
 mod ending;
 mod print;
 mod relay;
@@ -16,12 +17,14 @@ use smallvec::SmallVec;
 use stack::dialog::Dialog;
 use stack::timer::TimerKey;
 use stack::{ClientId, Flow, ServerId, Time, Token};
-use wire::Message;
+use wire::{Message, Method};
 
+use self::early::EarlyFinal;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
+pub(crate) use early::check_offer;
 pub(crate) use print::Reason;
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
@@ -75,6 +78,9 @@ struct Reinvite {
     cseq_in: u32,
     cseq_out: u32,
     answered: bool,
+    /// The method it has on the other leg, when that is another: a re-INVITE to a callee who has not
+    /// answered is an UPDATE there, an UPDATE to a caller who knows none is a re-INVITE.
+    recast: Option<Method>,
 }
 
 /// What the call's route asks for.
@@ -127,6 +133,8 @@ pub(crate) struct Call {
     owed_bye: Option<Box<Reason>>,
     /// BYEs of ours without an answer yet.
     byes: u8,
+    /// What `TransformEarlyToFinal` has to remember; `None` for every other call.
+    early: Option<Box<EarlyFinal>>,
 }
 
 impl Call {
@@ -205,6 +213,7 @@ impl Call {
     fn stop_alarms(&mut self, core: &mut Core) {
         core.disarm(&mut self.alarm);
         core.disarm(&mut self.no_18x);
+        self.stop_early_alarms(core);
     }
 
     /// Gives back everything the call holds.
@@ -254,8 +263,14 @@ impl Call {
                 self.alarm = None;
                 self.give_up(core, now, 408, &Reason::sip(408, "Ringing Limit"), out)
             }
+            Alarm::OfferAgain => {
+                self.on_offer_again(core, now, out);
+                After::Keep
+            }
             Alarm::MaxDuration => {
-                self.alarm = None;
+                if !self.forget_early_duration() {
+                    self.alarm = None;
+                }
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
         }

@@ -3,11 +3,12 @@
 use smallvec::SmallVec;
 use stack::Token;
 use stack::dialog::Dialog;
+use wire::print::Policy;
 use wire::{HeaderName, Host, Message, NameAddr, Params, Uri, print};
 
 use super::Text;
 use crate::core::Door;
-use crate::headers::POLICY;
+use crate::headers::{BODILESS, POLICY, UNRELIABLE};
 
 /// RFC 3261 8.1.1.6: what a request carries that named none.
 pub(super) const MAX_FORWARDS: u32 = 70;
@@ -33,8 +34,43 @@ impl Reason {
         Reason(lines.copied().collect())
     }
 
+    /// Why the callee refused, for a caller who can be told with a BYE only: the status, and the
+    /// response's own Reasons of other protocols (RFC 3326 2: one of each).
+    pub(super) fn of_refusal(response: &Message<'_>) -> Reason {
+        let code = response.code();
+        let phrase = String::from_utf8_lossy(response.reason());
+        let mut text = String::new();
+        if phrase.is_empty() {
+            text.push_str(print::reason_phrase(code));
+        }
+        for letter in phrase.chars().filter(|letter| !letter.is_control()) {
+            if matches!(letter, '"' | '\\') {
+                text.push('\\');
+            }
+            text.push(letter);
+        }
+        let mut reason = Reason::sip(code, &text);
+        for value in response.values(HeaderName::Reason) {
+            let protocol = value.split(|&byte| byte == b';').next().unwrap_or_default();
+            if !protocol.trim_ascii().eq_ignore_ascii_case(b"SIP") {
+                reason.push(value);
+            }
+        }
+        reason
+    }
+
+    fn push(&mut self, value: &[u8]) {
+        for piece in [b"Reason: ".as_slice(), value, b"\r\n"] {
+            self.0.extend_from_slice(piece);
+        }
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -85,12 +121,24 @@ impl Request<'_> {
         contact: Option<&Token>,
         extra: &[u8],
     ) {
+        self.print_passing(out, original, contact, extra, &POLICY);
+    }
+
+    /// As [`Request::print_relayed`], with the headers that `policy` lets pass.
+    pub(super) fn print_passing(
+        &self,
+        out: &mut Vec<u8>,
+        original: &Message<'_>,
+        contact: Option<&Token>,
+        extra: &[u8],
+        policy: &Policy,
+    ) {
         self.print_head(out);
         if let Some(tag) = contact {
             self.door.print_contact(out, tag);
         }
         out.extend_from_slice(extra);
-        print::passing_headers(out, original, &POLICY);
+        print::passing_headers(out, original, policy);
         print::end(out, original.body());
     }
 
@@ -99,6 +147,42 @@ impl Request<'_> {
         self.print_head(out);
         out.extend_from_slice(extra);
         print::end(out, b"");
+    }
+
+    /// A request of our own making with a session the other leg has described; `extra` is complete
+    /// header lines, those that speak of the body among them.
+    pub(super) fn print_offer(
+        &self,
+        out: &mut Vec<u8>,
+        contact: &Token,
+        extra: &[u8],
+        body: &[u8],
+    ) {
+        self.print_head(out);
+        self.door.print_contact(out, contact);
+        out.extend_from_slice(extra);
+        print::end(out, body);
+    }
+}
+
+/// In which form the other leg's response appears on this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it is.
+    Whole,
+    /// A provisional without its body, and no reliable one.
+    Bodiless,
+    /// A provisional that became the final answer.
+    Final,
+}
+
+impl Form {
+    fn policy(self) -> &'static Policy {
+        match self {
+            Form::Whole => &POLICY,
+            Form::Bodiless => &BODILESS,
+            Form::Final => &UNRELIABLE,
+        }
     }
 }
 
@@ -109,15 +193,64 @@ pub(super) fn relayed_response(
     door: &Door,
     tag: &Token,
 ) {
+    formed_response(out, original, door, tag, Form::Whole);
+}
+
+/// As [`relayed_response`], in this form.
+pub(super) fn formed_response(
+    out: &mut Vec<u8>,
+    original: &Message<'_>,
+    door: &Door,
+    tag: &Token,
+    form: Form,
+) {
+    let has_contact = original.header(HeaderName::Contact).is_some();
     match original.code() {
         // RFC 3261 8.1.3.4, 21.4.22: these Contacts are where to go instead, not who answered.
         300..=399 | 485 => pass_lines(out, original, HeaderName::Contact),
-        _ if original.header(HeaderName::Contact).is_some() => door.print_contact(out, tag),
+        // RFC 3261 13.3.1.4: a 2xx has one, whether or not its provisional had.
+        _ if has_contact || form == Form::Final => door.print_contact(out, tag),
         _ => {}
     }
-    print::passing_headers(out, original, &POLICY);
+    if form != Form::Whole {
+        options_but(out, "Require", original, HeaderName::Require, &["100rel"]);
+    }
+    print::passing_headers(out, original, form.policy());
     warnings(out, original, &door.host_port);
-    print::end(out, original.body());
+    let body = if form == Form::Bodiless {
+        b""
+    } else {
+        original.body()
+    };
+    print::end(out, body);
+}
+
+/// A list of option tags without some of them; nothing when none is left.
+pub(super) fn options_but(
+    out: &mut Vec<u8>,
+    label: &str,
+    original: &Message<'_>,
+    name: HeaderName,
+    left_out: &[&str],
+) {
+    let mut begun = false;
+    for option in original.values(name) {
+        let leaves = |left: &&str| option.eq_ignore_ascii_case(left.as_bytes());
+        if left_out.iter().any(leaves) {
+            continue;
+        }
+        if begun {
+            out.extend_from_slice(b", ");
+        } else {
+            out.extend_from_slice(label.as_bytes());
+            out.extend_from_slice(b": ");
+        }
+        out.extend_from_slice(option);
+        begun = true;
+    }
+    if begun {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 fn pass_lines(out: &mut Vec<u8>, original: &Message<'_>, name: HeaderName) {
@@ -145,15 +278,20 @@ fn warnings(out: &mut Vec<u8>, original: &Message<'_>, agent: &[u8]) {
 /// RAck with the CSeq number the INVITE has on this leg (RFC 3262 7.2).
 pub(super) fn rack(original: &Message<'_>, cseq: u32) -> Option<Text> {
     let rack = original.rack().ok()??;
+    Some(rack_line(rack.response, cseq, rack.method))
+}
+
+/// RAck for the provisional with this RSeq to a request with this CSeq.
+pub(super) fn rack_line(response: u32, cseq: u32, method: &[u8]) -> Text {
     let mut line = Vec::with_capacity(48);
     line.extend_from_slice(b"RAck: ");
-    print::number(&mut line, rack.response.into());
+    print::number(&mut line, response.into());
     line.push(b' ');
     print::number(&mut line, cseq.into());
     line.push(b' ');
-    line.extend_from_slice(rack.method);
+    line.extend_from_slice(method);
     line.extend_from_slice(b"\r\n");
-    Some(Text::from_slice(&line))
+    Text::from_slice(&line)
 }
 
 /// One less than the request's Max-Forwards; `None` when there is nothing left (RFC 3261 16.3: 483).

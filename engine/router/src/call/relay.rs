@@ -8,6 +8,7 @@ use super::answers::{INVITE_CSEQ, send_ack};
 use super::print::{self, Reason, Request};
 use super::{After, Call, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
+use crate::headers::{POLICY, RECAST};
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
@@ -30,8 +31,11 @@ impl Call {
             self.leg_mut(side).peer = source;
         }
         match admitted {
+            Ok(()) if self.is_transforming() => {
+                self.on_request_while_early(core, now, side, server, request, out);
+            }
             Ok(()) if request.method() == Method::Invite => {
-                self.relay_reinvite(core, now, side, server, request, out);
+                self.relay_reinvite(core, now, side, server, request, None, out);
             }
             Ok(()) => self.relay_request(core, now, side, server, request, out),
             Err((code, retry_after_s)) => {
@@ -74,10 +78,15 @@ impl Call {
 
     /// RFC 3261 14.2: one INVITE at a time, in either direction.
     fn admit_reinvite(&self, core: &mut Core, side: Side) -> Result<(), (u16, Option<u64>)> {
+        if self.offers_again() {
+            return Err((491, None));
+        }
         match (self.stage, self.reinvite) {
             // The first INVITE is not over: from the caller it overtakes, from the callee it is glare.
             (Stage::Calling, _) | (Stage::Answered, _) if side == Side::Callee => Err((491, None)),
-            (Stage::Calling, _) => Err((500, Some(core.random.next_u64() % 11))),
+            (Stage::Calling, _) if !self.is_early() => {
+                Err((500, Some(core.random.next_u64() % 11)))
+            }
             (_, Some(pending)) if pending.from == side && pending.answered => Ok(()),
             (_, Some(pending)) if pending.from == side => {
                 Err((500, Some(core.random.next_u64() % 11)))
@@ -87,7 +96,7 @@ impl Call {
         }
     }
 
-    fn relay_request(
+    pub(super) fn relay_request(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -103,7 +112,7 @@ impl Call {
         };
         let extra = rack.as_deref().unwrap_or_default();
         if self
-            .forward(core, now, from, server, user, request, extra, out)
+            .forward(core, now, from, server, user, request, None, extra, out)
             .is_some()
         {
             core.counters.relayed += 1;
@@ -119,13 +128,16 @@ impl Call {
         }
     }
 
-    fn relay_reinvite(
+    /// Passes a re-INVITE on, or another request whose other leg has it under another method.
+    #[expect(clippy::too_many_arguments, reason = "a request and its surroundings")]
+    pub(super) fn relay_reinvite(
         &mut self,
         core: &mut Core,
         now: Time,
         from: Side,
         server: ServerId,
         request: &Message<'_>,
+        recast: Option<Method>,
         out: &mut Outbox,
     ) {
         if let Some(overtaken) = self.reinvite.take() {
@@ -137,7 +149,7 @@ impl Call {
             call: self.id,
             purpose: Purpose::Reinvite(from),
         };
-        let sent = self.forward(core, now, from, server, user, request, b"", out);
+        let sent = self.forward(core, now, from, server, user, request, recast, b"", out);
         let Some((client, cseq_out)) = sent else {
             return;
         };
@@ -151,6 +163,7 @@ impl Call {
             cseq_in,
             cseq_out,
             answered: false,
+            recast,
         });
         self.refresh_target(core, from, request);
     }
@@ -166,6 +179,7 @@ impl Call {
         server: ServerId,
         user: User,
         original: &Message<'_>,
+        recast: Option<Method>,
         extra: &[u8],
         out: &mut Outbox,
     ) -> Option<(ClientId, u32)> {
@@ -178,7 +192,8 @@ impl Call {
         let tag = self.tag(to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
         let dialog = &self.leg(to).dialog;
-        let method = original.method_token();
+        let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
+        let policy = recast.map_or(&POLICY, |_| &RECAST);
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
         let door = &core.doors[usize::from(flow.listener)];
         let print = |out: &mut Vec<u8>, branch: &Token| {
@@ -190,9 +205,9 @@ impl Call {
                 branch,
                 max_forwards,
             };
-            request.print_relayed(out, original, contact, extra);
+            request.print_passing(out, original, contact, extra, policy);
         };
-        let method = original.method();
+        let method = recast.unwrap_or(original.method());
         let client = core
             .transactions
             .request(now, flow, method, user, print, out);
@@ -203,7 +218,7 @@ impl Call {
     }
 
     /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target moves its sender's Contact.
-    fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
+    pub(super) fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
         if !matches!(message.method(), Method::Invite | Method::Update) {
             return;
         }
@@ -224,6 +239,7 @@ impl Call {
     ) -> After {
         if (200..300).contains(&response.code()) {
             self.refresh_target(core, from.other(), response);
+            self.on_offer_answered(core, None, response);
         }
         if ends_dialog(response.method(), response.code()) {
             return self.end_both(core, now, &Reason::sip(response.code(), "Dialog Gone"), out);
@@ -278,8 +294,14 @@ impl Call {
     ) -> After {
         self.refresh_target(core, reinvite.from.other(), response);
         if self.relay_answer(core, now, reinvite, response, out) {
+            self.on_offer_answered(core, reinvite.recast, response);
             if let Some(reinvite) = &mut self.reinvite {
                 reinvite.answered = true;
+            }
+            if reinvite.recast == Some(Method::Invite) {
+                // Who sent an UPDATE sends no ACK.
+                self.ack_reinvite(core, now, reinvite, None, out);
+                self.reinvite = None;
             }
         } else {
             // Its sender has given up on it: the 2xx is ACKed all the same (13.2.2.4).
@@ -299,7 +321,9 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) {
-        if let (200..300, Ok(cseq)) = (response.code(), response.cseq()) {
+        if let (200..300, Method::Invite, Ok(cseq)) =
+            (response.code(), response.method(), response.cseq())
+        {
             self.send_reinvite_ack(core, now, from.other(), client, cseq.number, None, out);
         }
     }
@@ -350,6 +374,9 @@ impl Call {
             cseq_out,
             ..
         } = reinvite;
+        if reinvite.recast == Some(Method::Update) {
+            return;
+        }
         self.send_reinvite_ack(core, now, from.other(), client, cseq_out, ack, out);
     }
 
@@ -426,7 +453,8 @@ impl Call {
 
     /// Whether a 2xx never ACKed is that of the first INVITE or of the re-INVITE in progress.
     pub(crate) fn is_waiting_for_ack(&self, server: ServerId) -> bool {
-        let first = self.server == server && (self.stage == Stage::Answered || self.unacked);
+        let first = self.server == server
+            && (self.stage == Stage::Answered || self.unacked || self.early_200_waits());
         first
             || self
                 .reinvite

@@ -4,12 +4,13 @@ use stack::dialog::{Dialog, DialogError};
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
+use super::early::{self, EarlyFinal};
 use super::print::{self, Request};
 use super::{Call, Leg, Rung, Stage, Terms, Text};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, User, Waiting};
 use crate::local;
-use crate::rdb::Record;
+use crate::rdb::{CallFlow, Record};
 
 /// An INVITE that has a route.
 pub(crate) struct Setup<'a, 'm> {
@@ -176,6 +177,7 @@ impl Call {
             unacked: false,
             owed_bye: None,
             byes: 0,
+            early: EarlyFinal::of(setup.record, setup.request),
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -267,7 +269,11 @@ fn send_invite(
             branch,
             max_forwards,
         };
-        request.print_relayed(out, setup.request, Some(tag), b"");
+        if setup.record.flow == CallFlow::TransformEarlyToFinal {
+            early::print_invite(&request, out, setup.request, tag);
+        } else {
+            request.print_relayed(out, setup.request, Some(tag), b"");
+        }
     };
     match way {
         Way::Known(flow) => core

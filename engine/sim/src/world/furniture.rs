@@ -42,6 +42,7 @@ pub(super) fn config(
         table: table.clone(),
         server_name: Some("tipring".to_owned()),
         media: media::Config::default(),
+        peers: Arc::default(),
     }
 }
 

@@ -1,0 +1,278 @@
+//! What the callee answers to an INVITE whose caller has no early media: the first 18x with SDP, the
+//! others, the PRACKs they ask for, the 2xx at last; and the caller's ACK of its early 200.
+
+use stack::{Outbox, Time, Token};
+use wire::{HeaderName, Message, Method};
+
+use super::session::{is_same, session_of};
+use super::{Given, Offer, Reliable, allows_update};
+use crate::call::answers::INVITE_CSEQ;
+use crate::call::print::{self, Form, Reason, Request};
+use crate::call::{After, Call, Stage};
+use crate::core::{Alarm, Core, Purpose, Side, User};
+
+/// From the callee.
+impl Call {
+    /// A provisional whose early dialog is the current one.
+    pub(in crate::call) fn on_early_provisional(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let fresh = self.acknowledge_provisional(core, now, response, out);
+        if self.given().is_some() {
+            self.note_given(response);
+            self.return_to_given();
+        } else if fresh && may_be_given(response) {
+            self.give(core, now, response, out);
+        } else if fresh {
+            self.relay_bodiless(core, now, response, out);
+        }
+    }
+
+    /// The first 18x with SDP: the caller's 200.
+    fn give(&mut self, core: &mut Core, now: Time, response: &Message<'_>, out: &mut Outbox) {
+        if !self.form_to_caller(core, now, 200, b"", Form::Final, response, out) {
+            return;
+        }
+        core.counters.calls_answered += 1;
+        self.caller.dialog.confirm();
+        if let Some(early) = &mut self.early {
+            early.given = Some(Given {
+                tag: response.to_tag().unwrap_or_default().into(),
+                session: session_of(response).into(),
+                acked: false,
+                allows_update: allows_update(response),
+                negotiated: false,
+                updated: false,
+            });
+        }
+    }
+
+    fn relay_bodiless(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let mute = self.early.as_ref().is_some_and(|early| early.mute);
+        if !mute && self.rung.passes_as(response, true, &self.terms) {
+            let (code, reason) = (response.code(), response.reason());
+            self.form_to_caller(core, now, code, reason, Form::Bodiless, response, out);
+        }
+    }
+
+    fn note_given(&mut self, response: &Message<'_>) {
+        let tag = response.to_tag().unwrap_or_default();
+        if let Some(given) = self.given_mut().filter(|given| *given.tag == *tag) {
+            given.allows_update |= allows_update(response);
+        }
+    }
+
+    /// The caller talks to the early dialog whose session it has, whichever spoke last.
+    fn return_to_given(&mut self) {
+        let Some(given) = self.early.as_ref().and_then(|early| early.given.as_ref()) else {
+            return;
+        };
+        let current = &mut self.callee.dialog;
+        if current.remote_tag() != &*given.tag
+            && let Some(fork) = self
+                .forks
+                .iter_mut()
+                .find(|fork| fork.remote_tag() == &*given.tag)
+        {
+            std::mem::swap(fork, current);
+        }
+    }
+}
+
+/// Reliable provisionals.
+impl Call {
+    /// PRACKs a reliable provisional. False for one that must not be looked at: a repetition, one whose
+    /// forerunner was lost (RFC 3262 4), or one that could not be acknowledged and will come again.
+    fn acknowledge_provisional(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        let Some(rseq) = rseq(response) else {
+            return true;
+        };
+        let tag = response.to_tag().unwrap_or_default();
+        let last = self.last_reliable(tag);
+        let follows = last.is_none_or(|last| last.checked_add(1) == Some(rseq));
+        let known = !tag.is_empty() && self.callee.dialog.remote_tag() == tag;
+        let accepted = follows && known && self.prack(core, now, rseq, response, out);
+        if accepted {
+            self.note_reliable(tag, rseq);
+        }
+        accepted
+    }
+
+    fn last_reliable(&self, tag: &[u8]) -> Option<u32> {
+        let reliable = &self.early.as_ref()?.reliable;
+        let found = reliable.iter().find(|reliable| *reliable.tag == *tag);
+        found.map(|reliable| reliable.last)
+    }
+
+    fn note_reliable(&mut self, tag: &[u8], rseq: u32) {
+        let Some(early) = &mut self.early else { return };
+        match early
+            .reliable
+            .iter_mut()
+            .find(|reliable| *reliable.tag == *tag)
+        {
+            Some(reliable) => reliable.last = rseq,
+            None => early.reliable.push(Reliable {
+                tag: tag.into(),
+                last: rseq,
+            }),
+        }
+    }
+
+    fn prack(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        rseq: u32,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        let held = self.holds_given(response);
+        let flow = self.flow(core, now, Side::Callee);
+        let cseq = self.callee.dialog.next_cseq();
+        let dialog = &self.callee.dialog;
+        let user = User {
+            call: self.id,
+            purpose: Purpose::Prack(held),
+        };
+        let rack = print::rack_line(rseq, INVITE_CSEQ, b"INVITE");
+        let door = &core.doors[usize::from(flow.listener)];
+        let print = |out: &mut Vec<u8>, branch: &Token| {
+            let request = Request {
+                door,
+                dialog,
+                method: b"PRACK",
+                cseq,
+                branch,
+                max_forwards: print::MAX_FORWARDS,
+            };
+            request.print_own(out, &rack);
+        };
+        let sent = core
+            .transactions
+            .request(now, flow, Method::Prack, user, print, out);
+        sent.is_some()
+    }
+
+    /// Whether the response holds the answer that the caller was given, or is about to be.
+    fn holds_given(&self, response: &Message<'_>) -> bool {
+        let tag = response.to_tag().unwrap_or_default();
+        may_be_given(response) && self.given().is_none_or(|given| *given.tag == *tag)
+    }
+
+    /// The callee has answered our PRACK.
+    pub(crate) fn on_prack_answer(&mut self, held: bool, response: &Message<'_>) {
+        if let (true, 200..300, Some(given)) = (held, response.code(), self.given_mut()) {
+            given.negotiated = true;
+        }
+    }
+}
+
+/// The end of it.
+impl Call {
+    /// The callee's 2xx, while the caller has its 200 from an 18x.
+    pub(in crate::call) fn on_early_answered(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        if self.settle_dialog(core, response).is_err() {
+            return self.finish_calling(core, now, 502, &Reason::sip(502, "Unreadable 2xx"), out);
+        }
+        let duration = self.early.as_mut().and_then(|early| early.duration.take());
+        self.stop_alarms(core);
+        self.alarm = duration;
+        self.acknowledge_callee(core, now, None, out);
+        self.owe_session(core, now, response, out);
+        self.stage = if self.early_200_waits() {
+            Stage::Answered
+        } else {
+            Stage::Connected
+        };
+        self.reoffer(core, now, out);
+        After::Keep
+    }
+
+    /// Whether the caller has to be told of another session than it was given.
+    fn owe_session(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let Some(given) = self.given() else { return };
+        let same_dialog = *given.tag == *response.to_tag().unwrap_or_default();
+        if same_dialog && (given.updated || self.reinvite.is_some()) {
+            // The offers since have settled the session; the 2xx cannot (RFC 3261 13.2.1).
+            return;
+        }
+        let unchanged = !response.has_sdp() || is_same(&given.session, session_of(response));
+        if !same_dialog {
+            self.refuse_recast(core, now, out);
+        }
+        if let Some(early) = self.early.as_mut().filter(|_| !unchanged) {
+            early.offer = Some(Offer::of(response));
+        }
+    }
+
+    /// The caller's re-INVITE went as UPDATE to an early dialog that has lost.
+    fn refuse_recast(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {
+        let recast = |reinvite: &&mut super::super::Reinvite| {
+            reinvite.recast == Some(Method::Update) && !reinvite.answered
+        };
+        if let Some(reinvite) = self.reinvite.as_mut().filter(recast) {
+            core.refuse(now, reinvite.server, 491, b"", out);
+            self.reinvite = None;
+        }
+    }
+
+    /// The caller's ACK of its early 200 goes no further. `maxCallDuration` counts from it.
+    pub(in crate::call) fn on_early_ack(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {
+        core.transactions.acknowledge(now, self.server);
+        if let Some(given) = self.given_mut() {
+            given.acked = true;
+        }
+        let duration = core.arm(now, self.id, Alarm::MaxDuration, self.terms.max_duration);
+        match &mut self.early {
+            Some(early) if self.stage == Stage::Calling => early.duration = duration,
+            _ => {
+                self.alarm = duration;
+                self.stage = Stage::Connected;
+            }
+        }
+        self.reoffer(core, now, out);
+    }
+}
+
+/// An 18x that can become a 200: it describes a session, and its dialog can be told from others.
+fn may_be_given(response: &Message<'_>) -> bool {
+    (180..190).contains(&response.code()) && response.has_sdp()
+}
+
+/// The number of a reliable provisional (RFC 3262 7.1); `None` for any other.
+fn rseq(response: &Message<'_>) -> Option<u32> {
+    if !response.requires("100rel") {
+        return None;
+    }
+    let value = std::str::from_utf8(response.header(HeaderName::RSeq)?).ok()?;
+    value.trim().parse().ok()
+}

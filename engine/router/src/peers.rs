@@ -1,0 +1,120 @@
+//! What is configured for peers by their addresses: how far the media of each may move. A route's
+//! peer is looked up once, when its call starts.
+
+use std::net::IpAddr;
+
+use media::Latching;
+
+/// A prefix: family, bits, length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Prefix {
+    length: u8,
+    ipv6: bool,
+    bits: u128,
+}
+
+impl Prefix {
+    /// The first `length` bits of the address. IPv4 addresses fill the upper end, so that both families
+    /// are cut alike.
+    fn of(address: IpAddr, length: u8) -> Prefix {
+        let (ipv6, bits, width) = match address {
+            IpAddr::V4(v4) => (false, u128::from(u32::from(v4)) << 96, 32),
+            IpAddr::V6(v6) => (true, u128::from(v6), 128),
+        };
+        let length = length.min(width);
+        let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+        Prefix {
+            length,
+            ipv6,
+            bits: bits & mask,
+        }
+    }
+}
+
+/// Peers by the longest prefix of their address.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    /// Sorted, one entry a prefix.
+    prefixes: Vec<(Prefix, Latching)>,
+    /// The lengths there are, longest first.
+    lengths: Vec<u8>,
+}
+
+impl Peers {
+    /// Peers by address and prefix length in bits; of two entries for one prefix the later one counts.
+    pub fn new(peers: impl IntoIterator<Item = (IpAddr, u8, Latching)>) -> Peers {
+        let mut prefixes: Vec<_> = peers
+            .into_iter()
+            .map(|(address, length, latching)| (Prefix::of(address, length), latching))
+            .collect();
+        prefixes.reverse();
+        prefixes.sort_by_key(|(prefix, _)| *prefix);
+        prefixes.dedup_by_key(|(prefix, _)| *prefix);
+        let mut lengths: Vec<_> = prefixes.iter().map(|(prefix, _)| prefix.length).collect();
+        lengths.dedup();
+        lengths.reverse();
+        Peers { prefixes, lengths }
+    }
+
+    /// How far the media of the peer at this address may move; the default when none is configured. An
+    /// IPv4 address in IPv6 clothes is looked up as IPv4.
+    pub fn latching(&self, address: IpAddr) -> Latching {
+        let address = address.to_canonical();
+        let entry = self.lengths.iter().find_map(|&length| {
+            let wanted = Prefix::of(address, length);
+            let found = self
+                .prefixes
+                .binary_search_by_key(&wanted, |(prefix, _)| *prefix);
+            self.prefixes.get(found.ok()?)
+        });
+        entry.map_or_else(Latching::default, |(_, latching)| *latching)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn the_longest_prefix_counts() {
+        let peers = Peers::new([
+            (ip("10.0.0.0"), 8, Latching::Strict),
+            (ip("10.1.2.3"), 32, Latching::Latch),
+            (ip("10.1.0.0"), 16, Latching::LatchSameHost),
+            (ip("2001:db8::"), 32, Latching::Strict),
+        ]);
+        for (address, latching) in [
+            ("10.9.9.9", Latching::Strict),
+            ("10.1.9.9", Latching::LatchSameHost),
+            ("10.1.2.3", Latching::Latch),
+            ("::ffff:10.1.9.9", Latching::LatchSameHost),
+            ("2001:db8::1", Latching::Strict),
+            ("2001:db9::1", Latching::default()),
+            ("11.0.0.1", Latching::default()),
+        ] {
+            assert_eq!(peers.latching(ip(address)), latching, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_no_bits_is_everybody_of_its_family() {
+        let peers = Peers::new([(ip("0.0.0.0"), 0, Latching::Strict)]);
+        assert_eq!(peers.latching(ip("192.0.2.1")), Latching::Strict);
+        assert_eq!(peers.latching(ip("2001:db8::1")), Latching::default());
+        assert_eq!(Peers::default().latching(ip("::1")), Latching::default());
+    }
+
+    #[test]
+    fn lengths_beyond_the_address_are_the_whole_of_it_and_the_later_entry_counts() {
+        let peers = Peers::new([
+            (ip("10.1.2.3"), 128, Latching::Strict),
+            (ip("10.1.2.3"), 32, Latching::LatchSameHost),
+        ]);
+        assert_eq!(peers.latching(ip("10.1.2.3")), Latching::LatchSameHost);
+        assert_eq!(peers.latching(ip("10.1.2.4")), Latching::default());
+    }
+}

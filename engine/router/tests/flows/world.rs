@@ -1,0 +1,395 @@
+//! One router, a caller at 127.0.0.9 and a callee at 127.0.0.2, both made of text. The tests say who
+//! sends what; what the router sends is read here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use stack::{Flow, Outbox, Time};
+use tipring_router::rdb::Table;
+use tipring_router::{Command, Config, Counters, Limits, Listener, Router, Timers};
+
+const ROUTES: &str = r#"[
+    {"userpartPattern": "^7", "routingRecord": {
+        "outRuriHostport": "127.0.0.2:5070", "outCallFlow": "TransformEarlyToFinal"}},
+    {"userpartPattern": "^6", "routingRecord": {
+        "outRuriHostport": "127.0.0.2:5070", "outCallFlow": "TransformEarlyToFinal",
+        "noAnswerTimeout": 20, "maxCallDuration": 60}},
+    {"userpartPattern": "^5", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
+    {"userpartPattern": "^8", "routingRecord": {"outCallFlow": "EchoResponder"}},
+    {"userpartPattern": "^9", "routingRecord": {
+        "outCallFlow": "EchoResponder", "maxCallDuration": 60}}
+]"#;
+
+pub const CALLER: &str = "127.0.0.9:5080";
+pub const CALLEE: &str = "127.0.0.2:5070";
+
+/// A message as it left the router.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub to: SocketAddr,
+    pub text: String,
+}
+
+impl Sent {
+    /// The first word of a request, the code of a response.
+    pub fn kind(&self) -> &str {
+        let mut words = self.text.split(' ');
+        let first = words.next().unwrap_or_default();
+        match first {
+            "SIP/2.0" => words.next().unwrap_or_default(),
+            method => method,
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.values(name).first().copied()
+    }
+
+    /// The values of every line of this name.
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
+        let lines = head.split("\r\n").skip(1);
+        let value = |line: &'_ str| -> Option<usize> {
+            let rest = line.strip_prefix(name)?.strip_prefix(": ")?;
+            Some(line.len() - rest.len())
+        };
+        lines
+            .filter_map(|line| value(line).map(|at| &line[at..]))
+            .collect()
+    }
+
+    pub fn body(&self) -> &str {
+        let (_, body) = self.text.split_once("\r\n\r\n").expect("a blank line");
+        body
+    }
+
+    fn tag(&self, name: &str) -> String {
+        let value = self.header(name).expect("a party");
+        let (_, tag) = value.split_once(";tag=").unwrap_or_default();
+        tag.to_owned()
+    }
+
+    fn contact(&self) -> &str {
+        let value = self.header("Contact").expect("a Contact");
+        value.trim_start_matches('<').trim_end_matches('>')
+    }
+
+    fn cseq(&self) -> (u32, &str) {
+        let (number, method) = self
+            .header("CSeq")
+            .and_then(|it| it.split_once(' '))
+            .expect("CSeq");
+        (number.parse().expect("a number"), method)
+    }
+}
+
+pub struct World {
+    pub router: Router,
+    out: Outbox,
+    pub now: Time,
+    branches: u32,
+    caller_cseq: u32,
+    callee_cseq: u32,
+    /// The INVITE as the callee has it.
+    pub invite: Option<Sent>,
+    /// Our tag and Contact towards the caller.
+    to_tag: String,
+    target: String,
+    /// Call-ID of the caller's call.
+    pub call: String,
+}
+
+/// A world whose router has this many port pairs for media.
+pub fn world_with_ports(pairs: u16) -> World {
+    world_of(pairs, Limits::default())
+}
+
+pub fn world() -> World {
+    world_with_ports(4)
+}
+
+pub fn world_of(pairs: u16, limits: Limits) -> World {
+    let host: IpAddr = "127.0.0.1".parse().expect("an address");
+    let pair = |n| media::PortPair {
+        bound: host,
+        advertised: host,
+        rtp_port: 20_000 + 2 * n,
+    };
+    let config = Config {
+        shard: 0,
+        shards: 1,
+        steer_key: 1,
+        seed: 1,
+        listeners: vec![Listener {
+            address: "127.0.0.1:5060".parse().expect("an address"),
+            advertise_host: "127.0.0.1".to_owned(),
+            advertise_port: 5060,
+        }],
+        timers: Timers::default(),
+        limits,
+        table: Arc::new(Table::parse(ROUTES).expect("a good table")),
+        server_name: None,
+        media: media::Config {
+            pairs: (0..pairs).map(pair).collect(),
+            first_listener: 1,
+            silence: Some(Duration::from_secs(120)),
+            ..Default::default()
+        },
+    };
+    World {
+        router: Router::new(config, Time::ZERO),
+        out: Outbox::new(),
+        now: Time::ZERO,
+        branches: 0,
+        caller_cseq: 1,
+        callee_cseq: 0,
+        invite: None,
+        to_tag: String::new(),
+        target: "sip:127.0.0.1".to_owned(),
+        call: "call-1".to_owned(),
+    }
+}
+
+/// Headers of a body, and the body.
+pub fn with_body(more: &str, body: &str) -> String {
+    let kind = match body {
+        "" => "",
+        _ => "Content-Type: application/sdp\r\n",
+    };
+    format!("{more}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A description of one audio stream; `version` and `rest` vary.
+pub fn sdp(version: u32, port: u16, rest: &str) -> String {
+    format!(
+        "v=0\r\no=- 7 {version} IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\n\
+         m=audio {port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n{rest}"
+    )
+}
+
+/// What was sent to this party, as kinds.
+pub fn kinds(sent: &[Sent], to: &str) -> Vec<String> {
+    let to = sent.iter().filter(|sent| sent.to.to_string() == to);
+    to.map(|sent| sent.kind().to_owned()).collect()
+}
+
+/// The one message of this kind that was sent to this party.
+#[track_caller]
+pub fn one(sent: &[Sent], to: &str, kind: &str) -> Sent {
+    let mut found = sent
+        .iter()
+        .filter(|sent| sent.to.to_string() == to && sent.kind() == kind);
+    let first = found
+        .next()
+        .unwrap_or_else(|| panic!("no {kind} to {to}: {sent:#?}"));
+    // Retransmissions are the same message.
+    let others = found.filter(|other| other.text != first.text);
+    assert_eq!(others.count(), 0, "several {kind} to {to}: {sent:#?}");
+    first.clone()
+}
+
+impl World {
+    pub fn counters(&self) -> Counters {
+        self.router.counters()
+    }
+
+    /// A datagram from this address; what the router sends because of it.
+    pub fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
+        let flow = Flow {
+            listener: 0,
+            remote: from.parse().expect("an address"),
+        };
+        let mut index = wire::Index::new();
+        let message = wire::Message::parse(text.as_bytes(), &mut index, &wire::Limits::default());
+        let message = message.unwrap_or_else(|error| panic!("{error:?} in {text}"));
+        self.router.receive(self.now, flow, &message, &mut self.out);
+        self.drain()
+    }
+
+    /// An RTP packet on the first media port.
+    pub fn receive_rtp(&mut self, listener: u16, from: &str, bytes: &[u8]) -> Vec<(Flow, Vec<u8>)> {
+        let flow = Flow {
+            listener,
+            remote: from.parse().expect("an address"),
+        };
+        self.router
+            .receive_media(self.now, flow, bytes, &mut self.out);
+        let sent = self.out.iter().map(|(flow, bytes)| (flow, bytes.to_vec()));
+        let sent = sent.collect();
+        self.out.clear();
+        sent
+    }
+
+    fn drain(&mut self) -> Vec<Sent> {
+        let sent: Vec<Sent> = self
+            .out
+            .iter()
+            .filter(|(flow, _)| flow.listener == 0)
+            .map(|(flow, bytes)| Sent {
+                to: flow.remote,
+                text: String::from_utf8(bytes.to_vec()).expect("UTF-8"),
+            })
+            .collect();
+        self.out.clear();
+        for message in &sent {
+            self.note(message);
+        }
+        sent
+    }
+
+    fn note(&mut self, message: &Sent) {
+        let to_caller = message.to.to_string() == CALLER;
+        if message.kind() == "INVITE" && !to_caller && self.invite.is_none() {
+            self.invite = Some(message.clone());
+        }
+        let makes_dialog = to_caller && message.text.starts_with("SIP/2.0");
+        if makes_dialog && message.header("Contact").is_some() {
+            self.to_tag = message.tag("To");
+            self.target = message.contact().to_owned();
+        }
+    }
+
+    /// Lets time pass, waking the router whenever it wants to be.
+    pub fn pass(&mut self, time: Duration) -> Vec<Sent> {
+        let until = self.now + time;
+        let mut sent = Vec::new();
+        while let Some((at, _)) = self.router.poll_timeout().filter(|(at, _)| *at <= until) {
+            self.now = at.max(self.now);
+            self.router.handle_timeout(self.now, &mut self.out);
+            sent.extend(self.drain());
+        }
+        self.now = until;
+        sent
+    }
+
+    pub fn seconds(&mut self, seconds: u64) -> Vec<Sent> {
+        self.pass(Duration::from_secs(seconds))
+    }
+
+    pub fn command(&mut self, command: &Command) -> Vec<Sent> {
+        self.router.command(self.now, command, &mut self.out);
+        self.drain()
+    }
+
+    /// Everything is over: no call, no timer, no transaction is left.
+    #[track_caller]
+    pub fn assert_idle(&mut self) {
+        let late = self.seconds(70);
+        assert!(self.router.is_idle(), "{:#?}\n{late:#?}", self.counters());
+        let counters = self.counters();
+        assert_eq!(counters.media.pairs_used, 0);
+        assert_eq!(counters.calls_answered, counters.calls_ended);
+    }
+
+    /// The caller's INVITE.
+    pub fn call(&mut self, user: &str, more: &str, body: &str) -> Vec<Sent> {
+        self.to_tag.clear();
+        self.target = format!("sip:{user}@127.0.0.1");
+        self.caller_cseq = 1;
+        self.from_caller_as("INVITE", 1, more, body)
+    }
+
+    /// A request of the caller with the next CSeq.
+    pub fn from_caller(&mut self, method: &str, more: &str, body: &str) -> Vec<Sent> {
+        self.caller_cseq += 1;
+        self.from_caller_as(method, self.caller_cseq, more, body)
+    }
+
+    /// The caller's ACK of its INVITE with this CSeq.
+    pub fn ack(&mut self, cseq: u32, body: &str) -> Vec<Sent> {
+        self.from_caller_as("ACK", cseq, "", body)
+    }
+
+    pub fn from_caller_as(&mut self, method: &str, cseq: u32, more: &str, body: &str) -> Vec<Sent> {
+        self.branches += 1;
+        let tag = match &*self.to_tag {
+            "" => String::new(),
+            tag => format!(";tag={tag}"),
+        };
+        let text = format!(
+            "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKa{}\r\n\
+             From: <sip:a@a.example>;tag=a\r\nTo: <sip:b@b.example>{tag}\r\nCall-ID: {}\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:a@{CALLER}>\r\nMax-Forwards: 70\r\n{}",
+            self.target,
+            self.branches,
+            self.call,
+            with_body(more, body)
+        );
+        self.receive(CALLER, &text)
+    }
+
+    /// CANCEL of the INVITE that was sent last.
+    pub fn cancel(&mut self) -> Vec<Sent> {
+        let text = format!(
+            "CANCEL {} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKa{}\r\n\
+             From: <sip:a@a.example>;tag=a\r\nTo: <sip:b@b.example>\r\nCall-ID: {}\r\n\
+             CSeq: {} CANCEL\r\nMax-Forwards: 70\r\n\r\n",
+            self.target, self.branches, self.call, self.caller_cseq
+        );
+        self.receive(CALLER, &text)
+    }
+
+    /// An answer of this party to a request it was sent; `status` is code and phrase.
+    pub fn answer(
+        &mut self,
+        request: &Sent,
+        status: &str,
+        tag: &str,
+        more: &str,
+        body: &str,
+    ) -> Vec<Sent> {
+        let from = request.to.to_string();
+        let to = request.header("To").expect("To");
+        let to = match to.contains(";tag=") {
+            true => to.to_owned(),
+            false => format!("{to};tag={tag}"),
+        };
+        let text = format!(
+            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+             Contact: <sip:b@{from}>\r\n{}",
+            request.header("Via").expect("Via"),
+            request.header("From").expect("From"),
+            request.header("Call-ID").expect("Call-ID"),
+            request.header("CSeq").expect("CSeq"),
+            with_body(more, body)
+        );
+        self.receive(&from, &text)
+    }
+
+    /// The callee's answer to the INVITE that made the call, from its early dialog `tag`.
+    pub fn ring(&mut self, status: &str, tag: &str, more: &str, body: &str) -> Vec<Sent> {
+        let invite = self.invite.clone().expect("an INVITE");
+        self.answer(&invite, status, tag, more, body)
+    }
+
+    /// A request of the callee in its dialog `tag`.
+    pub fn from_callee(&mut self, method: &str, tag: &str, more: &str, body: &str) -> Vec<Sent> {
+        self.callee_cseq += 1;
+        self.branches += 1;
+        let invite = self.invite.clone().expect("an INVITE");
+        let text = format!(
+            "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLEE};branch=z9hG4bKb{}\r\n\
+             From: {};tag={tag}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\n\
+             Contact: <sip:b@{CALLEE}>\r\nMax-Forwards: 70\r\n{}",
+            invite.contact(),
+            self.branches,
+            invite.header("To").expect("To"),
+            invite.header("From").expect("From"),
+            invite.header("Call-ID").expect("Call-ID"),
+            self.callee_cseq,
+            with_body(more, body)
+        );
+        self.receive(CALLEE, &text)
+    }
+
+    /// This party answers the BYE it was sent.
+    pub fn ok(&mut self, request: &Sent) -> Vec<Sent> {
+        self.answer(request, "200 OK", "", "", "")
+    }
+
+    /// The CSeq number of a message.
+    pub fn cseq_of(message: &Sent) -> u32 {
+        message.cseq().0
+    }
+}
