@@ -9,6 +9,7 @@
 
 mod agent;
 mod arrows;
+mod baresip;
 mod clients;
 mod failure;
 mod house;

@@ -8,6 +8,7 @@ mod fax;
 mod hold;
 mod lifetime;
 mod loops;
+mod mixed;
 mod nat;
 mod ports;
 mod rubbish;
@@ -58,6 +59,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "register_without_registrar" => admission::register_without_registrar,
         "steer_both_ways" => steer::both_ways,
         "steer_delayed_offer" => steer::delayed_offer,
+        "steer_early_to_final" => mixed::early_to_final,
+        "steer_sipp_echo" => mixed::sipp_echo,
         "steer_fax" => fax::t38,
         "steer_forked_answers" => steer::forked_answers,
         "steer_hold_inactive" => hold::inactive,
