@@ -54,7 +54,8 @@ limit() { # name -> soft limit, unlimited as a very large number
 }
 at_least "max locked memory (pid $process)" "$(limit 'Max locked memory')" 8388608 \
     "LimitMEMLOCK=infinity, or ulimit -l unlimited"
-at_least "max open files (pid $process)" "$(limit 'Max open files')" 4096 "LimitNOFILE=65536"
+# One for each media port, and some hundred others.
+at_least "max open files (pid $process)" "$(limit 'Max open files')" 16384 "LimitNOFILE=524288"
 
 governors=$(cat /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor 2>/dev/null | sort -u | tr '\n' ' ')
 exactly "cpu governor" "$(echo ${governors:-performance})" performance "cpupower frequency-set -g performance"

@@ -4,11 +4,12 @@
 //!
 //!     cargo run --release -p tipring-reactor --example reflect -- [--seconds S] [--bytes B]
 //!         [--window W] [--spin US] [--varied] [--bursts] [--rounds R]
-//!         [--padding PERCENT] [--buffer B] [--buffers N] [RUN_LENGTH ...]
+//!         [--padding PERCENT] [--buffer B] [--buffers N] [--sockets N] [--times] [RUN_LENGTH ...]
 //!
 //! A run length of 1 is no coalescing. With `--bursts` the other end coalesces too, so that it is
 //! never what limits. With `--varied` the replies have 300 to 900 bytes, so that
-//! coalescing has to pad.
+//! coalescing has to pad. With `--sockets` the reflector has that many small sockets, each of which
+//! gets its part in turn. With `--times` it asks how long each datagram waited.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout)] // a tool that measures
 
@@ -19,8 +20,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use reactor::{
-    Completion, Counters, Reactor, ReactorConfig, SendBatch, SocketId, UdpOptions, Waker, affinity,
-    bind_udp_group,
+    Coalesce, Completion, Counters, Reactor, ReactorConfig, SendBatch, SocketId, UdpListener,
+    UdpOptions, Waker, affinity, bind_udp_group,
 };
 
 #[derive(Clone)]
@@ -35,6 +36,8 @@ struct Options {
     buffer: u32,
     buffers: u16,
     rounds: usize,
+    sockets: u16,
+    times: bool,
     run_lengths: Vec<u16>,
 }
 
@@ -50,6 +53,8 @@ fn options() -> Options {
         buffer: ReactorConfig::default().buffer_bytes,
         buffers: ReactorConfig::default().buffers,
         rounds: 3,
+        sockets: 0,
+        times: false,
         run_lengths: Vec::new(),
     };
     let mut arguments = std::env::args().skip(1);
@@ -64,6 +69,8 @@ fn options() -> Options {
             "--padding" => options.padding = value().parse().expect("percent"),
             "--buffer" => options.buffer = value().parse().expect("bytes"),
             "--buffers" => options.buffers = value().parse().expect("buffers"),
+            "--sockets" => options.sockets = value().parse().expect("sockets"),
+            "--times" => options.times = true,
             "--varied" => options.varied = true,
             "--bursts" => options.bursts = true,
             length => options
@@ -91,21 +98,40 @@ fn thread_cpu() -> Duration {
     Duration::from_nanos(nanoseconds.expect("schedstat begins with the time on the processor"))
 }
 
-fn bind(config: &ReactorConfig) -> (Reactor, SocketAddr) {
+/// A reactor with one large socket, or so many small ones.
+fn bind(config: &ReactorConfig, small: u16) -> (Reactor, Vec<SocketAddr>) {
     let mut reactor = Reactor::new(config).unwrap_or_else(|error| panic!("{error}"));
     let address = "127.0.0.1:0".parse().expect("an address");
-    let mut group = bind_udp_group(address, 1, &UdpOptions::default()).expect("a socket");
-    let listener = group.remove(0);
-    let address = listener.local_address();
-    reactor.add_udp(listener).expect("room for a socket");
-    (reactor, address)
+    let bind = |options: &UdpOptions| {
+        let group = bind_udp_group(address, 1, options).expect("a socket");
+        group.into_iter().next().expect("one")
+    };
+    let few = UdpOptions {
+        receive_buffer_bytes: 256 << 10,
+        send_buffer_bytes: 256 << 10,
+        report_errors: false,
+        ..Default::default()
+    };
+    let sockets: Vec<UdpListener> = match small {
+        0 => vec![bind(&UdpOptions::default())],
+        small => (0..small).map(|_| bind(&few)).collect(),
+    };
+    let addresses = sockets.iter().map(UdpListener::local_address).collect();
+    let added = match small {
+        0 => sockets
+            .into_iter()
+            .try_for_each(|one| reactor.add_udp(one).map(drop)),
+        _ => reactor.add_udp_small(sockets).map(drop),
+    };
+    added.expect("room for the sockets");
+    (reactor, addresses)
 }
 
 /// Sends back until told to stop; measures from the second quarter second on.
 fn reflect(
     options: &Options,
     run_length: u16,
-    ready: &mpsc::Sender<(SocketAddr, Waker)>,
+    ready: &mpsc::Sender<(Vec<SocketAddr>, Waker)>,
     stop: &AtomicBool,
 ) -> Sample {
     let config = ReactorConfig {
@@ -114,11 +140,18 @@ fn reflect(
         padding_percent_max: options.padding,
         buffer_bytes: options.buffer,
         buffers: options.buffers,
+        small_buffers: if options.sockets > 0 {
+            options.buffers
+        } else {
+            0
+        },
+        sockets_max: options.sockets.max(1),
+        receive_times: options.times,
         ..Default::default()
     };
-    let (mut reactor, address) = bind(&config);
+    let (mut reactor, addresses) = bind(&config, options.sockets);
     ready
-        .send((address, reactor.waker()))
+        .send((addresses, reactor.waker()))
         .expect("somebody waits");
     let mut batch = SendBatch::default();
     let mut dice = 12_345_u32;
@@ -137,7 +170,7 @@ fn reflect(
                     dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let varied = bytes.get(..300 + (dice >> 16) as usize % 600);
                     let reply = varied.filter(|_| options.varied).unwrap_or(bytes);
-                    batch.push(socket, from, run_length > 1, reply);
+                    batch.push(socket, from, coalesce_if(run_length > 1), reply);
                 }
             })
             .expect("a turn");
@@ -155,20 +188,34 @@ fn reflect(
     }
 }
 
+fn coalesce_if(coalesced: bool) -> Coalesce {
+    if coalesced {
+        Coalesce::Padded
+    } else {
+        Coalesce::Never
+    }
+}
+
 /// Keeps `window` datagrams on their way until the time is up.
-fn generate(options: &Options, to: SocketAddr) -> u64 {
+fn generate(options: &Options, to: &[SocketAddr]) -> u64 {
     const BURST: usize = 32;
-    let (mut reactor, _) = bind(&ReactorConfig {
-        spin: Duration::ZERO,
-        ..Default::default()
-    });
+    let (mut reactor, _) = bind(
+        &ReactorConfig {
+            spin: Duration::ZERO,
+            ..Default::default()
+        },
+        0,
+    );
+    let mut turns = to.iter().copied().cycle();
     let payload = vec![b'x'; if options.varied { 900 } else { options.bytes }];
     let end = Instant::now() + Duration::from_secs_f64(options.seconds + 0.25);
     let mut batch = SendBatch::default();
     let (mut flying, mut lost) = (0, 0);
     while Instant::now() < end {
         while flying + BURST <= options.window {
-            (0..BURST).for_each(|_| batch.push(SocketId(0), to, options.bursts, &payload));
+            for to in turns.by_ref().take(BURST) {
+                batch.push(SocketId(0), to, coalesce_if(options.bursts), &payload);
+            }
             flying += BURST;
         }
         reactor.flush(&mut batch);
@@ -201,8 +248,8 @@ fn measure(options: &Options, run_length: u16, cpus: &[usize]) -> (Sample, u64) 
         })
     };
     affinity::pin_to(cpus[cpus.len() - 1]).expect("pinning");
-    let (address, waker) = receiver.recv().expect("the reflector starts");
-    let lost = generate(options, address);
+    let (addresses, waker) = receiver.recv().expect("the reflector starts");
+    let lost = generate(options, &addresses);
     stop.store(true, Ordering::Relaxed);
     waker.wake();
     (reflector.join().expect("the reflector ends"), lost)

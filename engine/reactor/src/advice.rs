@@ -5,7 +5,8 @@ pub(crate) const IO_URING: &str = "allow io_uring: sysctl kernel.io_uring_disabl
      use a seccomp profile that permits io_uring_setup, io_uring_enter and io_uring_register";
 pub(crate) const KERNEL: &str = "use Linux 6.1 or newer (DEFER_TASKRUN and multishot receive)";
 pub(crate) const MEMLOCK: &str = "raise the locked memory limit: LimitMEMLOCK=infinity in the systemd unit, or ulimit -l unlimited";
-pub(crate) const NOFILE: &str = "raise the open files limit: LimitNOFILE=65536 in the systemd unit";
+pub(crate) const NOFILE: &str = "raise the hard limit of open files: LimitNOFILE=524288 in the systemd unit, or ulimit -Hn \
+     524288; or use a smaller port range";
 pub(crate) const RECEIVE_BUFFER: &str =
     "sysctl net.core.rmem_max=16777216, or give CAP_NET_ADMIN, which may exceed it";
 pub(crate) const SEND_BUFFER: &str =

@@ -24,13 +24,28 @@ pub struct Send {
     pub start: u32,
     /// Where its payload ends.
     pub end: u32,
-    /// May leave together with others to this peer, with bytes added behind its payload.
-    pub coalesce: bool,
+    /// Whether it may leave together with others to this peer.
+    pub coalesce: Coalesce,
+}
+
+/// How a datagram may share a send with others from its socket to its peer. Only datagrams of the
+/// same kind share one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coalesce {
+    /// Not at all.
+    #[default]
+    Never,
+    /// With others of any size: all but the last get bytes added behind their payload. For text
+    /// protocols that carry a length.
+    Padded,
+    /// With others of the same size, the last of which may be shorter; no byte is ever added. For
+    /// protocols whose datagrams end where their payload does.
+    Equal,
 }
 
 impl SendBatch {
     /// Appends a datagram with a copy of `payload`.
-    pub fn push(&mut self, socket: SocketId, to: SocketAddr, coalesce: bool, payload: &[u8]) {
+    pub fn push(&mut self, socket: SocketId, to: SocketAddr, coalesce: Coalesce, payload: &[u8]) {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(payload);
         self.sends.push(Send {
@@ -57,8 +72,8 @@ mod tests {
         let mut batch = SendBatch::default();
         assert!(batch.is_empty());
         let to = "192.0.2.1:5060".parse().unwrap();
-        batch.push(SocketId(0), to, false, b"one");
-        batch.push(SocketId(1), to, true, b"two!");
+        batch.push(SocketId(0), to, Coalesce::Never, b"one");
+        batch.push(SocketId(1), to, Coalesce::Padded, b"two!");
         let ranges: Vec<(u32, u32)> = batch.sends.iter().map(|s| (s.start, s.end)).collect();
         assert_eq!(ranges, [(0, 3), (3, 7)]);
         assert_eq!(batch.bytes, b"onetwo!");

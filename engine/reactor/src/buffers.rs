@@ -1,19 +1,19 @@
-//! The provided buffers: memory the kernel takes from, one buffer for each received datagram, and
-//! the ring through which they are given back.
+//! A group of provided buffers: memory the kernel takes from, one buffer for each received datagram,
+//! the ring through which they are given back, and the header that says what a receive into them
+//! asks for.
 
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
+use io_uring::{Submitter, opcode, squeue, types};
 
 use crate::address::ADDRESS_BYTES;
 use crate::error::SetupError;
 
-/// The buffer group's number in the ring. There is one.
-pub(crate) const GROUP: u16 = 0;
-/// What the kernel writes before the payload: its header of four words and the sender's address.
+/// What the kernel writes before control data and payload: its header of four words and the sender's
+/// address.
 const PREFIX_BYTES: usize = 16 + ADDRESS_BYTES;
 
 /// Anonymous memory of the process, unmapped when dropped. Zero until written.
@@ -45,8 +45,23 @@ impl Drop for Mapping {
     }
 }
 
-/// All receive buffers of one reactor.
+/// A group's number in the ring and what its buffers are to hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) group: u16,
+    /// The configuration's key, for an error.
+    pub(crate) key: &'static str,
+    pub(crate) count: u16,
+    pub(crate) payload_bytes: u32,
+    pub(crate) control_bytes: usize,
+}
+
+/// The receive buffers of one group.
 pub(crate) struct Buffers {
+    group: u16,
+    /// What a receive asks for: room for a name and control data. Boxed, since armed receives point
+    /// at it.
+    header: Box<libc::msghdr>,
     ring: Mapping,
     memory: Mapping,
     count: u16,
@@ -58,17 +73,18 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    /// Maps `count` buffers (a power of two) for payloads up to `payload_bytes`.
-    pub(crate) fn new(count: u16, payload_bytes: u32) -> Result<Buffers, SetupError> {
+    /// Maps the buffers; their count must be a power of two.
+    pub(crate) fn new(shape: Shape) -> Result<Buffers, SetupError> {
+        let count = shape.count;
         if !count.is_power_of_two() || count > 1 << 15 {
             let wanted = "a power of two up to 32768";
             return Err(SetupError::Config {
-                what: "buffers",
+                what: shape.key,
                 wanted,
                 found: count.into(),
             });
         }
-        let usable = PREFIX_BYTES + payload_bytes as usize;
+        let usable = PREFIX_BYTES + shape.control_bytes + shape.payload_bytes as usize;
         // An odd number of cache lines, lest all buffers begin in the same few cache sets.
         let stride = (usable.div_ceil(64) | 1) * 64;
         let failed = |source| SetupError::Ring {
@@ -78,6 +94,8 @@ impl Buffers {
         let ring = Mapping::new(usize::from(count) * size_of::<BufRingEntry>()).map_err(failed)?;
         let memory = Mapping::new(usize::from(count) * stride).map_err(failed)?;
         let mut buffers = Buffers {
+            group: shape.group,
+            header: Box::new(receive_header(shape.control_bytes)),
             ring,
             memory,
             count,
@@ -95,11 +113,23 @@ impl Buffers {
         let address = self.ring.start.as_ptr() as u64;
         // SAFETY: the mapping has `count` entries, is page aligned, and the reactor drops its ring
         // before its buffers.
-        unsafe { submitter.register_buf_ring_with_flags(address, self.count, GROUP, 0) }
+        unsafe { submitter.register_buf_ring_with_flags(address, self.count, self.group, 0) }
+    }
+
+    /// A receive that takes buffer after buffer of this group. It points at the header in here, which
+    /// must outlive it.
+    pub(crate) fn receive(&self, socket: u16) -> squeue::Entry {
+        let file = types::Fixed(socket.into());
+        opcode::RecvMsgMulti::new(file, &*self.header, self.group).build()
+    }
+
+    /// A received message; `None` when the kernel's answer makes no sense.
+    pub(crate) fn message(&self, id: u16, length: usize) -> Option<types::RecvMsgOut<'_>> {
+        types::RecvMsgOut::parse(self.bytes(id, length), &self.header).ok()
     }
 
     /// What the kernel put into a buffer it has handed over. Empty for an id that is not ours.
-    pub(crate) fn bytes(&self, id: u16, length: usize) -> &[u8] {
+    fn bytes(&self, id: u16, length: usize) -> &[u8] {
         if id >= self.count || length > self.usable {
             return &[];
         }
@@ -150,15 +180,36 @@ impl Buffers {
     }
 }
 
+fn receive_header(control_bytes: usize) -> libc::msghdr {
+    // SAFETY: plain data for which all zeroes is valid.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_namelen = ADDRESS_BYTES as libc::socklen_t;
+    header.msg_controllen = control_bytes;
+    header
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shape(count: u16, payload_bytes: u32) -> Shape {
+        Shape {
+            group: 0,
+            key: "buffers",
+            count,
+            payload_bytes,
+            control_bytes: 0,
+        }
+    }
 
     #[test]
     fn counts_that_are_no_power_of_two_are_refused() {
         for count in [0, 3, 1000, 40_000] {
             assert!(
-                matches!(Buffers::new(count, 2048), Err(SetupError::Config { .. })),
+                matches!(
+                    Buffers::new(shape(count, 2048)),
+                    Err(SetupError::Config { .. })
+                ),
                 "{count}"
             );
         }
@@ -166,7 +217,7 @@ mod tests {
 
     #[test]
     fn buffers_do_not_overlap_and_strangers_are_empty() {
-        let buffers = Buffers::new(4, 100).unwrap();
+        let buffers = Buffers::new(shape(4, 100)).unwrap();
         let starts: Vec<usize> = (0..4)
             .map(|id| buffers.bytes(id, 1).as_ptr() as usize)
             .collect();

@@ -4,13 +4,13 @@
 //! UDP_SEGMENT cuts one send into datagrams of one size, the last of which may be shorter. So a run
 //! is made of datagrams to one peer from one socket, in their order, each but the last followed by
 //! padding up to the longest. A run grows as long as the padding stays within a share of the bytes
-//! asked for; then a new one begins. Runs of different peers grow side by side; the order between
+//! asked for (none, for datagrams that must not be padded); then a new one begins. Runs of different peers grow side by side; the order between
 //! peers is not kept and need not be.
 
 use std::net::IpAddr;
 use std::ops::Range;
 
-use crate::batch::Send;
+use crate::batch::{Coalesce, Send};
 
 /// Places for runs that are still growing, in sets a peer's hash chooses from. When more peers than
 /// a set has places are busy at once, they close each other's runs: less coalescing, never a wrong
@@ -40,10 +40,11 @@ pub(crate) struct Run {
     /// Bytes of the longest: what the others are padded to.
     pub(crate) segment_bytes: u32,
     payload_bytes: u32,
+    kind: Coalesce,
 }
 
 impl Run {
-    fn one(index: usize, bytes: usize) -> Run {
+    fn one(index: usize, bytes: usize, kind: Coalesce) -> Run {
         let (index, bytes) = (index as u32, bytes as u32);
         Run {
             first: index,
@@ -51,6 +52,7 @@ impl Run {
             count: 1,
             segment_bytes: bytes,
             payload_bytes: bytes,
+            kind,
         }
     }
 
@@ -59,23 +61,36 @@ impl Run {
         self.first as usize
     }
 
-    /// The run with one more datagram, if it stays within the limits.
-    fn extended(self, index: usize, bytes: usize, limits: &RunLimits) -> Option<Run> {
+    /// The run with one more datagram of its kind, if it stays within the limits.
+    fn extended(
+        self,
+        index: usize,
+        bytes: usize,
+        kind: Coalesce,
+        limits: &RunLimits,
+    ) -> Option<Run> {
         let before = self.count as usize;
         let segment_bytes = bytes.max(self.segment_bytes as usize);
         let payload_bytes = bytes + self.payload_bytes as usize;
         let total = before * segment_bytes + bytes;
         let padding = total - payload_bytes;
-        let fits = before < limits.segments
+        let padding_percent = match kind {
+            Coalesce::Padded => limits.padding_percent,
+            // Without a byte to add, those before the last are of one size.
+            Coalesce::Equal | Coalesce::Never => 0,
+        };
+        let fits = kind == self.kind
+            && before < limits.segments
             && segment_bytes <= limits.segment_bytes
             && total <= RUN_BYTES_MAX
-            && padding * 100 <= payload_bytes * limits.padding_percent;
+            && padding * 100 <= payload_bytes * padding_percent;
         fits.then_some(Run {
             first: self.first,
             last: index as u32,
             count: self.count + 1,
             segment_bytes: segment_bytes as u32,
             payload_bytes: payload_bytes as u32,
+            kind,
         })
     }
 }
@@ -105,7 +120,8 @@ impl Plan {
         self.next.resize(sends.len(), NONE);
         for (index, send) in sends.iter().enumerate() {
             let bytes = (send.end.saturating_sub(send.start)) as usize;
-            let alone = !send.coalesce || bytes == 0 || bytes > limits.segment_bytes;
+            let alone =
+                send.coalesce == Coalesce::Never || bytes == 0 || bytes > limits.segment_bytes;
             match alone {
                 true => self.add_alone(sends, index, bytes),
                 false => self.add(sends, index, bytes, limits),
@@ -135,7 +151,8 @@ impl Plan {
         {
             self.close(place);
         }
-        self.runs.push(Run::one(index, bytes));
+        self.runs
+            .push(Run::one(index, bytes, sends[index].coalesce));
     }
 
     fn add(&mut self, sends: &[Send], index: usize, bytes: usize, limits: &RunLimits) {
@@ -143,15 +160,16 @@ impl Plan {
             Some(place) => place,
             None => self.free_place(&sends[index]),
         };
+        let kind = sends[index].coalesce;
         if let Some(run) = self.open[place] {
-            if let Some(longer) = run.extended(index, bytes, limits) {
+            if let Some(longer) = run.extended(index, bytes, kind, limits) {
                 self.next[run.last as usize] = index as u32;
                 self.open[place] = Some(longer);
                 return;
             }
             self.close(place);
         }
-        self.open[place] = Some(Run::one(index, bytes));
+        self.open[place] = Some(Run::one(index, bytes, kind));
         self.open_count += 1;
     }
 
@@ -205,6 +223,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::Coalesce::{Equal, Never, Padded};
     use crate::SocketId;
     use proptest::prelude::*;
 
@@ -215,7 +234,7 @@ mod tests {
     };
 
     /// A batch of (peer port, length, coalesce).
-    fn batch(parts: &[(u16, u32, bool)]) -> Vec<Send> {
+    fn batch(parts: &[(u16, u32, Coalesce)]) -> Vec<Send> {
         let mut at = 0;
         let mut sends = Vec::new();
         for &(port, length, coalesce) in parts {
@@ -232,7 +251,7 @@ mod tests {
         sends
     }
 
-    fn plan(parts: &[(u16, u32, bool)], limits: &RunLimits) -> Vec<Vec<usize>> {
+    fn plan(parts: &[(u16, u32, Coalesce)], limits: &RunLimits) -> Vec<Vec<usize>> {
         let mut plan = Plan::new();
         plan.make(&batch(parts), limits);
         plan.runs()
@@ -243,16 +262,16 @@ mod tests {
 
     #[test]
     fn equal_datagrams_to_one_peer_are_one_run() {
-        assert_eq!(plan(&[(1, 700, true); 5], &LIMITS), [[0, 1, 2, 3, 4]]);
+        assert_eq!(plan(&[(1, 700, Padded); 5], &LIMITS), [[0, 1, 2, 3, 4]]);
     }
 
     #[test]
     fn peers_gather_side_by_side() {
         let parts = [
-            (1, 500, true),
-            (2, 500, true),
-            (1, 500, true),
-            (2, 500, true),
+            (1, 500, Padded),
+            (2, 500, Padded),
+            (1, 500, Padded),
+            (2, 500, Padded),
         ];
         let mut runs = plan(&parts, &LIMITS);
         runs.sort();
@@ -263,8 +282,8 @@ mod tests {
     fn trunks_do_not_share_places() {
         // Whatever ports they have, hardly any two of eight busy peers may disturb each other.
         let crowded = (0..500u16).filter(|trial| {
-            let parts: Vec<(u16, u32, bool)> = (0..80)
-                .map(|i| (trial * 61 + i % 8 * 7, 500, true))
+            let parts: Vec<(u16, u32, Coalesce)> = (0..80)
+                .map(|i| (trial * 61 + i % 8 * 7, 500, Padded))
                 .collect();
             plan(&parts, &LIMITS).len() > 8
         });
@@ -275,11 +294,11 @@ mod tests {
     #[test]
     fn unwilling_and_oversize_datagrams_go_alone_and_in_their_turn() {
         let parts = [
-            (1, 500, true),
-            (1, 500, false),
-            (1, 500, true),
-            (1, 1473, true),
-            (1, 9, true),
+            (1, 500, Padded),
+            (1, 500, Never),
+            (1, 500, Padded),
+            (1, 1473, Padded),
+            (1, 9, Padded),
         ];
         assert_eq!(plan(&parts, &LIMITS), [[0], [1], [2], [3], [4]]);
     }
@@ -287,10 +306,10 @@ mod tests {
     #[test]
     fn a_long_one_behind_short_ones_begins_anew() {
         let parts = [
-            (1, 300, true),
-            (1, 310, true),
-            (1, 320, true),
-            (1, 1400, true),
+            (1, 300, Padded),
+            (1, 310, Padded),
+            (1, 320, Padded),
+            (1, 1400, Padded),
         ];
         assert_eq!(plan(&parts, &LIMITS), [vec![0, 1, 2], vec![3]]);
     }
@@ -301,28 +320,65 @@ mod tests {
             padding_percent: 0,
             ..LIMITS
         };
-        let parts = [(1, 700, true), (1, 300, true), (1, 300, true)];
+        let parts = [(1, 700, Padded), (1, 300, Padded), (1, 300, Padded)];
         assert_eq!(plan(&parts, &none), [vec![0, 1], vec![2]]);
     }
 
     #[test]
     fn segments_and_total_are_bounded() {
-        let sizes: Vec<usize> = plan(&[(1, 400, true); 150], &LIMITS)
+        let sizes: Vec<usize> = plan(&[(1, 400, Padded); 150], &LIMITS)
             .iter()
             .map(Vec::len)
             .collect();
         assert_eq!(sizes, [64, 64, 22]);
-        let sizes: Vec<usize> = plan(&[(1, 1472, true); 50], &LIMITS)
+        let sizes: Vec<usize> = plan(&[(1, 1472, Padded); 50], &LIMITS)
             .iter()
             .map(Vec::len)
             .collect();
         assert_eq!(sizes, [44, 6]);
     }
 
+    #[test]
+    fn unpadded_runs_are_of_one_size_but_for_the_last() {
+        let parts = [
+            (1, 172, Equal),
+            (1, 172, Equal),
+            (1, 60, Equal),
+            (1, 60, Equal),
+            (1, 172, Equal),
+            (1, 172, Equal),
+        ];
+        assert_eq!(plan(&parts, &LIMITS), [vec![0, 1, 2], vec![3], vec![4, 5]]);
+    }
+
+    #[test]
+    fn kinds_do_not_mix_in_a_run_and_keep_their_order() {
+        let parts = [
+            (1, 100, Padded),
+            (1, 100, Equal),
+            (1, 100, Equal),
+            (1, 90, Padded),
+            (1, 90, Never),
+        ];
+        assert_eq!(
+            plan(&parts, &LIMITS),
+            [vec![0], vec![1, 2], vec![3], vec![4]]
+        );
+    }
+
+    fn kind() -> impl Strategy<Value = Coalesce> {
+        prop_oneof![Just(Never), Just(Padded), Just(Equal)]
+    }
+
+    /// Few lengths, so that equal ones meet.
+    fn length() -> impl Strategy<Value = u32> {
+        prop_oneof![0u32..1700, Just(172), Just(60)]
+    }
+
     proptest! {
         #[test]
         fn every_datagram_leaves_once_in_order_and_within_the_limits(
-            parts in proptest::collection::vec((0u16..200, 0u32..1700, any::<bool>()), 0..300),
+            parts in proptest::collection::vec((0u16..200, length(), kind()), 0..300),
             percent in 0usize..150,
         ) {
             let limits = RunLimits { padding_percent: percent, ..LIMITS };
@@ -341,9 +397,13 @@ mod tests {
                     let longest = *lengths.iter().max().unwrap();
                     let sum: usize = lengths.iter().sum();
                     let total = longest * (run.len() - 1) + lengths[run.len() - 1];
-                    prop_assert!(run.iter().all(|&i| parts[i].2 && parts[i].1 > 0));
+                    prop_assert!(run.iter().all(|&i| parts[i].2 == parts[run[0]].2 && parts[i].1 > 0));
                     prop_assert!(longest <= 1472 && run.len() <= 64 && total <= 65_000);
-                    prop_assert!((total - sum) * 100 <= sum * percent);
+                    match parts[run[0]].2 {
+                        Padded => prop_assert!((total - sum) * 100 <= sum * percent),
+                        Equal => prop_assert_eq!(total, sum),
+                        Never => prop_assert!(false, "it was to go alone"),
+                    }
                 }
             }
             prop_assert!(seen.iter().all(|&count| count == 1));

@@ -16,10 +16,19 @@ pub struct ReactorConfig {
     /// Payload bytes a datagram may have; what is longer arrives cut and flagged. The memory is
     /// mapped on demand: an unused tail of a buffer costs address space only.
     pub buffer_bytes: u32,
+    /// Receive buffers for the sockets of [`crate::Reactor::add_udp_small`], a power of two up to
+    /// 32768. Zero: there are no such sockets.
+    pub small_buffers: u16,
+    /// Payload bytes a datagram on those sockets may have. All of these buffers stay in use in turn,
+    /// so that they cost cache: room for what fits an Ethernet frame is enough for most.
+    pub small_buffer_bytes: u32,
+    /// Say of each datagram on the other sockets how long it waited ([`crate::Completion::Datagram`]).
+    pub receive_times: bool,
     /// How long to look at the completion queue before sleeping, when traffic is dense enough for
     /// that to pay. Waking a sleeping core costs the sender 7-9 us. Zero: always sleep.
     pub spin: Duration,
-    /// Sockets one reactor may own (slots in the registered file table).
+    /// Sockets one reactor may own (slots in the registered file table), both kinds together. The limit
+    /// on open files must not be lower.
     pub sockets_max: u16,
     /// Most datagrams in one coalesced send. The kernel takes 64 on every version that has
     /// UDP_SEGMENT.
@@ -39,6 +48,9 @@ impl Default for ReactorConfig {
             ring_entries: 1024,
             buffers: 256,
             buffer_bytes: 65_535,
+            small_buffers: 0,
+            small_buffer_bytes: 2048,
+            receive_times: false,
             spin: Duration::from_micros(30),
             sockets_max: 64,
             segments_max: 64,
@@ -49,9 +61,18 @@ impl Default for ReactorConfig {
 }
 
 impl ReactorConfig {
-    /// Completion queue entries: every buffer may complete while every submission fails, twice over.
+    /// Completion queue entries: every buffer may complete while every submission fails, twice over, or
+    /// as many as the kernel makes.
     pub(crate) fn completion_entries(&self) -> u32 {
-        (2 * u32::from(self.buffers) + 2 * self.ring_entries).next_power_of_two()
+        const MOST: u32 = 65_536;
+        let buffers = self.all_buffers();
+        (2 * buffers + 2 * self.ring_entries)
+            .next_power_of_two()
+            .min(MOST)
+    }
+
+    fn all_buffers(&self) -> u32 {
+        u32::from(self.buffers) + u32::from(self.small_buffers)
     }
 
     /// Bytes one ring may charge against RLIMIT_MEMLOCK: both queues and the buffer ring, rounded
@@ -60,7 +81,7 @@ impl ReactorConfig {
         let pages = |bytes: u64| bytes.div_ceil(4096) * 4096;
         let submissions = u64::from(self.ring_entries.next_power_of_two()) * (64 + 4);
         let completions = u64::from(self.completion_entries()) * 16;
-        pages(submissions) + pages(completions) + pages(u64::from(self.buffers) * 16) + 4096
+        pages(submissions) + pages(completions) + pages(u64::from(self.all_buffers()) * 16) + 8192
     }
 }
 
@@ -77,6 +98,12 @@ mod tests {
         };
         assert!(config.completion_entries() >= 2 * 4096 + 64);
         assert!(config.completion_entries().is_power_of_two());
+        let most = ReactorConfig {
+            buffers: 1 << 15,
+            small_buffers: 1 << 15,
+            ..config
+        };
+        assert_eq!(most.completion_entries(), 65_536);
     }
 
     #[test]

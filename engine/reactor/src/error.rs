@@ -27,6 +27,17 @@ pub enum SetupError {
         /// What one ring charges.
         needed_bytes: u64,
     },
+    /// More files than this process may open.
+    #[error(
+        "{needed} files are to be open (sockets above all), but only {allowed} may: {}",
+        advice::NOFILE
+    )]
+    Files {
+        /// How many there will be.
+        needed: u64,
+        /// The hard limit.
+        allowed: u64,
+    },
     /// Any other failure of ring set-up.
     #[error("io_uring set-up failed at {step}: {source}")]
     Ring {

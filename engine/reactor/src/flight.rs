@@ -211,8 +211,8 @@ const _: () = assert!(size_of::<Header>() == size_of::<libc::msghdr>() + 24);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SocketId;
     use crate::coalesce::RunLimits;
+    use crate::{Coalesce, SocketId};
 
     fn load(messages: &[&str]) -> (Flight, u64, Vec<u8>) {
         let mut batch = SendBatch::default();
@@ -220,7 +220,7 @@ mod tests {
             batch.push(
                 SocketId(0),
                 "192.0.2.1:9".parse().unwrap(),
-                true,
+                Coalesce::Padded,
                 message.as_bytes(),
             );
         }

@@ -5,7 +5,7 @@
 //! Rust in this crate repeats it.
 //!
 //! The order of use: [`bind_udp_group`] once on the main thread, [`steering::attach`] on the group,
-//! then on each shard's own pinned thread [`Reactor::new`], [`Reactor::add_udp`], and a loop of
+//! then on each shard's own pinned thread [`Reactor::new`], [`Reactor::add_udp`] and [`Reactor::add_udp_small`], and a loop of
 //! [`Reactor::turn`] and [`Reactor::flush`].
 
 // The purity lint guards the rooms that must not touch sockets, clocks and threads. This is the
@@ -26,7 +26,9 @@ mod enter;
 mod error;
 mod flight;
 mod icmp;
+mod limits;
 pub mod mailbox;
+mod pairs;
 mod port;
 pub mod probe;
 mod reactor;
@@ -34,14 +36,17 @@ mod ring;
 mod send;
 mod socket;
 mod spin;
+mod stamp;
 pub mod steering;
 mod ticket;
 mod waker;
 
-pub use batch::{Send, SendBatch};
+pub use batch::{Coalesce, Send, SendBatch};
 pub use config::ReactorConfig;
 pub use counters::Counters;
 pub use error::{SetupError, SteeringError, TurnError};
+pub use limits::raise_open_files;
+pub use pairs::{UdpPairs, bind_udp_pairs};
 pub use reactor::{Completion, Reactor};
 pub use socket::{SocketId, UdpListener, UdpOptions, bind_udp_group};
 pub use waker::Waker;

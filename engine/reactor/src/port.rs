@@ -12,22 +12,39 @@ use crate::socket::{SocketId, UdpListener};
 /// How long a socket stays careful after an ICMP error was seen on it.
 const CAREFUL: Duration = Duration::from_secs(1);
 
+/// What a socket carries: few long datagrams that are waited for, or many short ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Large buffers, receive times if wanted.
+    Large,
+    /// Small buffers.
+    Small,
+}
+
 /// A socket as the reactor keeps it.
 pub(crate) struct Port {
     pub(crate) listener: UdpListener,
+    /// Which buffers its datagrams come in.
+    pub(crate) class: Class,
     careful_until: Option<Instant>,
 }
 
 impl Port {
-    pub(crate) fn new(listener: UdpListener) -> Port {
+    pub(crate) fn new(listener: UdpListener, class: Class) -> Port {
         Port {
             listener,
+            class,
             careful_until: None,
         }
     }
 
     pub(crate) fn fd(&self) -> RawFd {
         self.listener.fd()
+    }
+
+    /// A peer's ICMP error may fail a call that is not about it.
+    pub(crate) fn reports_errors(&self) -> bool {
+        self.listener.reports_errors()
     }
 
     /// Had an ICMP error lately, so that its sends go one system call at a time.
@@ -91,7 +108,7 @@ mod tests {
     fn an_empty_error_queue_makes_nobody_careful() {
         let address = "127.0.0.1:0".parse().unwrap();
         let mut group = crate::bind_udp_group(address, 1, &Default::default()).unwrap();
-        let mut port = Port::new(group.remove(0));
+        let mut port = Port::new(group.remove(0), Class::Large);
         let (mut notices, mut counters) = Default::default();
         assert!(!port.read_errors(0, &mut notices, &mut counters));
         assert!(!port.is_careful());

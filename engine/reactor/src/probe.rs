@@ -8,7 +8,7 @@ use crate::affinity;
 use crate::config::ReactorConfig;
 use crate::error::SteeringError;
 use crate::socket::UdpOptions;
-use crate::{advice, ring, steering};
+use crate::{advice, limits, ring, steering};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +68,7 @@ pub fn findings(config: &ReactorConfig, options: &UdpOptions, shards: usize) -> 
             config.locked_bytes() * shards as u64,
             capabilities.has(CAP_IPC_LOCK),
         ),
-        judge_files(limit(libc::RLIMIT_NOFILE), config, shards),
+        judge_files(limits::open_files().ok(), files_needed(config, shards)),
         judge_buffer(
             &RECEIVE,
             number("rmem_max"),
@@ -289,16 +289,24 @@ fn judge_memlock(limit: Option<u64>, needed: u64, privileged: bool) -> Finding {
     )
 }
 
-fn judge_files(limit: Option<u64>, config: &ReactorConfig, shards: usize) -> Finding {
+/// The files that `shards` reactors of this configuration and what is around them have open. Also
+/// what [`crate::raise_open_files`] is to be asked for.
+pub fn files_needed(config: &ReactorConfig, shards: usize) -> u64 {
     /// Everything that is not a shard's: logs, timers, the control plane.
     const OTHERS: u64 = 256;
-    let needed = OTHERS + shards as u64 * (u64::from(config.sockets_max) + 4);
-    let severity = if limit.is_none_or(|limit| limit >= needed) {
-        Severity::Ok
-    } else {
-        Severity::Fail
+    OTHERS + shards as u64 * (u64::from(config.sockets_max) + 4)
+}
+
+/// The limits are soft and hard; the soft one is raised at the start.
+fn judge_files(limits: Option<(u64, u64)>, needed: u64) -> Finding {
+    let enough = limits.is_some_and(|(_, hard)| hard >= needed);
+    let severity = if enough { Severity::Ok } else { Severity::Fail };
+    let found = match limits {
+        None => "unreadable".to_owned(),
+        Some((_, hard)) if hard == libc::RLIM_INFINITY => "unlimited".to_owned(),
+        Some((soft, hard)) if soft == hard => hard.to_string(),
+        Some((soft, hard)) => format!("{soft}, up to {hard}"),
     };
-    let found = limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
     Finding::new(
         "open files",
         found,
@@ -498,12 +506,12 @@ mod tests {
     #[test]
     fn open_files_grow_with_the_shards() {
         let config = ReactorConfig::default();
-        assert_eq!(judge_files(Some(1024), &config, 2).severity, Severity::Ok);
-        assert_eq!(
-            judge_files(Some(1024), &config, 32).severity,
-            Severity::Fail
-        );
-        assert_eq!(judge_files(None, &config, 32).severity, Severity::Ok);
+        let judge = |hard, shards| judge_files(Some((1024, hard)), files_needed(&config, shards));
+        assert_eq!(judge(1024, 2).severity, Severity::Ok);
+        assert_eq!(judge(1024, 32).severity, Severity::Fail);
+        assert_eq!(judge(4096, 32).severity, Severity::Ok);
+        assert_eq!(judge(4096, 32).found, "1024, up to 4096");
+        assert_eq!(judge(libc::RLIM_INFINITY, 32).found, "unlimited");
     }
 
     #[test]

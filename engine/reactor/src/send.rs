@@ -202,8 +202,8 @@ impl Sends {
         }
         let flight = &self.flights[usize::from(id)];
         let Departure { socket, count, .. } = flight.departures()[departure];
-        if icmp::may_be_anothers(errno) {
-            let port = &mut outlet.ports[usize::from(socket)];
+        let port = &mut outlet.ports[usize::from(socket)];
+        if icmp::may_be_anothers(errno) && port.reports_errors() {
             port.read_errors(socket, outlet.notices, outlet.counters);
             outlet.counters.sends_retried += 1;
             self.send_now(id, departure, outlet);
@@ -293,7 +293,8 @@ fn is_refusal(errno: i32) -> bool {
 
 fn fail(socket: u16, to: SocketAddr, errno: i32, datagrams: u64, outlet: &mut Outlet<'_>) {
     outlet.counters.note_send_error(errno, datagrams);
-    if icmp::may_be_anothers(errno) {
+    let reports = outlet.ports[usize::from(socket)].reports_errors();
+    if icmp::may_be_anothers(errno) && reports {
         // It was not another's: the kernel itself knows no way to this peer.
         outlet.notices.add(SocketId(socket), to);
     }

@@ -1,4 +1,4 @@
-//! Listening sockets: a SO_REUSEPORT group for each address, one socket for each shard, with the
+//! Sockets: a SO_REUSEPORT group for each listening address, one socket for each shard, with the
 //! options the reactor relies upon. What travels through them is the reactor's.
 
 use std::io;
@@ -22,6 +22,9 @@ pub struct UdpOptions {
     pub send_buffer_bytes: usize,
     /// Differentiated services code point of what is sent (0..=63); 26 is usual for signalling.
     pub dscp: Option<u8>,
+    /// Hear of peers that cannot be reached (ICMP). Without it neither a send nor a receive ever fails
+    /// because of a peer: for sockets on which nobody acts upon the news.
+    pub report_errors: bool,
 }
 
 impl Default for UdpOptions {
@@ -30,6 +33,7 @@ impl Default for UdpOptions {
             receive_buffer_bytes: 8 << 20,
             send_buffer_bytes: 8 << 20,
             dscp: None,
+            report_errors: true,
         }
     }
 }
@@ -39,6 +43,7 @@ impl Default for UdpOptions {
 pub struct UdpListener {
     socket: Socket,
     address: SocketAddr,
+    reports_errors: bool,
 }
 
 impl UdpListener {
@@ -60,6 +65,20 @@ impl UdpListener {
 
     pub(crate) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    /// Whether ICMP errors are queued on it.
+    pub(crate) fn reports_errors(&self) -> bool {
+        self.reports_errors
+    }
+
+    /// Has the kernel note when each datagram came.
+    pub(crate) fn stamp_receives(&self) -> Result<(), SetupError> {
+        let stamped = set_number(&self.socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
+        stamped.map_err(|source| SetupError::Socket {
+            option: "SO_TIMESTAMPNS",
+            source,
+        })
     }
 
     /// Datagrams the kernel dropped because the receive buffer was full.
@@ -110,7 +129,8 @@ pub fn bind_udp_group(
     Ok(group)
 }
 
-fn bind_one(
+/// Binds one socket; `shared` ones may be several at one address.
+pub(crate) fn bind_one(
     address: SocketAddr,
     shared: bool,
     options: &UdpOptions,
@@ -132,7 +152,9 @@ fn bind_one(
             .map_err(failed("SO_REUSEPORT"))?;
     }
     set_buffers(&socket, options)?;
-    report_errors(&socket, address)?;
+    if options.report_errors {
+        report_errors(&socket, address)?;
+    }
     if let Some(dscp) = options.dscp {
         set_dscp(&socket, address, dscp)?;
     }
@@ -142,6 +164,7 @@ fn bind_one(
     Ok(UdpListener {
         socket,
         address: bound.map_or(address, plain),
+        reports_errors: options.report_errors,
     })
 }
 

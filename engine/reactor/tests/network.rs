@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reactor::{
-    Completion, Reactor, ReactorConfig, SendBatch, SocketId, UdpOptions, bind_udp_group,
+    Coalesce, Completion, Reactor, ReactorConfig, SendBatch, SocketId, UdpOptions, bind_udp_group,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -97,7 +97,12 @@ fn a_slow_link_delays_and_loses_nothing() {
     let mut batch = SendBatch::default();
     for number in 0..100u32 {
         let payload = number.to_be_bytes().repeat(250);
-        batch.push(SocketId(0), to, number % 10 == 0, &payload);
+        let coalesce = if number % 10 == 0 {
+            Coalesce::Padded
+        } else {
+            Coalesce::Never
+        };
+        batch.push(SocketId(0), to, coalesce, &payload);
     }
     reactor.flush(&mut batch);
     let (arrived, _) = deliver(&mut reactor, &peer, 100);
@@ -121,7 +126,7 @@ fn a_narrow_path_refuses_runs_and_gets_every_datagram() {
     let (peer, to) = peer();
     let mut batch = SendBatch::default();
     for number in 0..10u8 {
-        batch.push(SocketId(0), to, true, &[number; 1400]);
+        batch.push(SocketId(0), to, Coalesce::Padded, &[number; 1400]);
     }
     reactor.flush(&mut batch);
     let (arrived, _) = deliver(&mut reactor, &peer, 10);
@@ -146,9 +151,9 @@ fn a_missing_route_is_reported_and_costs_the_others_nothing() {
     let black = "198.51.100.9:5060".parse().unwrap();
     let mut batch = SendBatch::default();
     for number in 0..20u8 {
-        batch.push(SocketId(0), nowhere, false, b"nobody");
-        batch.push(SocketId(0), to, false, &[number]);
-        batch.push(SocketId(0), black, false, b"nothing");
+        batch.push(SocketId(0), nowhere, Coalesce::Never, b"nobody");
+        batch.push(SocketId(0), to, Coalesce::Never, &[number]);
+        batch.push(SocketId(0), black, Coalesce::Never, b"nothing");
     }
     reactor.flush(&mut batch);
     let (arrived, unreachable) = deliver(&mut reactor, &peer, 20);
@@ -184,7 +189,7 @@ fn a_neighbour_that_is_gone_is_reported() {
     let mut reactor = reactor_with(&UdpOptions::default());
     let gone = "203.0.113.9:5060".parse().unwrap();
     let mut batch = SendBatch::default();
-    batch.push(SocketId(0), gone, false, b"anybody there?");
+    batch.push(SocketId(0), gone, Coalesce::Never, b"anybody there?");
     reactor.flush(&mut batch);
     let deadline = Instant::now() + PATIENCE;
     let mut unreachable = Vec::new();
@@ -199,7 +204,7 @@ fn a_neighbour_that_is_gone_is_reported() {
     }
     assert_eq!(unreachable, [gone]);
     let (peer, to) = peer();
-    batch.push(SocketId(0), to, false, b"still sending");
+    batch.push(SocketId(0), to, Coalesce::Never, b"still sending");
     reactor.flush(&mut batch);
     assert_eq!(deliver(&mut reactor, &peer, 1).0, [b"still sending"]);
 }

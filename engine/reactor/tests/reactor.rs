@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use reactor::{
-    Completion, Reactor, ReactorConfig, SendBatch, SocketId, UdpOptions, bind_udp_group,
+    Coalesce, Completion, Reactor, ReactorConfig, SendBatch, SocketId, UdpOptions, bind_udp_group,
 };
 
 /// Far beyond anything that passes; only a failing test waits this long.
@@ -45,6 +45,14 @@ fn peer(address: &str) -> UdpSocket {
     socket
 }
 
+fn padded_if(coalesced: bool) -> Coalesce {
+    if coalesced {
+        Coalesce::Padded
+    } else {
+        Coalesce::Never
+    }
+}
+
 /// Turns until `count` datagrams arrived.
 fn collect(reactor: &mut Reactor, count: usize) -> Vec<(SocketId, SocketAddr, Vec<u8>)> {
     let deadline = Instant::now() + PATIENCE;
@@ -62,6 +70,7 @@ fn collect(reactor: &mut Reactor, count: usize) -> Vec<(SocketId, SocketAddr, Ve
                     from,
                     bytes,
                     truncated,
+                    ..
                 } = completion
                 {
                     assert!(!truncated);
@@ -96,7 +105,7 @@ fn datagrams_come_in_and_go_out_on_their_own_socket() {
     for (socket, from, bytes) in collect(&mut reactor, 2) {
         assert_eq!(bytes, b"hello");
         assert_eq!(from, peers[usize::from(socket.0)].local_addr().unwrap());
-        batch.push(socket, from, false, b"and back");
+        batch.push(socket, from, Coalesce::Never, b"and back");
     }
     reactor.flush(&mut batch);
     assert!(batch.is_empty() && batch.bytes.is_empty());
@@ -120,7 +129,7 @@ fn ipv6_works_the_same() {
     assert_eq!(arrived[0].1, peer.local_addr().unwrap());
     let mut batch = SendBatch::default();
     for text in ["first", "second one", "third"] {
-        batch.push(SocketId(0), arrived[0].1, true, text.as_bytes());
+        batch.push(SocketId(0), arrived[0].1, Coalesce::Padded, text.as_bytes());
     }
     reactor.flush(&mut batch);
     submit(&mut reactor);
@@ -146,7 +155,7 @@ fn coalesced_datagrams_arrive_apart_in_order_and_padded_with_line_ends() {
         batch.push(
             SocketId(0),
             peers[to].local_addr().unwrap(),
-            true,
+            Coalesce::Padded,
             text.as_bytes(),
         );
         expected[to].push(text);
@@ -185,7 +194,7 @@ fn a_flush_larger_than_the_ring_keeps_the_order_of_each_peer() {
     let mut batch = SendBatch::default();
     for number in 0..300u32 {
         for (index, peer) in peers.iter().enumerate() {
-            let coalesce = index == 1 && number % 10 != 0;
+            let coalesce = padded_if(index == 1 && number % 10 != 0);
             let to = peer.local_addr().unwrap();
             batch.push(SocketId(0), to, coalesce, &number.to_be_bytes());
         }
@@ -209,9 +218,9 @@ fn the_largest_datagram_goes_both_ways_alone() {
     assert_eq!(arrived[0].2, large);
     let mut batch = SendBatch::default();
     let to = peer.local_addr().unwrap();
-    batch.push(SocketId(0), to, true, b"before");
-    batch.push(SocketId(0), to, true, &large);
-    batch.push(SocketId(0), to, true, b"behind");
+    batch.push(SocketId(0), to, Coalesce::Padded, b"before");
+    batch.push(SocketId(0), to, Coalesce::Padded, &large);
+    batch.push(SocketId(0), to, Coalesce::Padded, b"behind");
     reactor.flush(&mut batch);
     submit(&mut reactor);
     assert_eq!(receive(&peer), b"before");
@@ -252,19 +261,19 @@ fn what_udp_cannot_carry_is_counted_and_loses_no_other() {
     let peer = peer("127.0.0.1:0");
     let to = peer.local_addr().unwrap();
     let mut batch = SendBatch::default();
-    batch.push(SocketId(0), to, false, &[0; 65_508]);
-    batch.push(SocketId(0), to, false, b"fine");
-    batch.push(SocketId(9), to, false, b"no such socket");
+    batch.push(SocketId(0), to, Coalesce::Never, &[0; 65_508]);
+    batch.push(SocketId(0), to, Coalesce::Never, b"fine");
+    batch.push(SocketId(9), to, Coalesce::Never, b"no such socket");
     batch.push(
         SocketId(0),
         "[::1]:9".parse().unwrap(),
-        false,
+        Coalesce::Never,
         b"the other family",
     );
-    batch.push(SocketId(0), to, false, b"");
-    batch.push(SocketId(0), to, false, b"fine too");
+    batch.push(SocketId(0), to, Coalesce::Never, b"");
+    batch.push(SocketId(0), to, Coalesce::Never, b"fine too");
     batch.sends[5].end += 1;
-    batch.push(SocketId(0), to, false, b"last");
+    batch.push(SocketId(0), to, Coalesce::Never, b"last");
     batch.sends[6].end += 1;
     reactor.flush(&mut batch);
     submit(&mut reactor);
@@ -346,11 +355,16 @@ fn a_dead_peer_is_reported_and_costs_the_living_nothing() {
     for round in 0..50 {
         let mut batch = SendBatch::default();
         for _ in 0..10 {
-            batch.push(SocketId(0), dead, round % 2 == 0, b"anybody there?");
+            batch.push(
+                SocketId(0),
+                dead,
+                padded_if(round % 2 == 0),
+                b"anybody there?",
+            );
             batch.push(
                 SocketId(0),
                 living.local_addr().unwrap(),
-                false,
+                Coalesce::Never,
                 &expected.to_be_bytes(),
             );
             expected += 1;
@@ -392,7 +406,7 @@ fn an_error_that_arrives_while_asleep_ends_the_turn() {
     submit(&mut reactor);
     let dead = peer("127.0.0.1:0").local_addr().unwrap();
     let mut batch = SendBatch::default();
-    batch.push(SocketId(0), dead, false, b"anybody there?");
+    batch.push(SocketId(0), dead, Coalesce::Never, b"anybody there?");
     reactor.flush(&mut batch);
     let mut reported = None;
     let deadline = Instant::now() + PATIENCE;
@@ -496,7 +510,7 @@ fn a_full_send_buffer_delays_and_loses_nothing() {
         batch.push(
             SocketId(0),
             peer.local_addr().unwrap(),
-            false,
+            Coalesce::Never,
             &number.to_be_bytes(),
         );
     }
@@ -531,7 +545,7 @@ fn reactors_come_and_go() {
         batch.push(
             SocketId(0),
             peer.local_addr().unwrap(),
-            true,
+            Coalesce::Padded,
             b"never submitted",
         );
         reactor.flush(&mut batch);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::outbound::{Outbound, Probed};
 use crate::peers::Peers;
 use crate::rdb::Table;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub media: media::Config,
     /// How far the media of each peer may move.
     pub peers: Arc<Peers>,
+    /// Where calls leave to beside what the routing DB says.
+    pub outbound: Outbound,
 }
 
 /// One listening address and how peers are told to reach it.
@@ -57,6 +60,9 @@ pub struct Timers {
     /// An outgoing INVITE that rings this long without a final answer is cancelled, unless its
     /// route sets `noAnswerTimeout`. The place of RFC 3261 16.6's timer C; must exceed 3 minutes there.
     pub ringing: Duration,
+    /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives;
+    /// `None` never.
+    pub in_dialog_probe: Option<Duration>,
 }
 
 impl Default for Timers {
@@ -64,6 +70,7 @@ impl Default for Timers {
         Timers {
             stack: TimerConfig::default(),
             ringing: Duration::from_secs(185),
+            in_dialog_probe: None,
         }
     }
 }
@@ -106,6 +113,13 @@ pub enum Command {
     EndAll,
     /// New rules for the media of peers; calls in progress keep what they were given.
     Peers(Arc<Peers>),
+    /// Other ways for new calls. An application server that stays the same keeps its state.
+    Outbound(Outbound),
+    /// Another shard has asked the application server whether it lives.
+    ApplicationServer {
+        /// Whether calls may go there.
+        up: bool,
+    },
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -127,6 +141,16 @@ pub enum Event {
     },
     /// A stream of a steered call has ended.
     MediaEnded(Box<MediaEnded>),
+    /// This shard has asked the application server whether it lives. Comes after every question, so
+    /// that a shard which missed one word of it hears the next.
+    ApplicationServer {
+        /// Its address.
+        address: SocketAddr,
+        /// Whether calls may go there.
+        up: bool,
+        /// What changed its state; `None` when that is as it was.
+        change: Option<Probed>,
+    },
 }
 
 /// What became of one stream of a steered call.
@@ -160,6 +184,8 @@ pub enum Wake {
     Call,
     /// A stream: a report to send, silence to look for.
     Media,
+    /// The application server is to be asked whether it lives.
+    KeepAlive,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -211,4 +237,18 @@ pub struct Counters {
     pub transactions: stack::Counters,
     /// What the media counted.
     pub media: media::Counters,
+    /// OPTIONS sent inside calls to probe their legs.
+    pub probes: u64,
+    /// Of these: without an answer, or answered that there is no such dialog.
+    pub probes_failed: u64,
+    /// Calls ended because a probe failed.
+    pub calls_unresponsive: u64,
+    /// OPTIONS sent to the application server.
+    pub application_server_probes: u64,
+    /// Of these: without an answer, or answered 503.
+    pub application_server_probes_failed: u64,
+    /// Calls refused because the application server is down.
+    pub calls_refused_down: u64,
+    /// 0 while the application server is down, else 1, also without one.
+    pub application_server_up: u64,
 }

@@ -13,6 +13,7 @@ use stack::timer::{TimerKey, Wheel};
 use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions};
 use wire::{Host, Uri, print};
 
+use crate::application_server;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, Timers};
 use crate::local;
@@ -62,6 +63,10 @@ pub(crate) enum Purpose {
     Prack(bool),
     /// Our re-INVITE of a caller whose callee has answered with another session.
     Reoffer,
+    /// OPTIONS inside a leg: does its dialog still live?
+    Probe,
+    /// OPTIONS to the application server; no call's.
+    KeepAlive,
 }
 
 /// A timer of a call.
@@ -81,6 +86,8 @@ pub(crate) enum Alarm {
     ForksOver,
     /// The caller was busy with another offer when we had one for it.
     OfferAgain,
+    /// This leg is to be asked whether its dialog still lives.
+    Probe(Side),
 }
 
 impl Alarm {
@@ -88,7 +95,7 @@ impl Alarm {
     pub(crate) fn is_limit(self) -> bool {
         !matches!(
             self,
-            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain
+            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain | Alarm::Probe(_)
         )
     }
 }
@@ -150,6 +157,21 @@ impl Door {
     }
 }
 
+/// The outbound proxy.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    /// Its Route value. A loose router: the Request-URI stays what the routing DB says.
+    pub(crate) route: Vec<u8>,
+}
+
+impl Proxy {
+    pub(crate) fn new(address: SocketAddr) -> Proxy {
+        let route = format!("<sip:{address};lr>").into_bytes();
+        Proxy { address, route }
+    }
+}
+
 /// Everything of a shard's router but the calls and the routing DB.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -169,6 +191,8 @@ pub(crate) struct Core {
     pub(crate) peers: Arc<Peers>,
     /// The edits of the session description that is crossing.
     pub(crate) edits: wire::sdp::Edits,
+    pub(crate) application_server: Option<application_server::Server>,
+    pub(crate) proxy: Option<Proxy>,
     scratch: Vec<u8>,
 }
 
@@ -197,6 +221,11 @@ impl Core {
             media: Media::new(config.media, now),
             peers: config.peers,
             edits: wire::sdp::Edits::new(),
+            application_server: config
+                .outbound
+                .application_server
+                .map(|server| application_server::Server::new(server, config.shard, now)),
+            proxy: config.outbound.proxy.map(Proxy::new),
             scratch: Vec::with_capacity(256),
         }
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod application_server;
 mod call;
 mod calls;
 mod config;
@@ -12,12 +13,16 @@ mod core;
 mod headers;
 mod local;
 mod names;
+mod outbound;
 mod peers;
 pub mod rdb;
 mod router;
+mod steer;
 mod target;
 
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
+pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use peers::Peers;
 pub use router::Router;
+pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -7,6 +7,7 @@ use stack::transport::stateless_response;
 use stack::{Answer, Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
+use crate::application_server;
 use crate::call::{
     After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork, relay_response,
     request_uri,
@@ -15,7 +16,9 @@ use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Resolved, Wake};
 use crate::core::{Core, Purpose, Side, User};
 use crate::local;
+use crate::outbound::Probed;
 use crate::rdb::{CallFlow, Matcher};
+use crate::steer::Crossed;
 use crate::target::target;
 
 /// The transaction users of one shard.
@@ -55,6 +58,7 @@ impl Router {
             client_transactions: self.core.transactions.client_count() as u64,
             transactions: *self.core.transactions.counters(),
             media: self.core.media.counters(),
+            application_server_up: u64::from(self.core.application_server_is_up()),
             ..self.core.counters
         }
     }
@@ -95,7 +99,10 @@ impl Router {
             .map(|time| (time, Wake::Call));
         let media = self.core.media.poll_timeout();
         let media = media.map(|time| (time, Wake::Media));
-        [transaction, call, media]
+        let server = self.core.application_server.as_ref();
+        let server = server.and_then(application_server::Server::due);
+        let server = server.map(|time| (time, Wake::KeepAlive));
+        [transaction, call, media, server]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -205,6 +212,8 @@ impl Router {
             Command::Drain => self.draining = true,
             Command::EndAll => self.end_all(now, out),
             Command::Peers(peers) => self.core.peers = peers.clone(),
+            Command::Outbound(outbound) => self.core.set_outbound(now, outbound),
+            Command::ApplicationServer { up } => self.core.set_application_server(*up),
         }
     }
 
@@ -221,6 +230,7 @@ impl Router {
     /// Fires every timer that is due.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
         self.drain_transactions(now, out);
+        application_server::handle_timeout(&mut self.core, now, out);
         self.core.media.handle_timeout(now, out);
         while let Some(event) = self.core.media.poll_event() {
             self.on_media(now, event, out);
@@ -462,10 +472,16 @@ impl Router {
         local::check_required(request)?;
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
+        if application_server::takes(&self.core, source) {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            return application_server::start_call(
+                core, calls, now, source, server, request, &uri, out,
+            );
+        }
         let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
         let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
         let record = route.record;
-        if record.flow == CallFlow::EchoResponder || record.steer_media {
+        if record.flow == CallFlow::EchoResponder {
             return Err(Refusal::code(501));
         }
         if record.flow == CallFlow::TransformEarlyToFinal {
@@ -494,6 +510,7 @@ impl Router {
             request_uri: &text,
             host: &host,
             destination,
+            through_proxy: self.core.proxy.is_some(),
         };
         Call::start(&mut self.core, now, setup, out)
     }
@@ -514,6 +531,8 @@ impl Router {
         let id = answer.user.call;
         if let Purpose::Relay(from, server) = answer.user.purpose {
             self.on_relay_answer(now, id, from, server, response, out);
+        } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
+            application_server::on_answer(&mut self.core, answer.client, response.code());
         } else if let Some(call) = self.calls.get_mut(id) {
             let core = &mut self.core;
             let after = match answer.user.purpose {
@@ -529,7 +548,14 @@ impl Router {
                     After::Keep
                 }
                 Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
-                Purpose::Bye | Purpose::Discard | Purpose::Relay(..) => After::Keep,
+                Purpose::Probe if response.code() >= 200 => {
+                    call.on_probe_answer(core, now, response.code(), out)
+                }
+                Purpose::Bye
+                | Purpose::Discard
+                | Purpose::Relay(..)
+                | Purpose::Probe
+                | Purpose::KeepAlive => After::Keep,
             };
             self.finish(id, after);
         } else if (200..300).contains(&response.code()) {
@@ -566,12 +592,18 @@ impl Router {
         response: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let call = self.calls.get_mut(id);
-        let tag = match &call {
-            Some(call) => call.tag(from),
-            None => self.core.own_tag(),
+        let mut call = self.calls.get_mut(id);
+        let core = &mut self.core;
+        let (tag, body) = match &mut call {
+            Some(call) => {
+                let body = call.crossing_answer(core, now, from.other(), server, response);
+                (call.tag(from), body)
+            }
+            // Nobody knows any more whether its media was steered.
+            None if response.has_sdp() => (core.own_tag(), Crossed::Withheld),
+            None => (core.own_tag(), Crossed::AsIs),
         };
-        relay_response(&mut self.core, now, server, &tag, response, out);
+        relay_response(core, now, server, &tag, response, body, out);
         if let Some(call) = call {
             let after = call.on_relay_answer(&mut self.core, now, from, response, out);
             self.finish(id, after);
@@ -608,17 +640,28 @@ impl Router {
         if let Purpose::Relay(_, server) = user.purpose {
             self.core.refuse(now, server, code, b"", out);
         }
+        if matches!(user.purpose, Purpose::KeepAlive) {
+            let probed = match code {
+                408 => Probed::NoAnswer,
+                _ => Probed::Unreachable,
+            };
+            return application_server::on_outcome(&mut self.core, client, probed);
+        }
         let Some(call) = self.calls.get_mut(user.call) else {
             return;
         };
         let core = &mut self.core;
+        if let Purpose::Relay(_, server) = user.purpose {
+            call.offer_failed(core, now, server);
+        }
         let after = match user.purpose {
             Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
             Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),
             Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
             Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
-            Purpose::Discard | Purpose::Prack(_) => After::Keep,
+            Purpose::Probe => call.on_probe_answer(core, now, code, out),
+            Purpose::Discard | Purpose::Prack(_) | Purpose::KeepAlive => After::Keep,
         };
         self.finish(user.call, after);
     }

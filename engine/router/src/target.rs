@@ -19,32 +19,41 @@ pub(crate) fn target(
     target: &Target,
     source: Flow,
 ) -> (HostText, HostText, Destination) {
-    let (host, port, destination) = match target {
-        Target::Back => {
-            let remote = source.remote;
-            (
-                ip_text(remote.ip()),
-                Some(remote.port()),
-                Destination::Known(remote),
-            )
-        }
-        Target::Ip { ip, port } => (ip_text(*ip), *port, core.locate(now, &Host::Ip(*ip), *port)),
-        Target::Name { host, port } => {
-            let found = core.locate(now, &Host::Name(host.as_bytes()), *port);
-            (HostText::from_slice(host.as_bytes()), *port, found)
-        }
+    let (host, port) = match target {
+        Target::Back => (ip_text(source.remote.ip()), Some(source.remote.port())),
+        Target::Ip { ip, port } => (ip_text(*ip), *port),
+        Target::Name { host, port } => (HostText::from_slice(host.as_bytes()), *port),
     };
-    let mut host_port = host.clone();
-    if let Some(port) = port {
-        host_port.push(b':');
-        push_number(&mut host_port, port);
+    let destination = destination(core, now, target, source);
+    (host.clone(), host_port(&host, port), destination)
+}
+
+/// The outbound proxy, whatever the target, or the target itself: a name that only the proxy needs to
+/// know is not looked up.
+fn destination(core: &mut Core, now: Time, target: &Target, source: Flow) -> Destination {
+    if let Some(proxy) = &core.proxy {
+        return Destination::Known(proxy.address);
     }
-    (host, host_port, destination)
+    match target {
+        Target::Back => Destination::Known(source.remote),
+        Target::Ip { ip, port } => core.locate(now, &Host::Ip(*ip), *port),
+        Target::Name { host, port } => core.locate(now, &Host::Name(host.as_bytes()), *port),
+    }
+}
+
+/// A host with its port, when it has one.
+pub(crate) fn host_port(host: &HostText, port: Option<u16>) -> HostText {
+    let mut text = host.clone();
+    if let Some(port) = port {
+        text.push(b':');
+        push_number(&mut text, port);
+    }
+    text
 }
 
 /// An address as a URI's host: IPv6 in brackets. IPv4, which every call has, is printed without the
 /// formatting machinery.
-fn ip_text(ip: IpAddr) -> HostText {
+pub(crate) fn ip_text(ip: IpAddr) -> HostText {
     use std::io::Write;
     let mut text = HostText::new();
     match ip {

@@ -38,6 +38,7 @@ impl World {
             server_name: Some("tipring".to_owned()),
             media: Default::default(),
             peers: Default::default(),
+            outbound: Default::default(),
         };
         World {
             router: Router::new(config, Time::ZERO),

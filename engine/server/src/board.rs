@@ -14,6 +14,8 @@ pub(crate) struct Snapshot {
     pub(crate) reactor: reactor::Counters,
     /// Datagrams the kernel dropped because a socket's buffer was full.
     pub(crate) kernel_drops: u64,
+    /// The same on media ports, as far as they were asked.
+    pub(crate) media_kernel_drops: u64,
     /// Datagrams handed over to the shard they belong to.
     pub(crate) handed_over: u64,
     /// Datagrams lost because that shard's mailbox was full.

@@ -11,7 +11,7 @@ use reactor::{affinity, probe};
 use router::rdb::{self, Table};
 
 use crate::cli;
-use crate::config::{self, Loaded, Origin};
+use crate::config::{self, Config, Loaded, Origin};
 use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
 use crate::{doctor, logging, plan, service, supervisor};
@@ -85,6 +85,7 @@ fn announce(loaded: &Loaded, engine: &Engine) {
         listen = ?engine.addresses,
         steering = engine.steered.name(),
         coalesce = config::word(&udp.coalesce),
+        media_pairs = engine.media_pairs,
         rdb = %loaded.rdb,
         records = loaded.table.len(),
         "started"
@@ -95,6 +96,9 @@ fn announce(loaded: &Loaded, engine: &Engine) {
 fn warn_of_records(loaded: &Loaded) {
     for remark in loaded.table.warnings() {
         tracing::warn!("{}: {remark}", loaded.rdb);
+    }
+    if let Some(warning) = plan::media_warning(&loaded.config, loaded) {
+        tracing::warn!("{warning}");
     }
 }
 
@@ -126,13 +130,16 @@ fn summary(loaded: &Loaded) -> String {
         );
     }
     for peer in &config.peer {
+        let media = peer.media.as_ref();
+        let media = media.map(|mode| format!(", media {}", config::word(mode)));
         let networks: Vec<String> = peer.addresses.iter().map(ToString::to_string).collect();
         line(
             "peer",
             &format!(
-                "{} ({}): {}",
+                "{} ({}{}): {}",
                 peer.name,
                 config::word(&peer.class),
+                media.unwrap_or_default(),
                 networks.join(", ")
             ),
         );
@@ -145,6 +152,7 @@ fn summary(loaded: &Loaded) -> String {
             config::word(&config.udp.steering)
         ),
     );
+    line("media", &media(config));
     let limits = &config.limits;
     line(
         "limits",
@@ -165,9 +173,31 @@ fn summary(loaded: &Loaded) -> String {
     for remark in loaded.table.warnings() {
         line("warning", &format!("{}: {remark}", loaded.rdb));
     }
+    if let Some(warning) = plan::media_warning(&loaded.config, loaded) {
+        line("warning", &warning);
+    }
     line("ok", &"");
     out.truncate(out.trim_end().len());
     out + "\n"
+}
+
+fn media(config: &Config) -> String {
+    let media = &config.media;
+    let Some(ports) = media.ports else {
+        return "off".to_owned();
+    };
+    let show = |address: &config::MediaAddress| match address.advertise {
+        Some(advertise) => format!("{} advertised as {advertise}", address.bind),
+        None => address.bind.to_string(),
+    };
+    let addresses = media.addresses(&config.listen);
+    let addresses: Vec<String> = addresses.iter().map(show).collect();
+    format!(
+        "ports {ports} at {}, latching {}, timeout {} s",
+        addresses.join(" and "),
+        config::word(&media.latching),
+        media.timeout_s
+    )
 }
 
 fn records(table: &Table) -> String {
@@ -222,7 +252,10 @@ fn doctor(path: Option<&Path>) -> ExitCode {
     };
     let allowed = affinity::allowed_cpus().unwrap_or_default();
     let shards = plan::places(&loaded.config, &allowed).map_or(1, |places| places.len());
-    let (reactor, udp) = (plan::reactor(&loaded.config), plan::udp(&loaded.config));
+    let (reactor, udp) = (
+        plan::reactor(&loaded.config, shards),
+        plan::udp(&loaded.config),
+    );
     let findings = probe::findings(&reactor, &udp, shards);
     say(&format!(
         "{}\n\n{}\n",

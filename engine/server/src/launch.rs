@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
-use reactor::steering;
 use reactor::{
     Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, UdpOptions, Waker, affinity,
+    probe, steering,
 };
 use shard::Shard;
 use stack::Time;
@@ -22,9 +22,11 @@ use crate::board::Board;
 use crate::config::{Coalesce, Loaded, SteeringMode};
 use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
+use crate::drops::Drops;
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
+use crate::ports::{self, PortsError};
 use crate::worker::{Station, Turn, Worker};
 
 /// The engine could not start. Local causes all; the text says what to do.
@@ -33,6 +35,9 @@ pub(crate) enum LaunchError {
     /// The kernel, a limit or an address.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The media ports.
+    #[error(transparent)]
+    Ports(#[from] PortsError),
     /// `udp.steering = "require"` and the program cannot be loaded.
     #[error("udp.steering is \"require\", but {0}")]
     Steering(#[from] SteeringError),
@@ -95,6 +100,8 @@ pub(crate) struct Engine {
     pub(crate) places: Places,
     /// How datagrams find their shard.
     pub(crate) steered: Steered,
+    /// Port pairs open for media, all shards together.
+    pub(crate) media_pairs: usize,
 }
 
 /// One running shard.
@@ -114,7 +121,7 @@ const QUESTIONS: usize = 4096;
 
 /// How long an address in use is tried again, and how often.
 const BIND_PATIENCE: Duration = Duration::from_secs(2);
-const BIND_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const BIND_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts everything. When it returns, calls can come in.
 pub(crate) fn launch(
@@ -125,7 +132,12 @@ pub(crate) fn launch(
     let config = &loaded.config;
     let allowed = affinity::allowed_cpus().unwrap_or_default();
     let places = plan::places(config, &allowed)?;
-    let groups = bind(loaded, places.len())?;
+    let reactor = plan::reactor(config, places.len());
+    reactor::raise_open_files(probe::files_needed(&reactor, places.len()))?;
+    let give_up = Instant::now() + BIND_PATIENCE;
+    let groups = bind(loaded, places.len(), give_up)?;
+    let media = ports::open(config, places.len(), give_up)?;
+    let media_pairs = media.iter().map(|part| part.pairs.len()).sum();
     let addresses: Vec<SocketAddr> = groups
         .iter()
         .map(|group| group[0].local_address())
@@ -143,13 +155,14 @@ pub(crate) fn launch(
     let peers = Arc::new(PeerTable::new(&config.peer));
     let clock = Clock::start();
     let mut berths = Vec::new();
-    for (id, sockets) in by_shard(groups).into_iter().enumerate() {
-        let shard = common.shard(id as u8, keys.seed(id), &sockets);
+    for (id, (sockets, media)) in by_shard(groups).into_iter().zip(media).enumerate() {
+        let shard = common.shard(id as u8, keys.seed(id), &sockets, media.pairs);
         let seat = Seat {
             id: id as u8,
             cpu: places[id],
-            reactor: plan::reactor(config),
+            reactor: reactor.clone(),
             sockets,
+            media: media.sockets,
             shard,
             clock,
             coalescing: (config.udp.coalesce, Arc::clone(&peers)),
@@ -184,14 +197,19 @@ pub(crate) fn launch(
         addresses,
         places,
         steered,
+        media_pairs,
     })
 }
 
-fn bind(loaded: &Loaded, shards: usize) -> Result<Vec<Vec<UdpListener>>, SetupError> {
+fn bind(
+    loaded: &Loaded,
+    shards: usize,
+    give_up: Instant,
+) -> Result<Vec<Vec<UdpListener>>, SetupError> {
     let options = plan::udp(&loaded.config);
     let listen = loaded.config.listen.iter();
     listen
-        .map(|listen| bind_patiently(listen.address.0, shards, &options))
+        .map(|listen| bind_patiently(listen.address.0, shards, &options, give_up))
         .collect()
 }
 
@@ -201,8 +219,8 @@ fn bind_patiently(
     address: SocketAddr,
     shards: usize,
     options: &UdpOptions,
+    give_up: Instant,
 ) -> Result<Vec<UdpListener>, SetupError> {
-    let give_up = Instant::now() + BIND_PATIENCE;
     loop {
         match reactor::bind_udp_group(address, shards, options) {
             Err(SetupError::Bind { source, .. })
@@ -280,6 +298,7 @@ struct Seat {
     cpu: Option<usize>,
     reactor: ReactorConfig,
     sockets: Vec<UdpListener>,
+    media: Vec<UdpListener>,
     shard: shard::Config,
     clock: Clock,
     coalescing: (Coalesce, Arc<PeerTable>),
@@ -379,7 +398,8 @@ fn shard_thread(
     ready: &mpsc::Sender<Result<Waker, LaunchError>>,
     begun: &mpsc::Receiver<Ends>,
 ) {
-    let reactor = match make_reactor(seat.id, seat.cpu, &seat.reactor, seat.sockets) {
+    let media = Drops::of(seat.sockets.len() as u16, seat.media.len());
+    let reactor = match make_reactor(seat.id, seat.cpu, &seat.reactor, seat.sockets, seat.media) {
         Ok(reactor) => reactor,
         Err(error) => return drop(ready.send(Err(error))),
     };
@@ -392,6 +412,8 @@ fn shard_thread(
     let station = Station {
         id: seat.id,
         listeners: seat.shard.listeners.len() as u16,
+        drops: Drops::of(0, seat.shard.listeners.len()),
+        media_drops: media,
         shard: Shard::new(seat.shard, now),
         clock: seat.clock,
         inboxes: ends.inboxes,
@@ -412,6 +434,7 @@ fn make_reactor(
     cpu: Option<usize>,
     config: &ReactorConfig,
     sockets: Vec<UdpListener>,
+    media: Vec<UdpListener>,
 ) -> Result<Reactor, LaunchError> {
     if let Some(cpu) = cpu {
         affinity::pin_to(cpu).map_err(|source| LaunchError::Pin { shard, cpu, source })?;
@@ -419,6 +442,10 @@ fn make_reactor(
     let mut reactor = Reactor::new(config)?;
     for socket in sockets {
         reactor.add_udp(socket)?;
+    }
+    // Behind the listeners: the media room counts from there.
+    if !media.is_empty() {
+        reactor.add_udp_small(media)?;
     }
     Ok(reactor)
 }

@@ -58,6 +58,8 @@ const MALFORMED: &str = "Malformed messages, by what was done about them.";
 const REPEATED: &str = "Messages sent again, by kind.";
 const TIMEOUTS: &str = "Transactions that ended without what they waited for, by what it was.";
 
+const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
+
 /// What only grows.
 const COUNTERS: &[Metric] = &[
     // The reactor: the network below SIP.
@@ -106,7 +108,7 @@ const COUNTERS: &[Metric] = &[
     ),
     count(
         "tipring_truncated_total",
-        "Datagrams longer than limits.message_bytes.",
+        "Datagrams longer than limits.message_bytes, or than 2048 bytes on a media port.",
         |s| s.reactor.truncated,
     ),
     count(
@@ -326,6 +328,81 @@ const COUNTERS: &[Metric] = &[
         STRAYS,
         |s| s.shard.transactions.strays.other_method,
     ),
+    // Media.
+    count(
+        "tipring_media_received_total",
+        "RTP, RTCP and udptl datagrams received.",
+        |s| s.shard.media.received,
+    ),
+    count(
+        "tipring_media_relayed_total",
+        "Media datagrams sent on or echoed.",
+        |s| s.shard.media.relayed,
+    ),
+    bytes(
+        "tipring_media_relayed_bytes_total",
+        "Payload of those.",
+        |s| s.shard.media.relayed_bytes,
+    ),
+    kind(
+        "tipring_media_dropped_total",
+        ("reason", "idle"),
+        MEDIA_DROPS,
+        |s| s.shard.media.dropped_idle,
+    ),
+    kind(
+        "tipring_media_dropped_total",
+        ("reason", "stranger"),
+        MEDIA_DROPS,
+        |s| s.shard.media.dropped_stranger,
+    ),
+    kind(
+        "tipring_media_dropped_total",
+        ("reason", "nowhere"),
+        MEDIA_DROPS,
+        |s| s.shard.media.dropped_nowhere,
+    ),
+    kind(
+        "tipring_media_dropped_total",
+        ("reason", "malformed"),
+        MEDIA_DROPS,
+        |s| s.shard.media.dropped_malformed,
+    ),
+    count(
+        "tipring_media_kernel_drops_total",
+        "Datagrams the kernel dropped on media ports: the receive buffer was full. Should stay 0.",
+        |s| s.media_kernel_drops,
+    ),
+    count(
+        "tipring_media_reports_sent_total",
+        "RTCP packets of the router's own.",
+        |s| s.shard.media.reports_sent,
+    ),
+    count(
+        "tipring_media_latched_total",
+        "Streams that moved to the sender of their first packets.",
+        |s| s.shard.media.latched,
+    ),
+    count(
+        "tipring_media_streams_opened_total",
+        "Media streams opened.",
+        |s| s.shard.media.streams_opened,
+    ),
+    count(
+        "tipring_media_ports_exhausted_total",
+        "Streams refused because no port pair was free. Should stay 0.",
+        |s| s.shard.media.ports_exhausted,
+    ),
+    count(
+        "tipring_media_silent_total",
+        "Streams that fell silent for media.timeout_s.",
+        |s| s.shard.media.silent,
+    ),
+    count(
+        "tipring_calls_silent_total",
+        "Answered calls ended because their media fell silent.",
+        |s| s.shard.calls_silent,
+    ),
 ];
 
 /// What goes up and down.
@@ -340,6 +417,19 @@ const LEVELS: &[Metric] = &[
         "tipring_client_transactions",
         "Client transactions alive.",
         |s| s.shard.client_transactions,
+    ),
+    count("tipring_media_streams", "Media streams open.", |s| {
+        s.shard.media.streams
+    }),
+    count(
+        "tipring_media_port_pairs_used",
+        "Media port pairs in use.",
+        |s| s.shard.media.pairs_used,
+    ),
+    count(
+        "tipring_media_port_pairs",
+        "Media port pairs there are.",
+        |s| s.shard.media.pairs,
     ),
 ];
 
@@ -444,6 +534,8 @@ mod tests {
             kernel_drops: 3,
             ..Snapshot::default()
         };
+        snapshot.shard.media.dropped_stranger = 4;
+        snapshot.shard.media.pairs = 9;
         snapshot.shard.calls = 7;
         snapshot.shard.transactions.strays.other_shard = 5;
         let text = exposition(&snapshot);
@@ -452,6 +544,8 @@ mod tests {
             "tipring_kernel_drops_total{shard=\"1\"} 3",
             "tipring_kernel_drops_total{shard=\"0\"} 0",
             "tipring_strays_total{shard=\"1\",reason=\"other_shard\"} 5",
+            "tipring_media_dropped_total{shard=\"1\",reason=\"stranger\"} 4",
+            "tipring_media_port_pairs{shard=\"1\"} 9",
             "tipring_calls{shard=\"1\"} 7",
             "tipring_calls_limit 250000",
             "# HELP tipring_calls Calls in progress.",

@@ -69,12 +69,25 @@ impl Coalescing {
         self.known.clear();
     }
 
-    /// May datagrams to this peer leave together?
-    pub(crate) fn allowed(&mut self, to: SocketAddr) -> bool {
-        match self.mode {
+    /// How a message to this peer may leave with others.
+    pub(crate) fn of_sip(&mut self, to: SocketAddr) -> reactor::Coalesce {
+        let allowed = match self.mode {
             Coalesce::Off => false,
             Coalesce::All => true,
             Coalesce::Trunks => self.is_trunk(to.ip()),
+        };
+        match allowed {
+            true => reactor::Coalesce::Padded,
+            false => reactor::Coalesce::Never,
+        }
+    }
+
+    /// How media may: several packets of a stream that leave at once are no different for whoever
+    /// receives them, since none is padded.
+    pub(crate) fn of_media(&self) -> reactor::Coalesce {
+        match self.mode {
+            Coalesce::Off => reactor::Coalesce::Never,
+            Coalesce::All | Coalesce::Trunks => reactor::Coalesce::Equal,
         }
     }
 
@@ -94,6 +107,7 @@ impl Coalescing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reactor::Coalesce::{Equal, Never, Padded};
 
     fn table() -> Arc<PeerTable> {
         let peer = |name: &str, addresses: &[&str], class| Peer {
@@ -103,6 +117,7 @@ mod tests {
                 .map(|a| String::from(*a).try_into().expect(a))
                 .collect(),
             class,
+            media: None,
         };
         Arc::new(PeerTable::new(&[
             peer(
@@ -135,20 +150,21 @@ mod tests {
         );
         let allowed = |mode| {
             let mut coalescing = Coalescing::new(mode, table());
-            (coalescing.allowed(trunk), coalescing.allowed(phone))
+            let sip = (coalescing.of_sip(trunk), coalescing.of_sip(phone));
+            (sip, coalescing.of_media())
         };
-        assert_eq!(allowed(Coalesce::Off), (false, false));
-        assert_eq!(allowed(Coalesce::Trunks), (true, false));
-        assert_eq!(allowed(Coalesce::All), (true, true));
+        assert_eq!(allowed(Coalesce::Off), ((Never, Never), Never));
+        assert_eq!(allowed(Coalesce::Trunks), ((Padded, Never), Equal));
+        assert_eq!(allowed(Coalesce::All), ((Padded, Padded), Equal));
     }
 
     #[test]
     fn a_reload_forgets_what_was_remembered() {
         let mut coalescing = Coalescing::new(Coalesce::Trunks, table());
         let peer = "10.2.0.1:5060".parse().unwrap();
-        assert!(coalescing.allowed(peer));
+        assert_eq!(coalescing.of_sip(peer), Padded);
         coalescing.replace(Arc::default());
-        assert!(!coalescing.allowed(peer));
+        assert_eq!(coalescing.of_sip(peer), Never);
     }
 
     #[test]
@@ -156,7 +172,7 @@ mod tests {
         let mut coalescing = Coalescing::new(Coalesce::Trunks, table());
         for n in 0..3 * KNOWN_MAX as u32 {
             let ip = std::net::Ipv4Addr::from(0xC000_0000 + n);
-            assert!(!coalescing.allowed((ip, 5060).into()));
+            assert_eq!(coalescing.of_sip((ip, 5060).into()), Never);
         }
         assert!(coalescing.known.len() <= KNOWN_MAX);
     }

@@ -1,13 +1,17 @@
 //! From a configuration to what each shard is made of: how many shards on which CPUs, their part of
 //! the limits, their listeners. Values only; nothing is opened or started.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
-use router::rdb::Table;
+use router::rdb::{CallFlow, Record, Table};
 
-use crate::config::{Config, Limits, Listen, SHARDS_MAX};
+use crate::config::{
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, SHARDS_MAX,
+};
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
 pub(crate) type Places = Vec<Option<usize>>;
@@ -38,15 +42,20 @@ pub(crate) fn places(config: &Config, allowed: &[usize]) -> Result<Places, NoSuc
     Ok((0..shards).map(|shard| cpus.get(shard).copied()).collect())
 }
 
-/// What a reactor is built from.
-pub(crate) fn reactor(config: &Config) -> ReactorConfig {
-    let udp = &config.udp;
+/// What each of so many reactors is built from.
+pub(crate) fn reactor(config: &Config, shards: usize) -> ReactorConfig {
+    let (udp, media) = (&config.udp, &config.media);
+    let pairs = media.pairs(&config.listen).div_ceil(shards.max(1));
+    // Each address is divided for itself, so that a shard may get a pair more of each.
+    let uneven = media.addresses(&config.listen).len();
+    let sockets = config.listen.len() + 2 * (pairs + uneven);
     ReactorConfig {
         ring_entries: udp.ring_entries,
         buffers: udp.buffers,
         buffer_bytes: config.limits.message_bytes,
         spin: Duration::from_micros(udp.spin_us),
-        sockets_max: config.listen.len() as u16,
+        sockets_max: u16::try_from(sockets).unwrap_or(u16::MAX),
+        small_buffers: if pairs > 0 { media.buffers } else { 0 },
         ..ReactorConfig::default()
     }
 }
@@ -57,7 +66,44 @@ pub(crate) fn udp(config: &Config) -> UdpOptions {
         receive_buffer_bytes: config.udp.receive_buffer_bytes,
         send_buffer_bytes: config.udp.send_buffer_bytes,
         dscp: Some(config.udp.dscp).filter(|&dscp| dscp != 0),
+        ..UdpOptions::default()
     }
+}
+
+/// What a media socket is built with. That a peer of media cannot be reached is told by its silence.
+pub(crate) fn media_udp(media: &Media) -> UdpOptions {
+    UdpOptions {
+        receive_buffer_bytes: media.socket_buffer_bytes,
+        send_buffer_bytes: media.socket_buffer_bytes,
+        dscp: Some(media.dscp).filter(|&dscp| dscp != 0),
+        report_errors: false,
+    }
+}
+
+/// What to say when routes of the loaded DB cannot work with the ports of `config`.
+pub(crate) fn media_warning(config: &Config, loaded: &Loaded) -> Option<String> {
+    let (records, its) = match routes_without_media(config, &loaded.table) {
+        0 => return None,
+        1 => ("1 record needs".to_owned(), "its"),
+        records => (format!("{records} records need"), "their"),
+    };
+    Some(format!(
+        "{}: {records} media (steerMedia or EchoResponder), but there is no media.ports: {its} calls \
+         are refused with 503",
+        loaded.rdb
+    ))
+}
+
+fn routes_without_media(config: &Config, table: &Table) -> usize {
+    if config.media.ports.is_some() {
+        return 0;
+    }
+    let needs_media =
+        |record: &&Record| record.steer_media || record.flow == CallFlow::EchoResponder;
+    (0..table.len())
+        .filter_map(|index| table.record(index))
+        .filter(needs_media)
+        .count()
 }
 
 /// What all shards have in common, from which each gets its own.
@@ -73,8 +119,15 @@ pub(crate) struct Common<'c> {
 }
 
 impl Common<'_> {
-    /// The settings of shard `id` that received these sockets, one for each listener in order.
-    pub(crate) fn shard(&self, id: u8, seed: u64, sockets: &[UdpListener]) -> shard::Config {
+    /// The settings of shard `id` that received these sockets, one for each listener in order, and
+    /// these pairs of media ports.
+    pub(crate) fn shard(
+        &self,
+        id: u8,
+        seed: u64,
+        sockets: &[UdpListener],
+        pairs: Vec<PortPair>,
+    ) -> shard::Config {
         let listeners = self.config.listen.iter().zip(sockets);
         shard::Config {
             shard: id,
@@ -88,10 +141,38 @@ impl Common<'_> {
             limits: limits(&self.config.limits, self.shards),
             table: Arc::clone(self.table),
             server_name: self.config.engine.server_name.clone(),
-            media: media::Config::default(),
-            peers: Arc::default(),
+            media: media::Config {
+                pairs,
+                first_listener: sockets.len() as u16,
+                ..media_settings(&self.config.media, seed)
+            },
+            peers: latching(self.config.media.latching, &self.config.peer),
         }
     }
+}
+
+fn media_settings(media: &Media, seed: u64) -> media::Config {
+    media::Config {
+        latch_window: Duration::from_millis(media.latch_window_ms),
+        silence: (media.timeout_s > 0).then(|| Duration::from_secs(media.timeout_s)),
+        // Another number than the one tokens are made from, and no less secret.
+        seed: seed.rotate_left(32) ^ 0x006d_6564_6961,
+        ..media::Config::default()
+    }
+}
+
+/// How far the media of each peer may move; whoever is not configured, or says nothing of it, gets
+/// `default`.
+pub(crate) fn latching(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
+    let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let everybody = everybody.map(|any| (any, 0, default.into()));
+    let of_peer = |peer: &Peer| {
+        let mode = peer.media.unwrap_or(default);
+        let networks = peer.addresses.clone().into_iter();
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), mode.into()))
+    };
+    let peers = peers.iter().flat_map(of_peer);
+    Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))
 }
 
 fn listener(listen: &Listen, socket: &UdpListener) -> shard::Listener {
@@ -160,6 +241,61 @@ mod tests {
             Ok(vec![Some(0), Some(2), Some(3), None, None])
         );
         assert!(places(0, &[1]).unwrap_err().to_string().contains("CPU 1"));
+    }
+
+    #[test]
+    fn sockets_are_planned_with_their_buffers() {
+        let mut config = config(2, &[]);
+        let planned = |config: &Config| {
+            let reactor = reactor(config, 2);
+            (reactor.sockets_max, reactor.small_buffers)
+        };
+        assert_eq!(planned(&config), (0, 0));
+        let listen = "[[listen]]\naddress = '127.0.0.1:5060'\n[media]\nports = '16384-16395'\n";
+        config = toml::from_str(listen).expect("a configuration");
+        // The listener, three pairs, and a pair that may be left over.
+        assert_eq!(planned(&config), (9, 512));
+    }
+
+    #[test]
+    fn routes_that_need_media_are_counted_when_there_is_none() {
+        let record = |flow: &str, steer: bool| {
+            format!(
+                r#"{{"userpartPattern": "^1", "routingRecord": {{"noAnswerTimeout": 0,
+                "no18xTimeout": 0, "maxCallDuration": 0, "outRuriUserpart": "",
+                "outRuriHostport": "192.0.2.1", "outCallFlow": "{flow}", "disallowSimilar18x": false,
+                "disallowDifferent18x": false, "steerMedia": {steer}}}}}"#
+            )
+        };
+        let records = [
+            record("Transparent", true),
+            record("Transparent", false),
+            record("EchoResponder", false),
+        ];
+        let table = Table::parse(&format!("[{}]", records.join(","))).expect("a routing DB");
+        let mut config = config(1, &[]);
+        assert_eq!(routes_without_media(&config, &table), 2);
+        config.media.ports = Some("16384-16387".to_owned().try_into().expect("a range"));
+        assert_eq!(routes_without_media(&config, &table), 0);
+    }
+
+    #[test]
+    fn the_longest_prefix_says_how_far_media_may_move() {
+        let text = "[[listen]]\naddress = '127.0.0.1:5060'\n\
+                    [[peer]]\nname = 'a'\nclass = 'trunk'\naddresses = ['10.0.0.0/8', '2001:db8::/32']\nmedia = 'latch'\n\
+                    [[peer]]\nname = 'b'\nclass = 'trunk'\naddresses = ['10.1.0.0/16']\nmedia = 'latch-same-host'\n\
+                    [[peer]]\nname = 'c'\nclass = 'phone'\naddresses = ['10.1.2.3']\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let peers = latching(LatchingMode::Strict, &config.peer);
+        let of = |ip: &str| peers.latching(ip.parse().expect(ip));
+        assert_eq!(of("10.2.0.1"), media::Latching::Latch);
+        assert_eq!(of("2001:db8::1"), media::Latching::Latch);
+        assert_eq!(of("10.1.0.1"), media::Latching::LatchSameHost);
+        assert_eq!(of("10.1.2.3"), media::Latching::Strict);
+        assert_eq!(
+            (of("192.0.2.1"), of("::1")),
+            (media::Latching::Strict, media::Latching::Strict)
+        );
     }
 
     #[test]

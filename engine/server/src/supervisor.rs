@@ -15,7 +15,7 @@ use crate::config::{self, Config, Loaded};
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
-use crate::service;
+use crate::{plan, service};
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,9 +201,15 @@ impl Supervisor {
     fn take_over(&mut self, loaded: Loaded) {
         let peers = Arc::new(PeerTable::new(&loaded.config.peer));
         self.tell_all(|| Letter::Peers(Arc::clone(&peers)));
+        let latching = plan::latching(self.config.media.latching, &loaded.config.peer);
+        self.tell_all(|| Letter::Command(Command::Peers(Arc::clone(&latching))));
         self.tell_all(|| Letter::Command(Command::Route(Arc::clone(&loaded.table))));
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
+        // Ports are what they were at the start, whatever the new file says of them.
+        if let Some(warning) = plan::media_warning(&self.config, &loaded) {
+            tracing::warn!("reload: {warning}");
+        }
         for section in need_restart(&self.config, &loaded.config) {
             tracing::warn!("reload: [{section}] has changed and needs a restart");
         }
@@ -280,6 +286,7 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("timers", running.timers != wanted.timers),
         ("metrics", running.metrics != wanted.metrics),
         ("log", running.log != wanted.log),
+        ("media", running.media != wanted.media),
     ];
     sections
         .into_iter()

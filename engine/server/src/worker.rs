@@ -12,6 +12,7 @@ use shard::{Applied, Event, Input, Shard};
 use stack::{Flow, Outbox, Time};
 
 use crate::board::{Board, Snapshot};
+use crate::drops::Drops;
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::Coalescing;
 use crate::sip_trace::{self, Direction};
@@ -30,8 +31,12 @@ pub(crate) struct Station {
     pub(crate) id: u8,
     /// The world of this core.
     pub(crate) shard: Shard,
-    /// How many sockets it listens on.
+    /// How many sockets it listens on. Those with higher numbers are media ports.
     pub(crate) listeners: u16,
+    /// What the kernel dropped on the listeners.
+    pub(crate) drops: Drops,
+    /// What it dropped on the media ports.
+    pub(crate) media_drops: Drops,
     /// The engine's clock.
     pub(crate) clock: Clock,
     /// Letters from each other thread.
@@ -59,15 +64,11 @@ pub(crate) struct Turn {
     batch: SendBatch,
     snapshot: Snapshot,
     publish_at: Time,
-    warn_drops_at: Time,
-    drops_warned: u64,
     stopped: bool,
 }
 
 /// How often the numbers on the board are renewed.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
-/// A flood of drops is one line in this time, not one each second.
-const WARN_DROPS_EVERY: Duration = Duration::from_secs(10);
 
 impl Worker {
     /// Carries calls until told to stop.
@@ -111,6 +112,7 @@ impl Worker {
             turn,
             coalescing,
             sip_trace,
+            listeners,
             ..
         } = &mut self.station;
         let Turn { outbox, batch, .. } = turn;
@@ -121,7 +123,8 @@ impl Worker {
             let show = |(flow, bytes): (Flow, &[u8])| {
                 sip_trace::write(*id, Direction::Out, flow.remote, bytes);
             };
-            outbox.iter().for_each(show);
+            let is_sip = |(flow, _): &(Flow, &[u8])| flow.listener < *listeners;
+            outbox.iter().filter(is_sip).for_each(show);
         }
         let (bytes, datagrams) = outbox.parts_mut();
         std::mem::swap(bytes, &mut batch.bytes);
@@ -130,7 +133,10 @@ impl Worker {
             to: datagram.flow.remote,
             start: datagram.start,
             end: datagram.end,
-            coalesce: coalescing.allowed(datagram.flow.remote),
+            coalesce: match datagram.flow.listener < *listeners {
+                true => coalescing.of_sip(datagram.flow.remote),
+                false => coalescing.of_media(),
+            },
         }));
         self.reactor.flush(batch);
     }
@@ -148,15 +154,16 @@ impl Worker {
             .flatten()
             .map(Sender::refused)
             .sum();
-        let drops = (0..self.station.listeners)
-            .map(|id| self.reactor.kernel_drops(SocketId(id)))
-            .sum();
-        self.station.warn_of_drops(now, drops);
+        let ask = |id| self.reactor.kernel_drops(id);
+        let drops = self.station.drops.look(ask);
+        let media_drops = self.station.media_drops.look(ask);
+        self.station.warn_of_drops(now);
         let snapshot = &mut self.station.turn.snapshot;
         snapshot.beat += 1;
         snapshot.shard = self.station.shard.counters();
         snapshot.reactor = self.reactor.counters();
         snapshot.kernel_drops = drops;
+        snapshot.media_kernel_drops = media_drops;
         snapshot.hand_over_refused = refused;
         self.station.board.publish(snapshot);
     }
@@ -181,7 +188,13 @@ impl Station {
 
     fn deliver(&mut self, now: Time, completion: Completion<'_>) {
         match completion {
-            // One that was cut is shorter than its Content-Length: the shard answers 400.
+            // Media that was cut is of no use to anybody; the reactor has counted it.
+            Completion::Datagram {
+                socket,
+                truncated: true,
+                ..
+            } if socket.0 >= self.listeners => {}
+            // A message that was cut is shorter than its Content-Length: the shard answers 400.
             Completion::Datagram {
                 socket,
                 from,
@@ -204,7 +217,7 @@ impl Station {
     }
 
     fn datagram(&mut self, now: Time, flow: Flow, bytes: &[u8]) {
-        if self.sip_trace {
+        if self.sip_trace && flow.listener < self.listeners {
             sip_trace::write(self.id, Direction::In, flow.remote, bytes);
         }
         let input = Input::Datagram { flow, bytes };
@@ -326,19 +339,21 @@ impl Station {
         }
     }
 
-    fn warn_of_drops(&mut self, now: Time, drops: u64) {
-        let fresh = drops - self.turn.drops_warned.min(drops);
-        if fresh == 0 || now < self.turn.warn_drops_at {
-            return;
+    fn warn_of_drops(&mut self, now: Time) {
+        let rows = [
+            (&mut self.drops, "udp.receive_buffer_bytes"),
+            (&mut self.media_drops, "media.socket_buffer_bytes"),
+        ];
+        for (drops, key) in rows {
+            if let Some(dropped) = drops.unwarned(now) {
+                tracing::warn!(
+                    shard = self.id,
+                    dropped,
+                    key,
+                    "the kernel dropped datagrams: a socket's receive buffer was full; raise the \
+                     key's value, or use more shards or a less busy CPU"
+                );
+            }
         }
-        self.turn.warn_drops_at = now + WARN_DROPS_EVERY;
-        self.turn.drops_warned = drops;
-        tracing::warn!(
-            shard = self.id,
-            dropped = fresh,
-            total = drops,
-            "the kernel dropped datagrams: a socket's receive buffer was full \
-             (udp.receive_buffer_bytes, more shards, or a busy CPU)"
-        );
     }
 }

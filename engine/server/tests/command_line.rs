@@ -32,11 +32,39 @@ fn check_says_what_a_good_configuration_amounts_to() {
         listen    udp [::]:5060, advertised as sip.example.com
         peer      a (trunk): 192.0.2.1/32
         udp       coalesce trunks, steering auto
+        media     off
         limits    250000 calls, 1000000 transactions
         metrics   off
         rdb       rdb.json, 1 record
         ok
         "#);
+}
+
+#[test]
+fn check_shows_where_media_goes_and_warns_when_a_route_needs_it_in_vain() {
+    let desk = Desk::new();
+    let steered =
+        rdb("^1", "127.0.0.1:5070").replace(r#""steerMedia": false"#, r#""steerMedia": true"#);
+    desk.write("rdb.json", &steered);
+    let config = "[[listen]]\naddress = \"127.0.0.1:5060\"\n[routing]\nrdb = \"rdb.json\"\n";
+    let (code, out, _) = check(&desk, config);
+    assert_eq!(code, Some(0));
+    let warning = "warning   rdb.json: 1 record needs media (steerMedia or EchoResponder), but there \
+                   is no media.ports: its calls are refused with 503";
+    assert!(out.lines().any(|line| line == warning), "{out}");
+    let media = "[media]\nports = \"16384-16483\"\n[[peer]]\nname = \"a\"\nclass = \"trunk\"\n\
+                 addresses = [\"192.0.2.1\"]\nmedia = \"latch-same-host\"\n";
+    let (_, out, _) = check(&desk, &format!("{config}{media}"));
+    for line in [
+        "media     ports 16384-16483 at 127.0.0.1, latching latch, timeout 60 s",
+        "peer      a (trunk, media latch-same-host): 192.0.2.1/32",
+    ] {
+        assert!(
+            out.lines().any(|found| found == line),
+            "{line}\nnot in\n{out}"
+        );
+    }
+    assert!(!out.contains("warning"), "{out}");
 }
 
 #[test]
@@ -117,7 +145,7 @@ fn the_schema_describes_every_section() {
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
     assert_eq!(code, Some(0));
     for section in [
-        "engine", "listen", "udp", "peer", "routing", "limits", "timers", "metrics", "log",
+        "engine", "listen", "udp", "peer", "routing", "limits", "timers", "metrics", "log", "media",
     ] {
         assert!(schema["properties"][section].is_object(), "{section}");
     }

@@ -6,9 +6,10 @@
 mod lab;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 use lab::{Call, Desk, Engine, Phone, call, rdb};
 
@@ -244,6 +245,105 @@ fn prometheus_sees_the_calls() {
         page.contains("# HELP tipring_kernel_drops_total "),
         "{page}"
     );
+}
+
+/// The lowest of eight ports in a row that nobody has: below those the kernel chooses for others, and
+/// each test and test process looks elsewhere.
+fn eight_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = std::process::id() as u16 % 60 * 320;
+    let is_free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok();
+    let low = || 10_000 + own + NEXT.fetch_add(8, Ordering::Relaxed) % 2_000;
+    let found = (0..1000)
+        .map(|_| low())
+        .find(|&low| (low..low + 8).all(is_free));
+    found.expect("eight free ports")
+}
+
+#[test]
+fn media_ports_are_open_from_the_start_and_their_strangers_are_counted() {
+    let desk = Desk::new();
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.expect("a free port");
+    let metrics = format!("[metrics]\naddress = \"{address}\"\n");
+    let low = eight_ports();
+    let media = format!(
+        "[engine]\nshards = 2\n[media]\nports = \"{low}-{}\"\n",
+        low + 7
+    );
+    let mut engine = Engine::start(&desk, &format!("{media}{metrics}"));
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for port in low..low + 8 {
+        let rtp = [&[0x80, 0, 0, 1][..], &[0; 8]].concat();
+        stranger.send_to(&rtp, ("127.0.0.1", port)).expect("sent");
+        // Longer than a buffer: counted as cut, and no packet to anybody.
+        stranger
+            .send_to(&[0; 3000], ("127.0.0.1", port))
+            .expect("sent");
+    }
+    let lines = |shard| {
+        [
+            format!("tipring_media_port_pairs{{shard=\"{shard}\"}} 2"),
+            format!("tipring_media_received_total{{shard=\"{shard}\"}} 4"),
+            format!("tipring_truncated_total{{shard=\"{shard}\"}} 4"),
+            format!("tipring_malformed_total{{shard=\"{shard}\",action=\"dropped\"}} 0"),
+        ]
+    };
+    let wanted: Vec<String> = [0, 1].into_iter().flat_map(lines).collect();
+    let mut page = String::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !wanted
+        .iter()
+        .all(|line| page.lines().any(|found| found == line))
+    {
+        assert!(Instant::now() < deadline, "{wanted:#?}\nnot in\n{page}");
+        page = scrape(address);
+    }
+    assert!(is_alive(&engine));
+    engine.signal(SIGTERM);
+    assert_eq!(engine.end().code(), Some(0));
+}
+
+#[test]
+fn a_media_port_that_is_taken_is_left_out_with_a_warning() {
+    let desk = Desk::new();
+    let low = eight_ports();
+    let _stranger = UdpSocket::bind(("127.0.0.1", low + 3)).expect("it was free");
+    let media = format!(
+        "[engine]\nshards = 1\n[media]\nports = \"{low}-{}\"\n",
+        low + 7
+    );
+    let engine = Engine::start(&desk, &media);
+    let line = engine.said("left out").expect("a warning");
+    let first = format!("\"first\":{}", low + 2);
+    assert!(
+        line.contains("\"pairs\":1") && line.contains(&first),
+        "{line}"
+    );
+    assert!(is_alive(&engine));
+    let started = engine.said("\"message\":\"started\"").expect("it has");
+    assert!(started.contains("\"media_pairs\":3"), "{started}");
+}
+
+#[test]
+fn a_trace_of_sip_shows_no_media() {
+    let desk = Desk::new();
+    let low = eight_ports();
+    let media = format!(
+        "[engine]\nshards = 1\n[media]\nports = \"{low}-{}\"\n",
+        low + 7
+    );
+    let mut engine = Engine::start_with(&desk, &media, |command| {
+        command.arg("--sip-trace");
+    });
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    stranger
+        .send_to(b"media", ("127.0.0.1", low))
+        .expect("sent");
+    assert!(is_alive(&engine));
+    engine.wait_for("SIP/2.0 200 OK");
+    let port = stranger.local_addr().expect("bound").port();
+    assert_eq!(engine.said(&format!("127.0.0.1:{port} ")), None);
 }
 
 #[test]

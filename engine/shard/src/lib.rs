@@ -11,6 +11,7 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    Command, Config, Counters, Event, Limits, Listener, MediaEnded, Peers, Resolved, Timers, Wake,
+    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Outbound,
+    Peers, Probed, Resolved, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};

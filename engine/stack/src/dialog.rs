@@ -128,6 +128,22 @@ impl Dialog {
         target: &[u8],
         pool: &mut Pool,
     ) -> Result<Dialog, DialogError> {
+        Dialog::uac_through(b"", call_id, local, remote, target, pool)
+    }
+
+    /// Like [`Dialog::uac`] with a pre-loaded route set (RFC 3261 8.1.2): `routes` is the whole value of
+    /// the Route header. It is the first request's alone; the dialog's own comes with its answer (12.1.2).
+    ///
+    /// # Errors
+    /// [`DialogError::TooLong`].
+    pub fn uac_through(
+        routes: &[u8],
+        call_id: &[u8],
+        local: &[u8],
+        remote: &[u8],
+        target: &[u8],
+        pool: &mut Pool,
+    ) -> Result<Dialog, DialogError> {
         let parts = Parts {
             call_id,
             local,
@@ -135,7 +151,7 @@ impl Dialog {
             remote,
             remote_tag: None,
             target,
-            routes: b"",
+            routes,
         };
         let (text, spans) = assemble(parts, pool)?;
         Ok(Dialog {

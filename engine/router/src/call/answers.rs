@@ -179,6 +179,7 @@ impl Call {
             core.counters.calls_failed += 1;
             self.relay_to_caller(core, now, response, out);
         }
+        self.end_media(core, now);
         self.when_callee_is_over(core)
     }
 
@@ -214,6 +215,7 @@ impl Call {
             core.counters.calls_failed += 1;
             self.answer_caller(core, now, code, reason, out);
         }
+        self.end_media(core, now);
         self.when_callee_is_over(core)
     }
 
@@ -260,11 +262,17 @@ impl Call {
         out: &mut Outbox,
     ) -> bool {
         let tag = self.tag(Side::Caller);
+        let crossed = self.crossing_answer(core, now, Side::Callee, self.server, response);
+        let body = crossed.of(response);
         let door = &core.doors[usize::from(self.caller.peer.listener)];
-        let rest = |out: &mut Vec<u8>| print::formed_response(out, response, door, &tag, form);
+        let rest =
+            |out: &mut Vec<u8>| print::formed_response(out, response, door, &tag, form, body);
         let text = tag.tag_text();
-        core.transactions
-            .respond(now, self.server, code, reason, Some(&text), rest, out)
+        let sent =
+            core.transactions
+                .respond(now, self.server, code, reason, Some(&text), rest, out);
+        crossed.give_back(core);
+        sent
     }
 
     /// An ACK of this side: for the INVITE that made the call, or for a re-INVITE (13.2.2.4, 14.1).
@@ -293,6 +301,7 @@ impl Call {
             self.acknowledge_callee(core, now, Some(ack), out);
             self.stage = Stage::Connected;
             self.alarm = core.arm(now, self.id, Alarm::MaxDuration, self.terms.max_duration);
+            self.start_probing(core, now);
             return After::Keep;
         }
         self.on_reinvite_ack(core, now, side, cseq.number, ack, out);
@@ -308,8 +317,16 @@ impl Call {
         out: &mut Outbox,
     ) {
         let flow = self.flow(core, now, Side::Callee);
+        let crossed = ack.map(|ack| {
+            let body = self.crossing_answer(core, now, Side::Caller, self.server, ack);
+            (ack, body)
+        });
+        let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
         let dialog = &self.callee.dialog;
         send_ack(core, now, self.client, dialog, INVITE_CSEQ, flow, ack, out);
+        if let Some((_, body)) = crossed {
+            body.give_back(core);
+        }
     }
 }
 
@@ -378,7 +395,7 @@ fn end_fork(
     fork.release(&mut core.pool);
 }
 
-/// ACKs a 2xx, with the other side's headers and body when they are there.
+/// ACKs a 2xx, with the other side's headers and what crosses of its body when they are there.
 #[expect(clippy::too_many_arguments, reason = "the parts of one ACK")]
 pub(super) fn send_ack(
     core: &mut Core,
@@ -387,12 +404,12 @@ pub(super) fn send_ack(
     dialog: &Dialog,
     cseq: u32,
     flow: Flow,
-    ack: Option<&Message<'_>>,
+    ack: Option<(&Message<'_>, &[u8])>,
     out: &mut Outbox,
 ) {
     let door = &core.doors[usize::from(flow.listener)];
     let max_forwards = ack
-        .and_then(print::max_forwards)
+        .and_then(|(ack, _)| print::max_forwards(ack))
         .unwrap_or(print::MAX_FORWARDS);
     let print = |out: &mut Vec<u8>, branch: &Token| {
         let request = Request {
@@ -404,7 +421,7 @@ pub(super) fn send_ack(
             max_forwards,
         };
         match ack {
-            Some(ack) => request.print_relayed(out, ack, None, b""),
+            Some((ack, body)) => request.print_relayed(out, ack, None, b"", body),
             None => request.print_own(out, b""),
         }
     };

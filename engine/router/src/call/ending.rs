@@ -58,6 +58,7 @@ impl Call {
         out: &mut Outbox,
     ) -> After {
         self.stop_alarms(core);
+        self.end_media(core, now);
         self.stage = Stage::Cancelling;
         core.transactions
             .cancel(now, self.client, reason.as_bytes(), out);
@@ -142,10 +143,12 @@ impl Call {
             return self.ending(core, now);
         }
         let max_forwards = print::max_forwards(bye).unwrap_or(print::MAX_FORWARDS);
+        let body = self.crossing_answer(core, now, from, server, bye);
         let printed = |request: &Request<'_>, out: &mut Vec<u8>| {
-            request.print_relayed(out, bye, None, b"");
+            request.print_relayed(out, bye, None, b"", body.of(bye));
         };
         self.send_bye(core, now, from.other(), max_forwards, printed, out);
+        body.give_back(core);
         let after = self.ending(core, now);
         match self.byes {
             0 => self.answer_bye(core, now, from, server, out),
@@ -334,6 +337,7 @@ impl Call {
     /// Early dialogs of a fork are remembered as long as they can answer (RFC 3261 13.2.2.4).
     pub(super) fn enter_ending(&mut self, core: &mut Core, now: Time) {
         self.stop_alarms(core);
+        self.end_media(core, now);
         self.stage = Stage::Ending;
         if !self.forks.is_empty() {
             let after = core.timers.stack.t1 * 64;
@@ -366,7 +370,8 @@ impl Call {
             && (200..300).contains(&response.code())
         {
             let tag = self.tag(side);
-            relay_response(core, now, server, &tag, response, out);
+            let body = self.crossing_answer(core, now, side.other(), server, response);
+            relay_response(core, now, server, &tag, response, body, out);
             self.bye_waiting = None;
         }
         self.answer_waiting_bye(core, now, out);

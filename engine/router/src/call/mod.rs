@@ -7,7 +7,9 @@
 mod answers;
 mod early;
 mod ending;
+mod media;
 mod print;
+mod probe;
 mod relay;
 mod setup;
 
@@ -22,6 +24,7 @@ use wire::{Message, Method};
 use self::early::EarlyFinal;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
+use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use early::check_offer;
@@ -135,6 +138,10 @@ pub(crate) struct Call {
     byes: u8,
     /// What `TransformEarlyToFinal` has to remember; `None` for every other call.
     early: Option<Box<EarlyFinal>>,
+    /// When a leg is asked next whether its dialog still lives.
+    probe: Option<TimerKey>,
+    /// Its media, when it goes through the router.
+    steering: Option<Box<Steering>>,
 }
 
 impl Call {
@@ -199,6 +206,11 @@ impl Call {
         &mut self.leg_mut(side).dialog
     }
 
+    /// Whether both parties speak and nobody has hung up.
+    fn is_connected(&self) -> bool {
+        matches!(self.stage, Stage::Answered | Stage::Connected)
+    }
+
     fn flow(&self, core: &mut Core, now: Time, side: Side) -> Flow {
         let leg = self.leg(side);
         core.next_hop(now, &leg.dialog, leg.peer)
@@ -214,11 +226,15 @@ impl Call {
         core.disarm(&mut self.alarm);
         core.disarm(&mut self.no_18x);
         self.stop_early_alarms(core);
+        core.disarm(&mut self.probe);
     }
 
     /// Gives back everything the call holds.
     pub(crate) fn release(mut self, core: &mut Core) {
         self.stop_alarms(core);
+        if let Some(steering) = &mut self.steering {
+            steering.end_unseen(core);
+        }
         core.disarm(&mut self.forks_over);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);
@@ -273,6 +289,7 @@ impl Call {
                 }
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
+            Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
         }
     }
 }

@@ -113,15 +113,17 @@ impl Request<'_> {
         self.dialog.print_headers(out, self.method, self.cseq);
     }
 
-    /// The other leg's request on this one; `extra` is complete header lines.
+    /// The other leg's request on this one; `extra` is complete header lines, `body` what crosses of its
+    /// body.
     pub(super) fn print_relayed(
         &self,
         out: &mut Vec<u8>,
         original: &Message<'_>,
         contact: Option<&Token>,
         extra: &[u8],
+        body: &[u8],
     ) {
-        self.print_passing(out, original, contact, extra, &POLICY);
+        self.print_passing(out, original, contact, extra, body, &POLICY);
     }
 
     /// As [`Request::print_relayed`], with the headers that `policy` lets pass.
@@ -131,6 +133,7 @@ impl Request<'_> {
         original: &Message<'_>,
         contact: Option<&Token>,
         extra: &[u8],
+        body: &[u8],
         policy: &Policy,
     ) {
         self.print_head(out);
@@ -139,7 +142,7 @@ impl Request<'_> {
         }
         out.extend_from_slice(extra);
         print::passing_headers(out, original, policy);
-        print::end(out, original.body());
+        print::end(out, body);
     }
 
     /// A request of our own making, with complete extra header lines and no body.
@@ -192,8 +195,9 @@ pub(super) fn relayed_response(
     original: &Message<'_>,
     door: &Door,
     tag: &Token,
+    body: &[u8],
 ) {
-    formed_response(out, original, door, tag, Form::Whole);
+    formed_response(out, original, door, tag, Form::Whole, body);
 }
 
 /// As [`relayed_response`], in this form.
@@ -203,6 +207,7 @@ pub(super) fn formed_response(
     door: &Door,
     tag: &Token,
     form: Form,
+    body: &[u8],
 ) {
     let has_contact = original.header(HeaderName::Contact).is_some();
     match original.code() {
@@ -217,11 +222,7 @@ pub(super) fn formed_response(
     }
     print::passing_headers(out, original, form.policy());
     warnings(out, original, &door.host_port);
-    let body = if form == Form::Bodiless {
-        b""
-    } else {
-        original.body()
-    };
+    let body = if form == Form::Bodiless { b"" } else { body };
     print::end(out, body);
 }
 

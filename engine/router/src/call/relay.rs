@@ -5,10 +5,12 @@ use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{HeaderName, Message, Method};
 
 use super::answers::{INVITE_CSEQ, send_ack};
+use super::media::refusal;
 use super::print::{self, Reason, Request};
 use super::{After, Call, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
 use crate::headers::{POLICY, RECAST};
+use crate::steer::Crossed;
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
@@ -188,6 +190,16 @@ impl Call {
             return None;
         };
         let to = from.other();
+        let crossed = match self.crossing(core, now, from, server, original) {
+            Ok(crossed) => crossed,
+            Err(blocked) => {
+                let listener = self.leg(from).peer.listener;
+                let refusal = refusal(core, blocked, listener, false);
+                core.refuse(now, server, refusal.code, &refusal.extra, out);
+                return None;
+            }
+        };
+        let body = crossed.of(original);
         let flow = self.flow(core, now, to);
         let tag = self.tag(to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
@@ -205,13 +217,15 @@ impl Call {
                 branch,
                 max_forwards,
             };
-            request.print_passing(out, original, contact, extra, policy);
+            request.print_passing(out, original, contact, extra, body, policy);
         };
         let method = recast.unwrap_or(original.method());
         let client = core
             .transactions
             .request(now, flow, method, user, print, out);
+        crossed.give_back(core);
         if client.is_none() {
+            self.offer_failed(core, now, server);
             core.refuse_at_transaction_limit(now, server, out);
         }
         Some((client?, cseq))
@@ -336,8 +350,10 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> bool {
-        let tag = self.tag(reinvite.from);
-        relay_response(core, now, reinvite.server, &tag, response, out)
+        let Reinvite { from, server, .. } = reinvite;
+        let tag = self.tag(from);
+        let body = self.crossing_answer(core, now, from.other(), server, response);
+        relay_response(core, now, server, &tag, response, body, out)
     }
 
     pub(super) fn on_reinvite_ack(
@@ -370,6 +386,7 @@ impl Call {
     ) {
         let Reinvite {
             from,
+            server,
             client,
             cseq_out,
             ..
@@ -377,7 +394,13 @@ impl Call {
         if reinvite.recast == Some(Method::Update) {
             return;
         }
+        let crossed = ack.map(|ack| (ack, self.crossing_answer(core, now, from, server, ack)));
+        let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
         self.send_reinvite_ack(core, now, from.other(), client, cseq_out, ack, out);
+        match crossed {
+            Some((_, body)) => body.give_back(core),
+            None => self.offer_failed(core, now, server),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one ACK")]
@@ -388,7 +411,7 @@ impl Call {
         to: Side,
         client: ClientId,
         cseq: u32,
-        ack: Option<&Message<'_>>,
+        ack: Option<(&Message<'_>, &[u8])>,
         out: &mut Outbox,
     ) {
         let flow = self.flow(core, now, to);
@@ -447,6 +470,7 @@ impl Call {
             return After::Keep;
         };
         self.reinvite = None;
+        self.offer_failed(core, now, reinvite.server);
         core.refuse(now, reinvite.server, code, b"", out);
         self.on_request_failed(core, now, code, out)
     }
@@ -462,23 +486,29 @@ impl Call {
     }
 }
 
-/// The other leg's answer on the transaction it is for.
+/// The other leg's answer on the transaction it is for, with what crosses of its body.
 pub(crate) fn relay_response(
     core: &mut Core,
     now: Time,
     server: ServerId,
     tag: &Token,
     response: &Message<'_>,
+    crossed: Crossed,
     out: &mut Outbox,
 ) -> bool {
     let Some(flow) = core.transactions.server_flow(server) else {
         return false;
     };
     let door = &core.doors[usize::from(flow.listener)];
-    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag);
+    let body = crossed.of(response);
+    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, body);
     let (code, reason) = (response.code(), response.reason());
-    core.transactions
-        .respond(now, server, code, reason, Some(&tag.tag_text()), rest, out)
+    let tag = tag.tag_text();
+    let sent = core
+        .transactions
+        .respond(now, server, code, reason, Some(&tag), rest, out);
+    crossed.give_back(core);
+    sent
 }
 
 /// RFC 3261 12.2.1.2: 481 and 408 mean that the peer has no dialog any more. RFC 5057 5.1 excepts the

@@ -5,12 +5,14 @@ use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
 use super::early::{self, EarlyFinal};
+use super::media::refusal;
 use super::print::{self, Request};
 use super::{Call, Leg, Rung, Stage, Terms, Text};
 use crate::calls::CallId;
-use crate::core::{Alarm, Core, Destination, Purpose, User, Waiting};
+use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
 use crate::local;
 use crate::rdb::{CallFlow, Record};
+use crate::steer::{Crossed, Steering};
 
 /// An INVITE that has a route.
 pub(crate) struct Setup<'a, 'm> {
@@ -24,6 +26,8 @@ pub(crate) struct Setup<'a, 'm> {
     /// Its host, for the To value.
     pub(crate) host: &'a [u8],
     pub(crate) destination: Destination,
+    /// The outbound proxy is the first route (RFC 3261 8.1.2).
+    pub(crate) through_proxy: bool,
 }
 
 /// Why a call was not started: the answer to its INVITE.
@@ -126,6 +130,15 @@ impl Call {
                 return Err(error.into());
             }
         };
+        let steered = steer(core, now, &setup, &way, &caller_tag);
+        let (steering, body) = match steered {
+            Ok(steered) => steered,
+            Err(refusal) => {
+                caller.release(&mut core.pool);
+                callee.release(&mut core.pool);
+                return Err(refusal);
+            }
+        };
         let cseq = callee.next_cseq();
         let sent = send_invite(
             core,
@@ -136,9 +149,14 @@ impl Call {
             cseq,
             &callee_tag,
             left,
+            body.of(setup.request),
             out,
         );
+        body.give_back(core);
         let Some(client) = sent else {
+            if let Some(mut steering) = steering {
+                steering.end(core, now);
+            }
             caller.release(&mut core.pool);
             callee.release(&mut core.pool);
             core.limit_reached("transactions", core.limits.transactions);
@@ -178,6 +196,8 @@ impl Call {
             owed_bye: None,
             byes: 0,
             early: EarlyFinal::of(setup.record, setup.request),
+            probe: None,
+            steering,
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -221,6 +241,28 @@ impl Terms {
     }
 }
 
+/// The media of the call, when its route steers it, and the body of the INVITE that leaves.
+fn steer(
+    core: &mut Core,
+    now: Time,
+    setup: &Setup<'_, '_>,
+    way: &Way,
+    tag: &Token,
+) -> Result<(Option<Box<Steering>>, Crossed), Refusal> {
+    if !setup.record.steer_media {
+        return Ok((None, Crossed::AsIs));
+    }
+    let flows = [setup.source, way.flow(setup.source)];
+    let owner = setup.id.owner();
+    let steering = Steering::new(core, now, owner, tag, setup.server, flows);
+    let mut steering = Box::new(steering);
+    let from = (Side::Caller, setup.source.remote.ip());
+    match steering.cross(core, now, from, setup.server, setup.request) {
+        Ok(body) => Ok((Some(steering), body)),
+        Err(blocked) => Err(refusal(core, blocked, setup.source.listener, true)),
+    }
+}
+
 fn callee_dialog(
     core: &mut Core,
     setup: &Setup<'_, '_>,
@@ -234,7 +276,10 @@ fn callee_dialog(
     let host = door.listener.advertise_host.as_bytes();
     print::party(&mut local, &setup.request.from()?, host, Some(tag));
     print::party(&mut remote, &setup.request.to()?, setup.host, None);
-    let dialog = Dialog::uac(&call_id, &local, &remote, setup.request_uri, &mut core.pool);
+    let proxy = core.proxy.as_ref().filter(|_| setup.through_proxy);
+    let routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
+    let target = setup.request_uri;
+    let dialog = Dialog::uac_through(routes, &call_id, &local, &remote, target, &mut core.pool);
     core.return_scratch(call_id);
     dialog
 }
@@ -252,6 +297,7 @@ fn send_invite(
     cseq: u32,
     tag: &Token,
     max_forwards: u32,
+    body: &[u8],
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
@@ -270,9 +316,9 @@ fn send_invite(
             max_forwards,
         };
         if setup.record.flow == CallFlow::TransformEarlyToFinal {
-            early::print_invite(&request, out, setup.request, tag);
+            early::print_invite(&request, out, setup.request, tag, body);
         } else {
-            request.print_relayed(out, setup.request, Some(tag), b"");
+            request.print_relayed(out, setup.request, Some(tag), b"", body);
         }
     };
     match way {

@@ -129,6 +129,8 @@ pub fn world_of(pairs: u16, limits: Limits) -> World {
         timers: Timers::default(),
         limits,
         table: Arc::new(Table::parse(ROUTES).expect("a good table")),
+        peers: Default::default(),
+        outbound: Default::default(),
         server_name: None,
         media: media::Config {
             pairs: (0..pairs).map(pair).collect(),

@@ -5,9 +5,12 @@
 mod document;
 mod fault;
 mod load;
+mod media;
 mod rules;
 mod schema;
 mod value;
 
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
+pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use schema::*;
+pub(crate) use value::Network;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::media;
 use super::schema::{Config, Listen};
 
 /// A broken rule: the key and what is wrong with it.
@@ -15,6 +16,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     shards(config, &mut broken);
     peers(config, &mut broken);
     timers(config, &mut broken);
+    media::check(config, &mut broken);
     broken
 }
 

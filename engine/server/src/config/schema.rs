@@ -9,6 +9,7 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::media::{LatchingMode, Media};
 use super::value::{Advertise, ListenAddress, MetricsAddress, Network};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -42,6 +43,9 @@ pub(crate) struct Config {
     /// What is logged, and how.
     #[garde(skip)]
     pub(crate) log: Log,
+    /// Media through the router, for routes with steerMedia or the flow EchoResponder.
+    #[garde(dive)]
+    pub(crate) media: Media,
 }
 
 /// Threads and their end.
@@ -76,7 +80,7 @@ impl Default for Engine {
 
 /// The shard's number is one byte of every token the router gives out.
 pub(crate) const SHARDS_MAX: u64 = 255;
-const DAY_S: u64 = 86_400;
+pub(super) const DAY_S: u64 = 86_400;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Transports a listener may have.
@@ -190,6 +194,10 @@ pub(crate) struct Peer {
     /// "trunk": a carrier or another server. "phone": anything else.
     #[garde(skip)]
     pub(crate) class: PeerClass,
+    /// How far its media may come from elsewhere than its SDP says. Left out: `media.latching`.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) media: Option<LatchingMode>,
 }
 
 /// What kind of peer.
@@ -353,7 +361,7 @@ pub(crate) fn word(keyword: &impl Serialize) -> String {
     }
 }
 
-fn within<T>(least: u64, most: u64) -> impl Fn(&T, &()) -> garde::Result
+pub(super) fn within<T>(least: u64, most: u64) -> impl Fn(&T, &()) -> garde::Result
 where
     T: Copy + TryInto<u64>,
 {
@@ -363,7 +371,7 @@ where
     }
 }
 
-fn power_of_two<T>(least: u64, most: u64) -> impl Fn(&T, &()) -> garde::Result
+pub(super) fn power_of_two<T>(least: u64, most: u64) -> impl Fn(&T, &()) -> garde::Result
 where
     T: Copy + Into<u64>,
 {

@@ -199,6 +199,63 @@ impl fmt::Display for Network {
     }
 }
 
+/// Ports for media, both ends included. A pair is an even port and the next one (RFC 3550 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct PortRange {
+    /// The lowest.
+    pub(crate) low: u16,
+    /// The highest.
+    pub(crate) high: u16,
+}
+
+written_as_string!(PortRange, "16384-24575");
+
+impl PortRange {
+    /// Below are the ports of services.
+    const LEAST: u16 = 1024;
+
+    fn parse(text: &str) -> Option<Self> {
+        let (low, high) = text.split_once('-')?;
+        let low = low.trim().parse().ok()?;
+        let high = high.trim().parse().ok()?;
+        let range = PortRange { low, high };
+        (low >= PortRange::LEAST && range.pairs() > 0).then_some(range)
+    }
+
+    fn expected(text: &str) -> String {
+        format!(
+            "\"{text}\" is not a range of ports; write it like \"16384-24575\": from {} to 65535, \
+             with at least an even port and the next one",
+            PortRange::LEAST
+        )
+    }
+
+    /// The even ports whose next one is in the range too; an odd first and an even last port are
+    /// left over.
+    pub(crate) fn even_ports(self) -> impl Iterator<Item = u16> {
+        let first = u32::from(self.low).next_multiple_of(2);
+        let ports = (first..u32::from(self.high)).step_by(2);
+        ports.map(|port| port as u16)
+    }
+
+    /// How many pairs there are.
+    pub(crate) fn pairs(self) -> usize {
+        self.even_ports().count()
+    }
+
+    /// Whether it holds this port.
+    pub(crate) fn contains(self, port: u16) -> bool {
+        (self.low..=self.high).contains(&port)
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.low, self.high)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +300,32 @@ mod tests {
         assert_eq!(network("2001:db8::1/32").as_deref(), Some("2001:db8::/32"));
         assert_eq!(network("192.0.2.0/33"), None);
         assert_eq!(network("example.com"), None);
+    }
+
+    #[test]
+    fn a_range_of_ports_holds_whole_pairs() {
+        let ports = |text: &str| PortRange::parse(text).map(|r| r.even_ports().collect::<Vec<_>>());
+        assert_eq!(ports("16384-16387"), Some(vec![16384, 16386]));
+        assert_eq!(ports("16383 - 16388"), Some(vec![16384, 16386]));
+        assert_eq!(ports("65532-65535"), Some(vec![65532, 65534]));
+        assert_eq!(
+            PortRange::parse("1024-65535").map(PortRange::pairs),
+            Some(32_256)
+        );
+        for wrong in [
+            "16385-16386",
+            "16384",
+            "16384-16384",
+            "2000-1500",
+            "80-90",
+            "1-70000",
+            "a-b",
+        ] {
+            assert_eq!(ports(wrong), None, "{wrong}");
+        }
+        let range = PortRange::parse("16383-16388").unwrap();
+        assert_eq!(range.to_string(), "16383-16388");
+        assert!(range.contains(16388) && !range.contains(16389));
     }
 
     #[test]

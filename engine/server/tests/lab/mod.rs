@@ -120,6 +120,12 @@ impl Engine {
         }
     }
 
+    /// The first log line so far that holds `what`.
+    pub(crate) fn said(&self, what: &str) -> Option<&str> {
+        let mut lines = self.seen.iter().map(String::as_str);
+        lines.find(|line| line.contains(what))
+    }
+
     pub(crate) fn signal(&self, signal: i32) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill")

@@ -52,6 +52,8 @@ impl Live {
             table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: Some("tipring".to_owned()),
             media: Default::default(),
+            outbound: Default::default(),
+            peers: Default::default(),
         };
         Live {
             shard: Shard::new(config, Time::ZERO),

@@ -43,6 +43,7 @@ pub(super) fn config(
         server_name: Some("tipring".to_owned()),
         media: media::Config::default(),
         peers: Arc::default(),
+        outbound: Default::default(),
     }
 }
 

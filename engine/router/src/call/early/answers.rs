@@ -201,7 +201,9 @@ impl Call {
         self.stop_alarms(core);
         self.alarm = duration;
         self.acknowledge_callee(core, now, None, out);
-        self.owe_session(core, now, response, out);
+        let crossed = self.crossing_answer(core, now, Side::Callee, self.server, response);
+        self.owe_session(core, now, response, crossed.of(response), out);
+        crossed.give_back(core);
         self.stage = if self.early_200_waits() {
             Stage::Answered
         } else {
@@ -211,12 +213,14 @@ impl Call {
         After::Keep
     }
 
-    /// Whether the caller has to be told of another session than it was given.
+    /// Whether the caller has to be told of another session than it was given; `body` is how it would
+    /// read there.
     fn owe_session(
         &mut self,
         core: &mut Core,
         now: Time,
         response: &Message<'_>,
+        body: &[u8],
         out: &mut Outbox,
     ) {
         let Some(given) = self.given() else { return };
@@ -230,7 +234,7 @@ impl Call {
             self.refuse_recast(core, now, out);
         }
         if let Some(early) = self.early.as_mut().filter(|_| !unchanged) {
-            early.offer = Some(Offer::of(response));
+            early.offer = Some(Offer::of(response, body));
         }
     }
 

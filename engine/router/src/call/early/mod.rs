@@ -90,6 +90,7 @@ pub(in crate::call) fn print_invite(
     out: &mut Vec<u8>,
     original: &Message<'_>,
     tag: &Token,
+    body: &[u8],
 ) {
     let mut options = Vec::with_capacity(64);
     options.extend_from_slice(b"Supported: 100rel\r\n");
@@ -101,7 +102,7 @@ pub(in crate::call) fn print_invite(
         HeaderName::Supported,
         &own,
     );
-    request.print_passing(out, original, Some(tag), &options, &RECAST);
+    request.print_passing(out, original, Some(tag), &options, body, &RECAST);
 }
 
 impl EarlyFinal {

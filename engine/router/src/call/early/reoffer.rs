@@ -27,7 +27,7 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    pub(super) fn of(response: &Message<'_>) -> Offer {
+    pub(super) fn of(response: &Message<'_>, body: &[u8]) -> Offer {
         let mut headers = Vec::new();
         for header in response.headers() {
             if header.name == wire::HeaderName::Allow || BODY.contains(&header.name) {
@@ -36,7 +36,7 @@ impl Offer {
         }
         Offer {
             headers,
-            body: response.body().to_vec(),
+            body: body.to_vec(),
             client: None,
             tries: 0,
         }
@@ -131,6 +131,7 @@ impl Call {
             ..200 => After::Keep,
             200..300 => {
                 self.acknowledge_reoffer(core, now, client, response, out);
+                self.caller_told(core, now, response);
                 self.forget_offer(core);
                 After::Keep
             }

@@ -1,0 +1,104 @@
+//! The media of a call whose route says `steerMedia`: where its messages and its end meet
+//! [`Steering`]. A call without it pays a test for `None`.
+
+use stack::{ServerId, Time};
+use wire::Message;
+
+use super::Call;
+use super::print::Reason;
+use super::setup::Refusal;
+use crate::core::{Core, Side};
+use crate::local;
+use crate::steer::{Blocked, Crossed, Untimely};
+
+impl Call {
+    /// The body of a request of this side on the other leg.
+    pub(super) fn crossing(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        server: ServerId,
+        request: &Message<'_>,
+    ) -> Result<Crossed, Blocked> {
+        let peer = self.leg(from).peer.remote.ip();
+        match &mut self.steering {
+            None => Ok(Crossed::AsIs),
+            Some(steering) => steering.cross(core, now, (from, peer), server, request),
+        }
+    }
+
+    /// The body of an answer of this side, or of its ACK, on the other leg.
+    pub(crate) fn crossing_answer(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        server: ServerId,
+        message: &Message<'_>,
+    ) -> Crossed {
+        let crossed = self.crossing(core, now, from, server, message);
+        // Neither can be refused, so neither is ever blocked.
+        crossed.unwrap_or(Crossed::Withheld)
+    }
+
+    /// The request in this transaction failed or did not leave: an offer in it is as if it had never
+    /// been.
+    pub(crate) fn offer_failed(&mut self, core: &mut Core, now: Time, server: ServerId) {
+        if let Some(steering) = &mut self.steering {
+            steering.failed(core, now, server);
+        }
+    }
+
+    /// The caller's answer to an offer the router made of the callee's: it goes no further.
+    pub(super) fn caller_told(&mut self, core: &mut Core, now: Time, response: &Message<'_>) {
+        let peer = self.caller.peer.remote.ip();
+        if let Some(steering) = &mut self.steering {
+            steering.take(core, now, (Side::Caller, peer), response);
+        }
+    }
+
+    /// No media goes on after the call.
+    pub(super) fn end_media(&mut self, core: &mut Core, now: Time) {
+        if let Some(steering) = &mut self.steering {
+            steering.end(core, now);
+        }
+    }
+}
+
+/// The answer to a request that may not cross: its code and header lines. Inside a call a lack of ports
+/// is 500 and not 503, which RFC 3261 21.5.4 lets a peer take for the end of more than this request.
+pub(super) fn refusal(core: &mut Core, blocked: Blocked, listener: u16, first: bool) -> Refusal {
+    let (code, extra) = match blocked {
+        Blocked::Unreadable => (488, warning(core, listener, "Unreadable SDP")),
+        Blocked::TooMany => (488, warning(core, listener, "Too Many Streams")),
+        Blocked::NoPorts => (503, no_ports(core, "No Media Ports")),
+        Blocked::NotConfigured => (503, no_ports(core, "No Media Configured")),
+        Blocked::Untimely(Untimely::Glare) => (491, Vec::new()),
+        // RFC 3261 14.2: a random time between 0 and 10 seconds.
+        Blocked::Untimely(Untimely::Twice) => {
+            let seconds = core.random.next_u64() % 11;
+            (500, local::retry_after(seconds as u32))
+        }
+    };
+    let code = if code == 503 && !first { 500 } else { code };
+    Refusal {
+        extra,
+        ..Refusal::code(code)
+    }
+}
+
+fn no_ports(core: &Core, text: &str) -> Vec<u8> {
+    let mut extra = local::retry_after(core.limits.retry_after_s);
+    extra.extend_from_slice(Reason::q850(34, text).as_bytes());
+    extra
+}
+
+fn warning(core: &Core, listener: u16, text: &str) -> Vec<u8> {
+    let mut extra = b"Warning: 399 ".to_vec();
+    extra.extend_from_slice(&core.door(listener).host_port);
+    extra.extend_from_slice(b" \"");
+    extra.extend_from_slice(text.as_bytes());
+    extra.extend_from_slice(b"\"\r\n");
+    extra
+}

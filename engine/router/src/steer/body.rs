@@ -1,0 +1,272 @@
+//! A session description on the other leg: our addresses and ports in the place of the sender's, its
+//! name hidden, and what tells of its transport withheld. Everything else passes byte for byte.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use media::{Family, Local};
+use wire::sdp::{Connection, Edits, Line, Media, Session};
+use wire::{Span, print};
+
+/// An attribute that is not copied from one leg to the other.
+#[derive(Clone, Copy, Debug)]
+pub struct WithheldAttribute {
+    /// Its name; with a colon, the beginning of name and value.
+    pub name: &'static str,
+    /// Why it does not pass.
+    pub reason: &'static str,
+}
+
+const fn withheld(name: &'static str, reason: &'static str) -> WithheldAttribute {
+    WithheldAttribute { name, reason }
+}
+
+const ICE: &str = "agrees on addresses of the other leg (RFC 8839): media goes to the router's";
+
+/// The one table of attributes of steered calls that do not pass, at either level.
+pub const WITHHELD_ATTRIBUTES: [WithheldAttribute; 13] = [
+    withheld("candidate", "names addresses of the other leg (RFC 8839)"),
+    withheld(
+        "remote-candidates",
+        "names addresses of the other leg (RFC 8839)",
+    ),
+    withheld("end-of-candidates", ICE),
+    withheld("ice-ufrag", ICE),
+    withheld("ice-pwd", ICE),
+    withheld("ice-options", ICE),
+    withheld("ice-lite", ICE),
+    withheld("ice-mismatch", ICE),
+    withheld("ice-pacing", ICE),
+    withheld("altc", "names addresses of the other leg (RFC 6947)"),
+    withheld("ccap", "names addresses of the other leg (RFC 7006)"),
+    withheld(
+        "source-filter",
+        "names addresses of the other leg (RFC 4570)",
+    ),
+    withheld(
+        "group:BUNDLE",
+        "puts streams on one port (RFC 9143): here each has its own",
+    ),
+];
+
+fn is_withheld(line: &Line<'_>) -> bool {
+    line.kind == b'a'
+        && WITHHELD_ATTRIBUTES
+            .iter()
+            .any(|row| names(row.name, line.value))
+}
+
+/// Whether the attribute begins with all of `name` and not with a longer word.
+fn names(name: &str, value: &[u8]) -> bool {
+    let start = value.get(..name.len());
+    let after = value.get(name.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+        && after.is_none_or(|byte| matches!(byte, b':' | b' ' | b'\t'))
+}
+
+/// What a line is on the leg it is printed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Media comes to this port of ours.
+    Ours(Local),
+    /// Not carried, and passes with its sender's address.
+    Theirs,
+    /// Its port is 0, or must be: nothing carries it.
+    Closed,
+}
+
+/// What we call ourselves on one leg.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    pub(super) session_id: u64,
+    pub(super) version: u64,
+    /// Our address, once there is one.
+    pub(super) address: Option<IpAddr>,
+    pub(super) family: Family,
+}
+
+impl Identity {
+    fn address(&self) -> IpAddr {
+        self.address.unwrap_or(match self.family {
+            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        })
+    }
+
+    fn print_origin(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"- ");
+        print::number(out, self.session_id);
+        out.push(b' ');
+        print::number(out, self.version);
+        out.push(b' ');
+        print_address(out, self.address());
+    }
+}
+
+/// Edits `session` to say what the router says on the other leg; `shown` has an entry a section.
+pub(super) fn edit(edits: &mut Edits, session: &Session<'_>, shown: &[Shown], own: &Identity) {
+    edit_session(edits, session, own);
+    for (section, &shown) in session.media().iter().zip(shown) {
+        edit_section(edits, session, section, shown, own);
+    }
+}
+
+fn edit_session(edits: &mut Edits, session: &Session<'_>, own: &Identity) {
+    let mut connected = false;
+    for line in session.lines() {
+        match line.kind {
+            b'o' => edits.replace(line.value_span, |out| own.print_origin(out)),
+            b's' => edits.replace(line.value_span, |out| out.push(b'-')),
+            b'c' if connected => edits.remove(line.span),
+            b'c' => {
+                connected = true;
+                edits.replace(line.value_span, |out| {
+                    print_connection(out, &line, own.address());
+                });
+            }
+            _ if is_withheld(&line) => edits.remove(line.span),
+            _ => {}
+        }
+    }
+}
+
+fn edit_section(
+    edits: &mut Edits,
+    session: &Session<'_>,
+    section: &Media<'_>,
+    shown: Shown,
+    own: &Identity,
+) {
+    let address = match shown {
+        Shown::Ours(local) => {
+            edits.replace(section.media.port_span, |out| {
+                print::number(out, local.rtp_port.into());
+            });
+            Some(local.address)
+        }
+        Shown::Closed => {
+            if section.media.port != 0 {
+                edits.replace(section.media.port_span, |out| out.push(b'0'));
+            }
+            Some(own.address())
+        }
+        Shown::Theirs => None,
+    };
+    match address {
+        Some(address) => edit_connection(edits, session, section, address, own),
+        None => keep_connection(edits, session, section),
+    }
+    for line in section.lines() {
+        if is_withheld(&line) {
+            edits.remove(line.span);
+        } else if line.is_attribute("rtcp") {
+            edit_rtcp(edits, section, &line, shown);
+        }
+    }
+}
+
+/// RFC 3605: written when it was there, with an address when it had one. A sender that has RTCP on its
+/// RTP port is shown as one.
+fn edit_rtcp(edits: &mut Edits, section: &Media<'_>, line: &Line<'_>, shown: Shown) {
+    let local = match shown {
+        Shown::Ours(local) => local,
+        Shown::Closed => return edits.remove(line.span),
+        Shown::Theirs => return,
+    };
+    let Some(rtcp) = section.rtcp() else {
+        return edits.remove(line.span);
+    };
+    let same = rtcp.port == section.media.port;
+    edits.replace(line.value_span, |out| {
+        out.extend_from_slice(b"rtcp:");
+        let port = if same {
+            local.rtp_port
+        } else {
+            local.rtcp_port
+        };
+        print::number(out, port.into());
+        if rtcp.connection.is_some() {
+            out.push(b' ');
+            print_address(out, local.address);
+        }
+    });
+}
+
+/// Our address at the level where the sender had its own; below the session's only where they differ.
+fn edit_connection(
+    edits: &mut Edits,
+    session: &Session<'_>,
+    section: &Media<'_>,
+    address: IpAddr,
+    own: &Identity,
+) {
+    let mut lines = section.lines().filter(|line| line.kind == b'c');
+    if let Some(first) = lines.next() {
+        edits.replace(first.value_span, |out| {
+            print_connection(out, &first, address)
+        });
+        lines.for_each(|line| edits.remove(line.span));
+        return;
+    }
+    let inherited = session.lines().find_kind(b'c');
+    let held = session.connection().is_some_and(|c| c.is_unspecified());
+    if inherited.is_none() || address != own.address() && !held {
+        insert_connection(edits, session, section, |out| print_address(out, address));
+    }
+}
+
+/// A section that is not carried says for itself what it had from the session.
+fn keep_connection(edits: &mut Edits, session: &Session<'_>, section: &Media<'_>) {
+    if section.own_connection().is_none()
+        && let Some(line) = session.lines().find_kind(b'c')
+    {
+        insert_connection(edits, session, section, |out| {
+            out.extend_from_slice(line.value);
+        });
+    }
+}
+
+/// A c= line where RFC 8866 5 has it: after m= and i=.
+fn insert_connection(
+    edits: &mut Edits,
+    session: &Session<'_>,
+    section: &Media<'_>,
+    print: impl FnOnce(&mut Vec<u8>),
+) {
+    let title = section.lines().next().filter(|line| line.kind == b'i');
+    let before = title.unwrap_or(section.line);
+    let ending = Span {
+        start: before.value_span.end,
+        end: before.span.end,
+    };
+    let ending = ending.of(session.bytes());
+    edits.insert(before.span.end, |out| {
+        if ending.is_empty() {
+            // The body ends within the line before.
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"c=");
+        print(out);
+        out.extend_from_slice(ending);
+    });
+}
+
+/// This address in the place of that of the line; a hold stays a hold. One of the same family stays as it
+/// is written; in IPv6 it is a name that has no address (RFC 6157 4.1).
+fn print_connection(out: &mut Vec<u8>, line: &Line<'_>, address: IpAddr) {
+    let written = Connection::parse(line.value);
+    match written.filter(Connection::is_unspecified) {
+        None => print_address(out, address),
+        Some(held) if held.ipv6 == address.is_ipv6() => out.extend_from_slice(line.value),
+        Some(_) if address.is_ipv6() => out.extend_from_slice(b"IN IP6 held.invalid"),
+        Some(_) => print_address(out, Ipv4Addr::UNSPECIFIED.into()),
+    }
+}
+
+fn print_address(out: &mut Vec<u8>, address: IpAddr) {
+    out.extend_from_slice(if address.is_ipv4() {
+        b"IN IP4 "
+    } else {
+        b"IN IP6 "
+    });
+    print::ip(out, address);
+}

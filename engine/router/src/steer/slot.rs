@@ -1,0 +1,192 @@
+//! One m= line of a call, through all of its offers and answers: what each party said of it, and the
+//! stream that carries it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use media::{End, Family, Kind, Media, Remote, StreamId};
+use smallvec::SmallVec;
+use stack::Time;
+use wire::Host;
+use wire::sdp::{self, Connection};
+
+/// Clock rates kept of one description; a party with more payload types than this has its jitter
+/// measured by the first of them.
+const RATES_MAX: usize = 16;
+
+/// Whether the router carries what this line describes.
+pub(super) fn is_steered(line: &sdp::MediaLine<'_>) -> bool {
+    let kind = matches!(
+        line.kind,
+        sdp::Kind::Audio | sdp::Kind::Video | sdp::Kind::Image
+    );
+    kind && (line.is_rtp() || line.is_udptl())
+}
+
+/// What one party says of a line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Described {
+    /// The router carries it and its port is not 0.
+    pub(super) open: bool,
+    kind: Kind,
+    mux: bool,
+    /// `rates` are those of what this party wants to hear.
+    remote: Remote,
+}
+
+impl Described {
+    /// Reads a section. A party that names its host instead of its address is taken to have its media
+    /// where its signalling came from, `peer`: asking the resolver would hold the call up, and
+    /// latching finds it wherever it is.
+    pub(super) fn read(section: &sdp::Media<'_>, peer: IpAddr) -> Described {
+        let line = &section.media;
+        if line.port == 0 || !is_steered(line) {
+            return Described::default();
+        }
+        let connection = section.connection();
+        let address = connection.and_then(|connection| address(&connection, peer));
+        let rtcp = section.rtcp().and_then(|rtcp| {
+            let own = rtcp
+                .connection
+                .and_then(|connection| self::address(&connection, peer));
+            let port = Some(rtcp.port).filter(|&port| port != 0)?;
+            address.map(|ip| SocketAddr::new(own.unwrap_or(ip), port))
+        });
+        let direction = section.direction();
+        Described {
+            open: true,
+            kind: if line.is_udptl() {
+                Kind::Udptl
+            } else {
+                Kind::Rtp
+            },
+            mux: section.rtcp_mux(),
+            remote: Remote {
+                rtp: address.map(|ip| SocketAddr::new(ip, line.port)),
+                rtcp,
+                rtcp_mux: false,
+                sends: direction.sends(),
+                receives: direction.receives() && address.is_some(),
+                rates: rates(section),
+            },
+        }
+    }
+
+    /// The family this party wants its media in, when it says.
+    pub(super) fn family(&self) -> Option<Family> {
+        self.remote.rtp.map(|rtp| Family::of(rtp.ip()))
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// Where packets can be sent: not to a hold's 0.0.0.0, and not to a group.
+fn address(connection: &Connection<'_>, peer: IpAddr) -> Option<IpAddr> {
+    let address = match connection.host {
+        _ if connection.is_unspecified() => None,
+        Host::Ip(ip) => Some(ip.to_canonical()),
+        Host::Name(_) | Host::None => Some(peer.to_canonical()),
+    };
+    address.filter(|ip| !ip.is_multicast())
+}
+
+fn rates(section: &sdp::Media<'_>) -> SmallVec<[(u8, u32); 4]> {
+    let kinds = section.media.payload_types().take(RATES_MAX);
+    kinds
+        .filter_map(|kind| Some((kind, section.clock_rate(kind)?)))
+        .collect()
+}
+
+/// One m= line of a call.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) stream: Option<StreamId>,
+    kind: Kind,
+    /// What the caller and the callee said, as far as it is in force.
+    said: [Option<Described>; 2],
+    /// What the pending offer says of it.
+    pub(super) proposed: Option<Described>,
+    /// The stream was opened for the pending offer.
+    pub(super) fresh: bool,
+    /// The last answer wants no such stream, or the offer before it.
+    pub(super) refused: bool,
+}
+
+impl Slot {
+    /// A stream is there for what the offer says.
+    pub(super) fn opened(&mut self, stream: StreamId, kind: Kind) {
+        *self = Slot {
+            stream: Some(stream),
+            kind,
+            proposed: self.proposed.take(),
+            fresh: true,
+            ..Slot::default()
+        };
+    }
+
+    pub(super) fn said(&self, end: End) -> Option<&Described> {
+        self.said[end as usize].as_ref()
+    }
+
+    pub(super) fn say(&mut self, end: End, described: Option<Described>) {
+        self.said[end as usize] = described;
+    }
+
+    /// The offer of this end has its answer: both are in force.
+    pub(super) fn agree(&mut self, offerer: End, answer: Described) {
+        if let Some(proposed) = self.proposed.take() {
+            self.say(offerer, Some(proposed));
+        }
+        self.say(offerer.other(), Some(answer));
+        self.fresh = false;
+        self.weigh();
+    }
+
+    /// Whether both ends want the stream, now that both have spoken.
+    pub(super) fn weigh(&mut self) {
+        let open = |said: &Option<Described>| said.as_ref().is_some_and(|said| said.open);
+        self.refused = !self.said.iter().all(open);
+    }
+
+    /// Tells the media what is in force at both ends.
+    pub(super) fn apply(&mut self, media: &mut Media, now: Time) {
+        let Some(stream) = self.stream else { return };
+        if let [Some(one), Some(other)] = &self.said
+            && one.kind == other.kind
+            && one.kind != self.kind
+            && !self.refused
+        {
+            self.kind = one.kind;
+            media.set_kind(stream, self.kind);
+        }
+        for end in [End::Caller, End::Callee] {
+            if self.said(end).is_some() {
+                let remote = self.remote(media, stream, end);
+                media.set_remote(now, stream, end, &remote);
+            }
+        }
+    }
+
+    /// An end as both descriptions have it. What it sends it sends as the other wants to hear it (RFC
+    /// 3264 5.1), so the clock rates are the other's.
+    fn remote(&self, media: &Media, stream: StreamId, end: End) -> Remote {
+        let Some(said) = self.said(end).filter(|_| !self.refused) else {
+            return Remote::default();
+        };
+        let mut remote = said.remote.clone();
+        if let Some(other) = self.said(end.other()) {
+            remote.rtcp_mux = said.mux && other.mux;
+            if !other.remote.rates.is_empty() {
+                remote.rates.clone_from(&other.remote.rates);
+            }
+        }
+        // The port towards this end has a family, and nothing of another can be sent from it.
+        let ours = media.local(stream, end).map(|local| local.address);
+        let reachable =
+            |there: &SocketAddr| ours.is_some_and(|ours| ours.is_ipv4() == there.is_ipv4());
+        remote.rtp = remote.rtp.filter(reachable);
+        remote.rtcp = remote.rtcp.filter(reachable);
+        remote
+    }
+}

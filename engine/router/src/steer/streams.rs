@@ -1,0 +1,179 @@
+//! What offers and answers do to the streams of a call: opened, moved, refused, closed.
+
+use media::{End, Terms};
+use stack::Time;
+
+use super::slot::{Described, Slot, is_steered};
+use super::{Blocked, Crossing, EVENTS_MAX, FORKS_MAX, Fork, LINES_MAX, Steering};
+use crate::config::{Event, MediaEnded};
+use crate::core::{Core, Side};
+
+impl Steering {
+    /// Opens what the offer has that is not open yet. All of it, or nothing when `refusable`; else
+    /// what finds no ports is shown as port 0.
+    pub(super) fn offer(
+        &mut self,
+        core: &mut Core,
+        crossing: Crossing<'_, '_>,
+        refusable: bool,
+    ) -> Result<(), Blocked> {
+        let sections = crossing.session.media();
+        let wanted = sections.iter().filter(|media| is_steered(&media.media));
+        if refusable && sections.len() > LINES_MAX && wanted.count() > 0 {
+            return Err(Blocked::TooMany);
+        }
+        let lines = sections.len().min(LINES_MAX).max(self.slots.len());
+        self.slots.resize_with(lines, Slot::default);
+        for line in 0..lines {
+            let described = sections
+                .get(line)
+                .map(|section| Described::read(section, crossing.peer));
+            self.slots[line].proposed = Some(described.unwrap_or_default());
+            let opened = self.open(core, crossing.now, crossing.from, line);
+            if let Err(blocked) = opened
+                && refusable
+            {
+                self.retract(core, crossing.now);
+                return Err(blocked);
+            }
+        }
+        let end = End::from(crossing.from);
+        for slot in &mut self.slots {
+            // A later offer moves nothing before it is answered (RFC 3264 8.3.1); of a new stream
+            // there is nothing to move.
+            if slot.fresh {
+                slot.say(end, slot.proposed.clone());
+                slot.apply(&mut core.media, crossing.now);
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, core: &mut Core, now: Time, from: Side, line: usize) -> Result<(), Blocked> {
+        let slot = &mut self.slots[line];
+        let Some(described) = slot.proposed.as_ref().filter(|described| described.open) else {
+            return Ok(());
+        };
+        if slot.stream.is_some() {
+            return Ok(());
+        }
+        let kind = described.kind();
+        let mut families = [self.legs[0].family, self.legs[1].family];
+        if let Some(family) = described
+            .family()
+            .filter(|&family| core.media.serves(family))
+        {
+            families[from as usize] = family;
+        }
+        let terms = Terms {
+            owner: self.owner,
+            kind,
+            families,
+            latching: [self.legs[0].latching, self.legs[1].latching],
+        };
+        let Some(stream) = core.media.open(now, terms) else {
+            return Err(no_ports(core));
+        };
+        slot.opened(stream, kind);
+        Ok(())
+    }
+
+    /// The other side's answer: what was offered is in force, or is not wanted. `completes` says that it
+    /// is the answer of the pending offer, and not one of another fork.
+    pub(super) fn answer(&mut self, core: &mut Core, crossing: Crossing<'_, '_>, completes: bool) {
+        let answerer = End::from(crossing.from);
+        for (line, slot) in self.slots.iter_mut().enumerate() {
+            let section = crossing.session.media().get(line);
+            let said = section.map(|section| Described::read(section, crossing.peer));
+            let said = said.unwrap_or_default();
+            if completes {
+                slot.agree(answerer.other(), said);
+            } else {
+                slot.say(answerer, Some(said));
+                slot.weigh();
+            }
+            slot.apply(&mut core.media, crossing.now);
+        }
+        if completes {
+            self.exchange.settled();
+        }
+    }
+
+    /// This fork's answer is in force from now on; that of the one before is remembered.
+    pub(super) fn speak(&mut self, tag: u64) {
+        let before = self.speaking.replace(tag);
+        let Some(before) = before.filter(|&before| before != tag) else {
+            return;
+        };
+        self.forks.retain(|fork| fork.tag != before);
+        if self.forks.len() < FORKS_MAX {
+            let said = self
+                .slots
+                .iter()
+                .map(|slot| slot.said(End::Callee).cloned());
+            let said = said.collect();
+            self.forks.push(Fork { tag: before, said });
+        }
+    }
+
+    /// A 2xx without a description is of a fork that has answered before: that answer counts.
+    pub(super) fn speak_again(&mut self, core: &mut Core, now: Time, tag: u64) {
+        let Some(at) = self.forks.iter().position(|fork| fork.tag == tag) else {
+            return;
+        };
+        let fork = self.forks.swap_remove(at);
+        self.speaking = Some(tag);
+        for (slot, said) in self.slots.iter_mut().zip(fork.said) {
+            slot.say(End::Callee, said);
+            slot.weigh();
+            slot.apply(&mut core.media, now);
+        }
+    }
+
+    pub(super) fn retract(&mut self, core: &mut Core, now: Time) {
+        for line in 0..self.slots.len() {
+            self.slots[line].proposed = None;
+            if self.slots[line].fresh {
+                self.close(core, now, line);
+            }
+        }
+    }
+
+    pub(super) fn close_refused(&mut self, core: &mut Core, now: Time) {
+        for line in 0..self.slots.len() {
+            let slot = &self.slots[line];
+            // An offer under way may want it back.
+            let wanted = slot.proposed.as_ref().is_some_and(|offer| offer.open);
+            if slot.refused && !wanted {
+                self.close(core, now, line);
+            }
+        }
+    }
+
+    /// Closes the stream of a line and tells what became of it.
+    pub(super) fn close(&mut self, core: &mut Core, now: Time, line: usize) {
+        let slot = std::mem::take(&mut self.slots[line]);
+        let Some(stream) = slot.stream else { return };
+        if let Some(summary) = core.media.close(now, stream)
+            && core.events.len() < EVENTS_MAX
+        {
+            let call = String::from_utf8_lossy(&self.call).into_owned();
+            core.events
+                .push_back(Event::MediaEnded(Box::new(MediaEnded {
+                    call,
+                    line,
+                    summary,
+                })));
+        }
+    }
+}
+
+/// There is no pair of ports for a stream: none at all, or none free.
+fn no_ports(core: &mut Core) -> Blocked {
+    let pairs = usize::try_from(core.media.counters().pairs).unwrap_or(usize::MAX);
+    if pairs == 0 {
+        return Blocked::NotConfigured;
+    }
+    core.limit_reached("media.ports", pairs);
+    Blocked::NoPorts
+}

@@ -1,0 +1,205 @@
+//! A router and what is said to it and by it, over a clock that the test moves.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stack::{Flow, Outbox, Time};
+use tipring_router::rdb::Table;
+use tipring_router::{
+    Command, Config, Counters, Event, Limits, Listener, Outbound, Router, Timers,
+};
+
+const ROUTES: &str = r#"[
+    {"userpartPattern": "^7", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
+    {"userpartPattern": "^8", "routingRecord": {"outRuriHostport": "callee.example"}},
+    {"userpartPattern": "^6", "routingRecord": {}}
+]"#;
+
+pub(crate) const CALLER: &str = "127.0.0.9:5080";
+pub(crate) const CALLEE: &str = "127.0.0.2:5070";
+
+/// A datagram the router sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) to: SocketAddr,
+    pub(crate) text: String,
+}
+
+impl Sent {
+    pub(crate) fn start(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        self.text.split(' ').next().unwrap_or_default()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.text.lines().filter_map(|line| line.split_once(": "));
+        lines
+            .find(|(found, _)| *found == name)
+            .map(|(_, value)| value)
+    }
+
+    fn line(&self, name: &str) -> String {
+        let value = self.header(name).unwrap_or_default();
+        format!("{name}: {value}\r\n")
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) router: Router,
+    now: Time,
+    sent: u32,
+}
+
+impl World {
+    pub(crate) fn new(outbound: Outbound, in_dialog_probe: Option<u64>) -> World {
+        World::of_shard(0, outbound, in_dialog_probe)
+    }
+
+    pub(crate) fn of_shard(shard: u8, outbound: Outbound, in_dialog_probe: Option<u64>) -> World {
+        let listener = Listener {
+            address: "127.0.0.1:5060".parse().expect("an address"),
+            advertise_host: "127.0.0.1".to_owned(),
+            advertise_port: 5060,
+        };
+        let config = Config {
+            shard,
+            shards: 4,
+            steer_key: 1,
+            seed: 1,
+            listeners: vec![listener],
+            timers: Timers {
+                in_dialog_probe: in_dialog_probe.map(Duration::from_secs),
+                ..Timers::default()
+            },
+            limits: Limits::default(),
+            table: Arc::new(Table::parse(ROUTES).expect("a good table")),
+            peers: Default::default(),
+            server_name: None,
+            media: Default::default(),
+            outbound,
+        };
+        World {
+            router: Router::new(config, Time::ZERO),
+            now: Time::ZERO,
+            sent: 0,
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.router.counters()
+    }
+
+    pub(crate) fn command(&mut self, command: &Command) {
+        self.router.command(self.now, command, &mut Outbox::new());
+    }
+
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.router.poll_event()).collect()
+    }
+
+    /// Delivers a message; what the router says to that.
+    pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
+        let remote = from.parse().expect("an address");
+        let flow = Flow {
+            listener: 0,
+            remote,
+        };
+        let mut index = wire::Index::new();
+        let message = wire::Message::parse(text.as_bytes(), &mut index, &wire::Limits::default());
+        let mut out = Outbox::new();
+        let message = message.expect("a good message");
+        self.router.receive(self.now, flow, &message, &mut out);
+        sent(&out)
+    }
+
+    /// A new call.
+    pub(crate) fn invite(&mut self, from: &str, uri: &str) -> Vec<Sent> {
+        self.sent += 1;
+        let text = format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{n}\r\n\
+             From: <sip:a@a.example>;tag=a\r\nTo: <sip:b@b.example>\r\nCall-ID: c{n}\r\n\
+             CSeq: 1 INVITE\r\nContact: <sip:a@{from}>\r\nContent-Length: 0\r\n\r\n",
+            n = self.sent
+        );
+        self.receive(from, &text)
+    }
+
+    /// A request of the caller of the last call, inside the dialog that `answered` made.
+    pub(crate) fn in_dialog(&mut self, method: &str, answered: &Sent, cseq: u32) -> Vec<Sent> {
+        let text = format!(
+            "{method} sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bK{method}{n}\r\n\
+             {from}{to}{call_id}CSeq: {cseq} {method}\r\nContact: <sip:a@{CALLER}>\r\n\
+             Content-Length: 0\r\n\r\n",
+            n = self.sent,
+            from = answered.line("From"),
+            to = answered.line("To"),
+            call_id = answered.line("Call-ID"),
+        );
+        self.receive(CALLER, &text)
+    }
+
+    /// Answers a request of the router from where it was sent to, with `more` header lines.
+    pub(crate) fn answer(&mut self, request: &Sent, status: &str, more: &str) -> Vec<Sent> {
+        let to = request.header("To").expect("To");
+        let tag = if to.contains(";tag=") { "" } else { ";tag=b" };
+        let text = format!(
+            "SIP/2.0 {status}\r\n{via}{from}To: {to}{tag}\r\n{call_id}{cseq}{more}\
+             Content-Length: 0\r\n\r\n",
+            via = request.line("Via"),
+            from = request.line("From"),
+            call_id = request.line("Call-ID"),
+            cseq = request.line("CSeq"),
+        );
+        self.receive(&request.to.to_string(), &text)
+    }
+
+    /// A call from the caller to the callee that has been answered and ACKed; the caller's 200.
+    pub(crate) fn connect(&mut self) -> Sent {
+        let sent = self.invite(CALLER, "sip:7@127.0.0.1");
+        let invite = sent.iter().find(|sent| sent.method() == "INVITE");
+        let contact = format!("Contact: <sip:b@{CALLEE}>\r\n");
+        let answered = self.answer(invite.expect("the INVITE leaves"), "200 OK", &contact);
+        let answered = answered.first().expect("a 200").clone();
+        let ack = self.in_dialog("ACK", &answered, 1);
+        assert_eq!(ack.first().map(Sent::method), Some("ACK"));
+        answered
+    }
+
+    /// Lets time pass; what the router says meanwhile.
+    pub(crate) fn pass(&mut self, seconds: f64) -> Vec<Sent> {
+        let until = self.now + Duration::from_secs_f64(seconds);
+        let mut all = Vec::new();
+        while let Some((at, _)) = self.router.poll_timeout().filter(|(at, _)| *at <= until) {
+            self.now = self.now.max(at);
+            let mut out = Outbox::new();
+            self.router.handle_timeout(self.now, &mut out);
+            all.extend(sent(&out));
+        }
+        self.now = until;
+        all
+    }
+
+    /// The network says that nobody is there.
+    pub(crate) fn unreachable(&mut self, remote: &str) {
+        let remote = remote.parse().expect("an address");
+        self.router
+            .unreachable(self.now, remote, &mut Outbox::new());
+    }
+}
+
+fn sent(out: &Outbox) -> Vec<Sent> {
+    let datagram = |(flow, bytes): (Flow, &[u8])| Sent {
+        to: flow.remote,
+        text: String::from_utf8_lossy(bytes).into_owned(),
+    };
+    out.iter().map(datagram).collect()
+}
+
+/// The requests of this method among them.
+pub(crate) fn requests<'s>(sent: &'s [Sent], method: &str) -> Vec<&'s Sent> {
+    sent.iter().filter(|sent| sent.method() == method).collect()
+}
