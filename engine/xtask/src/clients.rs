@@ -143,7 +143,7 @@ fn sipsak(router: SocketAddr, directory: &Path) -> Result<(), Failure> {
 
 /// Alice dials Bob through the router: both say that the call is up, and Bob that it ended.
 fn baresip_call(router: SocketAddr, bob: SocketAddr, directory: &Path) -> Result<(), Failure> {
-    let bob = answering("bob", bob, directory, None);
+    let bob = answering("bob", (NUMBER, bob), directory, None);
     let _bob = ready(&bob)?;
     let alice = calling("alice", directory, None)?;
     let mut call = dial(&alice, NUMBER, router, CALL_S)?;
@@ -164,7 +164,7 @@ fn baresip_echo(router: SocketAddr, directory: &Path) -> Result<(), Failure> {
 
 /// Alice dials Bob, the media passes through the router: each hears the other's tone.
 fn baresips_talk(router: SocketAddr, bob: SocketAddr, directory: &Path) -> Result<(), Failure> {
-    let bob = answering("talk-bob", bob, directory, Some(BOBS_TONE));
+    let bob = answering("talk-bob", (STEERED, bob), directory, Some(BOBS_TONE));
     let _bob = ready(&bob)?;
     let alice = calling("talk-alice", directory, Some(ALICES_TONE))?;
     let mut call = dial(&alice, STEERED, router, TALK_S)?;
@@ -178,14 +178,14 @@ fn baresips_talk(router: SocketAddr, bob: SocketAddr, directory: &Path) -> Resul
 
 fn answering<'a>(
     name: &'a str,
-    address: SocketAddr,
+    (number, address): (&str, SocketAddr),
     directory: &'a Path,
     plays: Option<u32>,
 ) -> Phone<'a> {
     Phone {
         name,
         address,
-        account: format!("<sip:{NUMBER}@{address}>;regint=0;answermode=auto\n"),
+        account: format!("<sip:{number}@{address}>;regint=0;answermode=auto\n"),
         directory,
         plays,
     }

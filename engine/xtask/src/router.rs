@@ -32,7 +32,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) rdb: &'a Value,
     /// Tables and keys laid over the generated configuration.
     pub(crate) settings: &'a toml::Table,
-    /// Variables of its environment.
+    /// Variables of its environment; `{router_port}` stands for the port of its IPv4 listener.
     pub(crate) environment: &'a [(String, String)],
 }
 

@@ -9,6 +9,7 @@ mod hold;
 mod lifetime;
 mod loops;
 mod mixed;
+mod modes;
 mod nat;
 mod ports;
 mod rubbish;
@@ -54,6 +55,12 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "echo_reports" => echo::reports,
         "echo_rtp" => echo::rtp,
         "malformed" => rubbish::malformed,
+        "modes_application_server" => modes::application_server,
+        "modes_application_server_down" => modes::application_server_down,
+        "modes_outbound_proxy" => modes::outbound_proxy,
+        "modes_probe_481_of_callee" => modes::probe_481_of_callee,
+        "modes_probe_481_of_caller" => modes::probe_481_of_caller,
+        "modes_probe_unanswered" => modes::probe_unanswered,
         "overload_limit" => admission::overload_limit,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
