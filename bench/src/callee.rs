@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use crate::caller::Turn;
 use crate::io::Address;
+use crate::media::sdp::{self, Heard};
 use crate::message::{Message, Method, Start};
 use crate::outgoing::LaneName;
 use crate::slab::Slab;
@@ -40,12 +41,12 @@ struct Endings {
 }
 
 impl Endings {
-    fn new(local: SocketAddr) -> Endings {
+    fn new(local: SocketAddr, sdp: &str) -> Endings {
         let contact = format!("Contact: <sip:callee@{local}>\r\n");
         let answer = format!(
             "{contact}Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
-            SDP.len()
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
         );
         Endings {
             ringing: format!("{contact}Content-Length: 0\r\n\r\n").into_bytes(),
@@ -67,21 +68,40 @@ pub(crate) struct Callee {
     hasher: FixedState,
     /// Buffers of acknowledged 200s, for the next ones.
     spare: Vec<Vec<u8>>,
+    heard: Vec<Heard>,
+    has_media: bool,
 }
 
 impl Callee {
-    /// A callee with one socket per address in `locals`.
-    pub(crate) fn new(run: &str, locals: &[SocketAddr], calls_max: usize) -> Callee {
+    /// A callee with one socket per address in `locals`. The calls of each socket get their media at one of `media`, in turn.
+    pub(crate) fn new(
+        run: &str,
+        locals: &[SocketAddr],
+        calls_max: usize,
+        media: &[SocketAddr],
+    ) -> Callee {
+        let sdps = sdp::for_sockets(SDP, media);
         Callee {
             calls: Slab::new(calls_max),
             timers: Timers::new(0),
-            endings: locals.iter().map(|&local| Endings::new(local)).collect(),
+            endings: locals
+                .iter()
+                .zip(sdps)
+                .map(|(&local, sdp)| Endings::new(local, &sdp))
+                .collect(),
             prefix: format!("c{run}").into_bytes(),
             known: HashMap::with_hasher(FixedState::default()),
             forget: VecDeque::new(),
             hasher: FixedState::default(),
             spare: Vec::new(),
+            heard: Vec::new(),
+            has_media: !media.is_empty(),
         }
+    }
+
+    /// Where the offers want media, in the order they came; empty for a callee without media.
+    pub(crate) fn heard(&self) -> &[Heard] {
+        &self.heard
     }
 
     /// Calls not yet ended.
@@ -131,6 +151,9 @@ impl Callee {
         let Some((token, call)) = self.calls.take() else {
             return turn.tally.fail(Failure::Limit, 1);
         };
+        if self.has_media {
+            self.heard.extend(Heard::new(socket, message.body));
+        }
         self.known.insert(key, token);
         self.forget.push_back((turn.now_ns + REMEMBERED_NS, key));
         let mut answer = self.spare.pop().unwrap_or_default();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::io::Address;
 use crate::latency::Latency;
+use crate::media::sdp::{self, Heard};
 use crate::message::{Message, Method, Start, print_routes, uri_of};
 use crate::outgoing::{LaneName, Outgoing};
 use crate::slab::Slab;
@@ -105,7 +106,7 @@ const SDP: &str = "v=0\r\no=bench 3730000000 3730000001 IN IP4 192.0.2.10\r\ns=-
     a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
 
 impl Requests {
-    fn new(run: &str, user: &str, target: SocketAddr, local: SocketAddr) -> Requests {
+    fn new(run: &str, user: &str, target: SocketAddr, local: SocketAddr, sdp: &str) -> Requests {
         let via = |mark: &str| {
             format!("Via: SIP/2.0/UDP {local};rport;branch=z9hG4bK{run}{{token}}{mark}\r\n")
         };
@@ -123,10 +124,10 @@ impl Requests {
         let invite = format!(
             "INVITE {to} SIP/2.0\r\n{}{identity}To: <{to}>\r\n{}Contact: <sip:4930{{#######}}@{local}>\r\n\
              Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY\r\nSupported: replaces\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             via("i"),
             rest("1 INVITE"),
-            SDP.len()
+            sdp.len()
         );
         let in_dialog = |method: &str, mark: &str, cseq: &str| {
             let (via, rest) = (via(mark), rest(cseq));
@@ -154,11 +155,14 @@ pub(crate) struct Caller {
     hold: Hold,
     attempts: u64,
     released: u32,
+    heard: Vec<Heard>,
+    has_media: bool,
 }
 
 impl Caller {
     /// A caller with one socket per address in `locals`. `run` tells this run's Call-IDs from any other's; `user` is the
-    /// pattern of the called user.
+    /// pattern of the called user. The calls of each socket get their media at one of `media`, in turn; without any they
+    /// offer a stream that nobody sends to.
     pub(crate) fn new(
         run: &str,
         user: &str,
@@ -166,21 +170,31 @@ impl Caller {
         locals: &[SocketAddr],
         hold: Hold,
         calls_max: usize,
+        media: &[SocketAddr],
     ) -> Caller {
+        let sdps = sdp::for_sockets(SDP, media).take(locals.len());
         let hold_ns = if let Hold::For(ns) = hold { ns } else { 0 };
         Caller {
             calls: Slab::new(calls_max),
             timers: Timers::new(hold_ns),
             requests: locals
                 .iter()
-                .map(|&local| Requests::new(run, user, target, local))
+                .zip(sdps)
+                .map(|(&local, sdp)| Requests::new(run, user, target, local, &sdp))
                 .collect(),
             target: target.into(),
             prefix: run.as_bytes().to_vec(),
             hold,
             attempts: 0,
             released: 0,
+            heard: Vec::new(),
+            has_media: !media.is_empty(),
         }
+    }
+
+    /// Where the answers want media, in the order they came; empty for a caller without media.
+    pub(crate) fn heard(&self) -> &[Heard] {
+        &self.heard
     }
 
     /// Calls not yet ended.
@@ -248,6 +262,9 @@ impl Caller {
             (State::Calling | State::Proceeding, 200..300) => {
                 call.state = State::Answered;
                 call.dialog.keep(message);
+                if self.has_media {
+                    self.heard.extend(Heard::new(call.socket, message.body));
+                }
                 turn.tally.answered += 1;
                 turn.latency.answered(call.scheduled_ns, turn.now_ns);
                 self.acknowledge(token, turn);

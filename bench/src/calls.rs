@@ -10,6 +10,7 @@ use crate::caller::Hold;
 use crate::cli::{CallsArgs, settle};
 use crate::drive::{self, Plan};
 use crate::io::interrupted;
+use crate::latency::{Intervals, write_log_file};
 use crate::probe::Probe;
 use crate::report::{Report, write_json};
 use crate::search::Search;
@@ -28,7 +29,10 @@ pub(crate) fn run(args: &CallsArgs) -> io::Result<ExitCode> {
     if args.max {
         return search(args, &probe);
     }
-    let report = once(args, &probe, args.rate, DRAIN)?;
+    let (report, intervals) = once(args, &probe, args.rate, DRAIN)?;
+    if let Some(path) = &args.hlog {
+        write_log_file(path, &[("calls", &intervals)])?;
+    }
     report.print(&mut io::stdout().lock())?;
     if let Some(directory) = &args.report {
         write_json(directory, "report.json", &report)?;
@@ -40,7 +44,12 @@ pub(crate) fn run(args: &CallsArgs) -> io::Result<ExitCode> {
     })
 }
 
-fn once(args: &CallsArgs, probe: &Probe, rate: f64, drain: Duration) -> io::Result<Report> {
+fn once(
+    args: &CallsArgs,
+    probe: &Probe,
+    rate: f64,
+    drain: Duration,
+) -> io::Result<(Report, Intervals)> {
     let hold = Duration::from_secs_f64(args.hold);
     let warmup = Duration::from_secs_f64(args.warmup.min(args.duration / 2.0));
     let options = args
@@ -67,7 +76,7 @@ fn search(args: &CallsArgs, probe: &Probe) -> io::Result<ExitCode> {
     let mut search = Search::new(args.rate, args.ceiling, PRECISION);
     let mut steps = Vec::new();
     while let Some(rate) = search.rate().filter(|_| !interrupted()) {
-        let report = once(args, probe, rate, STEP_DRAIN)?;
+        let (report, _) = once(args, probe, rate, STEP_DRAIN)?;
         search.record(report.carried());
         print_step(&report)?;
         steps.push(report);

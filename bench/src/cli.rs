@@ -11,11 +11,12 @@ use clap::{Args, Parser};
 use crate::caller::Hold;
 use crate::io::{pin, sharpen_sleep, watch_interrupts};
 use crate::load::LoadOptions;
+use crate::media::cli::{MediaArgs, RelayArgs};
 use crate::servers::Contender;
-use crate::{calls, floor, hold, suite};
+use crate::{calls, floor, hold, media, suite};
 
 /// Turn of the generator in a suite: at 10,000 calls per second 35 datagrams reach the server at a time.
-const SUITE_TICK_US: u64 = 500;
+pub(crate) const SUITE_TICK_US: u64 = 500;
 
 /// Loads a SIP server as caller and callee at once, and measures what it costs.
 #[derive(Debug, Parser)]
@@ -33,6 +34,12 @@ pub(crate) enum Command {
     Compare(SuiteArgs),
     /// Forwards datagrams between callers and callee unread, until interrupted (the server side of `floor`).
     Reflect(ReflectArgs),
+    /// Calls with RTP both ways through the router: loss, added delay, jitter, and what a relayed packet costs.
+    Media(MediaArgs),
+    /// The same as `media --compare`.
+    MediaCompare(MediaArgs),
+    /// Relays media unread between fixed addresses, until interrupted (the server side of `media --floor`).
+    Relay(RelayArgs),
 }
 
 /// Where calls go and how the generator works; common to every command that makes calls.
@@ -84,6 +91,7 @@ impl LoadArgs {
             tick: Duration::from_micros(self.tick_us.unwrap_or(0)),
             calls_max: self.calls_max,
             warmup,
+            media: [Vec::new(), Vec::new()],
         }
     }
 }
@@ -116,6 +124,9 @@ pub(crate) struct CallsArgs {
     /// Directory for report.json and setup.hlog.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
+    /// File for the interval log of latencies, as `tipring report` reads it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hlog: Option<PathBuf>,
     /// The server's process; what it has forked counts too.
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
@@ -199,6 +210,9 @@ pub(crate) struct SuiteArgs {
     /// Where the raw runs are stored, in a directory of their own.
     #[arg(long, value_name = "DIR", default_value = "bench/runs")]
     pub(crate) runs: PathBuf,
+    /// File for the interval log of all rounds, tagged by contender, as `tipring report` reads it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hlog: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 }
@@ -225,7 +239,7 @@ impl SuiteArgs {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
         _ => Err("a number above zero is wanted".to_owned()),
@@ -249,6 +263,9 @@ pub(crate) fn run(command: &Command) -> io::Result<ExitCode> {
         Command::Floor(args) => suite::run(args, "floor", &[Contender::Floor]),
         Command::Suite(args) => suite::run(args, "suite", &Contender::SUITE),
         Command::Compare(args) => suite::run(args, "compare", &Contender::ALL),
+        Command::Media(args) => media::run(args, args.contenders()),
+        Command::MediaCompare(args) => media::run(args, &media::servers::Contender::ALL),
+        Command::Relay(args) => media::relay::relay(&args.layout()).map(|()| ExitCode::SUCCESS),
         Command::Reflect(args) => {
             floor::reflect(args.listen, args.callee).map(|()| ExitCode::SUCCESS)
         }

@@ -1,7 +1,6 @@
 //! Drives a load through its phases (warm-up, measured time, the last calls' end) and measures the server meanwhile.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::caller::Hold;
 use crate::io::{interrupted, thread_cpu_ns};
+use crate::latency::{Intervals, write_log_file};
 use crate::load::{Load, LoadOptions};
 use crate::probe::{Probe, Snapshot};
 use crate::report::{Drops, Own, Report};
@@ -67,13 +67,13 @@ impl Mark {
     }
 }
 
-/// Runs the plan to its end (or the interrupt) and reports. With `directory`, writes the interval log there.
+/// Runs the plan to its end (or the interrupt) and reports. With `directory`, writes the interval log there too.
 pub(crate) fn run(
     options: &LoadOptions,
     plan: &Plan,
     probe: &Probe,
     directory: Option<&Path>,
-) -> io::Result<Report> {
+) -> io::Result<(Report, Intervals)> {
     let before = probe.snapshot();
     let mut load = Load::open(options)?;
     let total = (plan.rate * plan.duration.as_secs_f64()).round() as u64;
@@ -91,15 +91,18 @@ pub(crate) fn run(
     let end = Mark::take(&load, probe);
     drain(&mut load, plan.drain.as_nanos() as u64)?;
     progress.finish();
-    if let Some(directory) = directory {
-        write_interval_log(&mut load, directory)?;
-    }
     load.abandon();
     let begin = begin.unwrap_or_else(|| Mark {
         server: before.clone(),
         ..empty_mark()
     });
-    Ok(report(options, plan, &load, &before, (&begin, &end), probe))
+    let report = report(options, plan, &load, &before, (&begin, &end), probe);
+    let now_ns = load.now_ns();
+    let intervals = load.counted.latency.into_intervals(now_ns);
+    if let Some(directory) = directory {
+        write_log_file(&directory.join("setup.hlog"), &[("calls", &intervals)])?;
+    }
+    Ok((report, intervals))
 }
 
 fn empty_mark() -> Mark {
@@ -131,13 +134,6 @@ pub(crate) fn drain(load: &mut Load, limit_ns: u64) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn write_interval_log(load: &mut Load, directory: &Path) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    let mut file = BufWriter::new(File::create(directory.join("setup.hlog"))?);
-    let now_ns = load.now_ns();
-    load.counted.latency.write_log(now_ns, &mut file)
 }
 
 fn report(

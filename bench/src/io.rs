@@ -77,6 +77,39 @@ pub(crate) fn bind(address: SocketAddr, gro: bool) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// Has the kernel note when each datagram reached this host (SO_TIMESTAMPNS), for `Receiver::arrivals`.
+pub(crate) fn note_arrivals(socket: &UdpSocket) -> io::Result<()> {
+    set_option(
+        socket.as_raw_fd(),
+        libc::SOL_SOCKET,
+        libc::SO_TIMESTAMPNS,
+        1,
+    )
+}
+
+/// Allows this process, and what it starts from now on, as many open files as its hard limit says.
+pub(crate) fn raise_open_files() -> io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a live rlimit, written by the first call and read by the second.
+    let result = unsafe {
+        match libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) {
+            0 => {
+                limit.rlim_cur = limit.rlim_max;
+                libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit)
+            }
+            failed => failed,
+        }
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     let length = mem::size_of::<i32>() as libc::socklen_t;
     // SAFETY: the value is a live i32 and `length` is its size.
@@ -205,6 +238,26 @@ impl Receiver {
             let segment = self.segment_bytes(i).unwrap_or(bytes.len()).max(1);
             bytes.chunks(segment).map(move |datagram| (from, datagram))
         })
+    }
+
+    /// The datagrams of the last `receive` on sockets that note arrivals (`note_arrivals`), each with its arrival in
+    /// nanoseconds since 1970.
+    pub(crate) fn arrivals(&self) -> impl Iterator<Item = (&[u8], Option<u64>)> {
+        (0..self.used).map(move |i| {
+            let length = self.headers[i].msg_len as usize;
+            let bytes = &self.buffers[i * self.stride..][..length];
+            (bytes, self.arrival_ns(i))
+        })
+    }
+
+    /// The time an SO_TIMESTAMPNS control message names: header (length, level, type), then seconds and nanoseconds.
+    fn arrival_ns(&self, i: usize) -> Option<u64> {
+        if self.headers[i].msg_hdr.msg_controllen < CONTROL_BYTES {
+            return None;
+        }
+        let [_, level_and_type, seconds, nanoseconds] = self.controls[i];
+        let expected = (libc::SOL_SOCKET as u64) | ((libc::SCM_TIMESTAMPNS as u64) << 32);
+        (level_and_type == expected).then_some(seconds * 1_000_000_000 + nanoseconds)
     }
 
     /// Writes one run per datagram of the last `receive` (without UDP_GRO), addressed by `route` from its source.
@@ -488,6 +541,27 @@ mod tests {
         assert_eq!(take(&mut receiver, &b, 1), [b"x".to_vec()]);
         let (from, _) = receiver.datagrams().next().unwrap();
         assert_eq!(from, Address::from(a.local_addr().unwrap()));
+    }
+
+    #[test]
+    fn the_kernel_notes_when_a_datagram_came() {
+        let (a, b) = (
+            bind(loopback(), false).unwrap(),
+            bind(loopback(), false).unwrap(),
+        );
+        note_arrivals(&b).unwrap();
+        let since_1970 = || {
+            let now = std::time::SystemTime::now();
+            let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+            since.as_nanos() as u64
+        };
+        let before = since_1970();
+        a.send_to(b"x", b.local_addr().unwrap()).unwrap();
+        let mut receiver = Receiver::new(false);
+        assert_eq!(take(&mut receiver, &b, 1), [b"x".to_vec()]);
+        let (bytes, arrival_ns) = receiver.arrivals().next().unwrap();
+        assert_eq!(bytes, b"x");
+        assert!((before..=since_1970()).contains(&arrival_ns.unwrap()));
     }
 
     #[test]

@@ -2,21 +2,101 @@
 //! the scheduled time of its call, which is the correction for coordinated omission: a generator or server that falls behind
 //! makes the waiting visible instead of asking less often.
 
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use latency::{Header, LogWriter, Set, Span};
 use serde::Serialize;
 
 /// Shortest and longest latency told apart, in nanoseconds; longer ones count as the longest.
 const RANGE_NS: (u64, u64) = (1_000, 100_000_000_000);
 const INTERVAL_NS: u64 = 1_000_000_000;
+/// Names of a call's latencies in the interval log.
+const LOGGED: [&str; 2] = ["setup", "pdd"];
 
 /// A histogram for one of `RANGE_NS`, to three digits.
-fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(RANGE_NS.0, RANGE_NS.1, 3).expect("the bounds are sound")
+}
+
+/// Latencies second by second, for the interval log.
+pub(crate) struct Intervals {
+    names: &'static [&'static str],
+    current: Set,
+    start_ns: u64,
+    full: Vec<(Span, Set)>,
+    started: SystemTime,
+}
+
+impl Intervals {
+    /// No latencies of these names yet; times count from `started`, and the first interval begins at `start_ns`.
+    pub(crate) fn new(
+        names: &'static [&'static str],
+        started: SystemTime,
+        start_ns: u64,
+    ) -> Intervals {
+        Intervals {
+            names,
+            current: Set::new(names),
+            start_ns,
+            full: Vec::new(),
+            started,
+        }
+    }
+
+    /// Counts a latency of the name at `index`, in nanoseconds.
+    pub(crate) fn record(&mut self, index: usize, latency_ns: u64, now_ns: u64) {
+        if now_ns >= self.start_ns + INTERVAL_NS {
+            self.close(now_ns);
+        }
+        self.current.record(index, latency_ns, 1);
+    }
+
+    /// Ends the current interval.
+    pub(crate) fn close(&mut self, now_ns: u64) {
+        if !self.current.is_empty() {
+            let span = Span {
+                start: Duration::from_nanos(self.start_ns),
+                length: Duration::from_nanos(now_ns.saturating_sub(self.start_ns)),
+            };
+            let full = std::mem::replace(&mut self.current, Set::new(self.names));
+            self.full.push((span, full));
+        }
+        self.start_ns = now_ns;
+    }
+}
+
+/// Writes runs as one interval log, each tagged with its source: values in nanoseconds, as `tipring report` and the tools of
+/// HdrHistogram read them.
+pub(crate) fn write_log(runs: &[(&str, &Intervals)], out: impl Write) -> io::Result<()> {
+    let started = runs.iter().map(|(_, intervals)| intervals.started).min();
+    let base = started.unwrap_or(SystemTime::UNIX_EPOCH);
+    let header = Header {
+        comment: "tipring-bench: calls from their scheduled INVITE to 200 (setup) and 180 (pdd), media packets from sending to arrival",
+        started: base,
+        base,
+    };
+    let mut log = LogWriter::begin(out, &header).map_err(io::Error::other)?;
+    for (source, intervals) in runs {
+        let offset = intervals.started.duration_since(base).unwrap_or_default();
+        for (span, set) in &intervals.full {
+            let start = span.start + offset;
+            let span = Span { start, ..*span };
+            log.write_set(source, span, set).map_err(io::Error::other)?;
+        }
+    }
+    log.into_inner().flush()
+}
+
+/// The same to a file, its directory made first.
+pub(crate) fn write_log_file(path: &Path, runs: &[(&str, &Intervals)]) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    write_log(runs, BufWriter::new(File::create(path)?))
 }
 
 /// What is measured about the calls of one run.
@@ -25,10 +105,7 @@ pub(crate) struct Latency {
     setup: Histogram<u64>,
     /// Scheduled time to the first 180 (post-dial delay).
     pdd: Histogram<u64>,
-    interval: Histogram<u64>,
-    interval_start_ns: u64,
-    intervals: Vec<(u64, u64, Histogram<u64>)>,
-    started: SystemTime,
+    intervals: Intervals,
     /// Calls scheduled earlier than this are not measured (warm-up).
     measured_from_ns: u64,
 }
@@ -39,10 +116,7 @@ impl Latency {
         Latency {
             setup: histogram(),
             pdd: histogram(),
-            interval: histogram(),
-            interval_start_ns: measured_from_ns,
-            intervals: Vec::new(),
-            started,
+            intervals: Intervals::new(&LOGGED, started, measured_from_ns),
             measured_from_ns,
         }
     }
@@ -52,28 +126,18 @@ impl Latency {
         if scheduled_ns < self.measured_from_ns {
             return;
         }
-        if now_ns >= self.interval_start_ns + INTERVAL_NS {
-            self.close_interval(now_ns);
-        }
         let latency = now_ns.saturating_sub(scheduled_ns);
         self.setup.saturating_record(latency);
-        self.interval.saturating_record(latency);
+        self.intervals.record(0, latency, now_ns);
     }
 
     /// The same INVITE got its first 180.
     pub(crate) fn ringing(&mut self, scheduled_ns: u64, now_ns: u64) {
         if scheduled_ns >= self.measured_from_ns {
-            self.pdd
-                .saturating_record(now_ns.saturating_sub(scheduled_ns));
+            let latency = now_ns.saturating_sub(scheduled_ns);
+            self.pdd.saturating_record(latency);
+            self.intervals.record(1, latency, now_ns);
         }
-    }
-
-    fn close_interval(&mut self, now_ns: u64) {
-        if !self.interval.is_empty() {
-            let full = std::mem::replace(&mut self.interval, histogram());
-            self.intervals.push((self.interval_start_ns, now_ns, full));
-        }
-        self.interval_start_ns = now_ns;
     }
 
     /// Percentiles of INVITE to 200.
@@ -86,23 +150,10 @@ impl Latency {
         Percentiles::of(&self.pdd)
     }
 
-    /// Writes the interval log (HdrHistogram's V2 format, values in nanoseconds, maxima in milliseconds).
-    pub(crate) fn write_log(&mut self, now_ns: u64, out: &mut impl Write) -> std::io::Result<()> {
-        self.close_interval(now_ns);
-        let mut serializer = V2DeflateSerializer::new();
-        let mut log = IntervalLogWriterBuilder::new()
-            .add_comment("setup latency, INVITE scheduled to 200 received, in nanoseconds")
-            .with_start_time(self.started)
-            .with_base_time(self.started)
-            .with_max_value_divisor(1e6)
-            .begin_log_with(out, &mut serializer)?;
-        for (start_ns, end_ns, histogram) in &self.intervals {
-            let start = Duration::from_nanos(*start_ns);
-            let length = Duration::from_nanos(end_ns - start_ns);
-            log.write_histogram(histogram, start, length, Tag::new("setup"))
-                .map_err(|e| std::io::Error::other(format!("{e:?}")))?;
-        }
-        Ok(())
+    /// What goes into the interval log, ended at `now_ns`.
+    pub(crate) fn into_intervals(mut self, now_ns: u64) -> Intervals {
+        self.intervals.close(now_ns);
+        self.intervals
     }
 }
 
@@ -120,7 +171,8 @@ pub(crate) struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(histogram: &Histogram<u64>) -> Percentiles {
+    /// Of a histogram of nanoseconds.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Percentiles {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
         Percentiles {
             count: histogram.len(),
@@ -139,7 +191,6 @@ impl Percentiles {
 mod tests {
     use super::*;
     use crate::schedule::Schedule;
-    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     fn latency(measured_from_ns: u64) -> Latency {
         Latency::new(SystemTime::UNIX_EPOCH, measured_from_ns)
@@ -187,30 +238,41 @@ mod tests {
         assert_eq!(latency.setup().count, 1);
     }
 
-    #[test]
-    fn the_interval_log_reads_back() {
-        let mut latency = latency(0);
-        for second in 0..3u64 {
+    fn calls(started: SystemTime, seconds: u64) -> Intervals {
+        let mut latency = Latency::new(started, 0);
+        for second in 0..seconds {
             for call in 0..10 {
                 let at = second * INTERVAL_NS + call * 1_000_000;
                 latency.answered(at, at + 2_000_000);
             }
         }
+        latency.into_intervals(seconds * INTERVAL_NS)
+    }
+
+    #[test]
+    fn the_interval_log_reads_back() {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let later = start + Duration::from_secs(100);
+        let (first, second) = (calls(start, 3), calls(later, 1));
         let mut bytes = Vec::new();
-        latency.write_log(3 * INTERVAL_NS, &mut bytes).unwrap();
-        let intervals: Vec<_> = IntervalLogIterator::new(&bytes)
-            .filter_map(|entry| match entry.unwrap() {
-                LogEntry::Interval(interval) => {
-                    Some((interval.tag().unwrap().as_str(), interval.max()))
-                }
-                _ => None,
-            })
+        write_log(&[("floor", &first), ("tipring", &second)], &mut bytes).unwrap();
+        let log = latency::Log::read(&bytes).unwrap();
+        let seen: Vec<_> = log
+            .intervals
+            .iter()
+            .map(|i| (&i.source[..], &i.metric[..], i.start.as_secs()))
             .collect();
-        assert_eq!(intervals.len(), 3);
-        assert!(
-            intervals
-                .iter()
-                .all(|&(tag, max)| tag == "setup" && (2.0..2.01).contains(&max))
+        let begun = 1_700_000_000;
+        assert_eq!(
+            seen,
+            [
+                ("floor", "setup", begun),
+                ("floor", "setup", begun + 1),
+                ("floor", "setup", begun + 2),
+                ("tipring", "setup", begun + 100)
+            ]
         );
+        let max = log.intervals[0].histogram.max();
+        assert!((2_000_000..2_010_000).contains(&max), "{max}");
     }
 }

@@ -9,6 +9,7 @@ use crate::callee::Callee;
 use crate::caller::{Caller, Hold, Turn};
 use crate::io::{Address, BATCH, Receiver, Sender, bind, drops};
 use crate::latency::Latency;
+use crate::media::sdp::Heard;
 use crate::message::Message;
 use crate::outgoing::Outgoing;
 use crate::schedule::Schedule;
@@ -41,6 +42,8 @@ pub(crate) struct LoadOptions {
     pub(crate) calls_max: usize,
     /// Calls due earlier than this after the start are not measured.
     pub(crate) warmup: Duration,
+    /// Where callers and callees get their media; none: no media.
+    pub(crate) media: [Vec<SocketAddr>; 2],
 }
 
 /// One side's sockets and what waits to be sent on them.
@@ -153,8 +156,17 @@ impl Load {
         let callee_side = Side::open(&options.callees, options.segment)?;
         let (user, target, calls_max) = (&options.user, options.target, options.calls_max);
         let locals = caller_side.addresses()?;
-        let caller = Caller::new(&run, user, target, &locals, options.hold, calls_max);
-        let callee = Callee::new(&run, &callee_side.addresses()?, calls_max);
+        let [caller_media, callee_media] = &options.media;
+        let caller = Caller::new(
+            &run,
+            user,
+            target,
+            &locals,
+            options.hold,
+            calls_max,
+            caller_media,
+        );
+        let callee = Callee::new(&run, &callee_side.addresses()?, calls_max, callee_media);
         Ok(Load {
             caller,
             callee,
@@ -182,6 +194,11 @@ impl Load {
     /// Calls that caller or callee have not ended; a BYE may be answered before it reaches the callee.
     pub(crate) fn live(&self) -> usize {
         self.caller.live().max(self.callee.live())
+    }
+
+    /// Where the server wants the media of callers and of callees.
+    pub(crate) fn heard(&self) -> [&[Heard]; 2] {
+        [self.caller.heard(), self.callee.heard()]
     }
 
     /// Datagrams sent so far, and sends the kernel refused.

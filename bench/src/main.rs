@@ -18,6 +18,7 @@ mod hold;
 mod io;
 mod latency;
 mod load;
+mod media;
 mod message;
 mod outgoing;
 mod probe;

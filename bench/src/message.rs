@@ -87,16 +87,19 @@ pub(crate) struct Message<'a> {
     pub(crate) cseq_line: &'a [u8],
     /// Value of the first Contact; empty without one.
     pub(crate) contact: &'a [u8],
+    /// What follows the headers, padding (RFC 3261 18.3) included.
+    pub(crate) body: &'a [u8],
 }
 
 impl<'a> Message<'a> {
-    /// Reads the headers of a datagram; the body, and whatever follows it (RFC 3261 18.3), is not looked at.
+    /// Reads the headers of a datagram; the body, and whatever follows it (RFC 3261 18.3), is not looked into.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Message<'a>, MessageError> {
         let (first, mut rest) = take_line(bytes).ok_or(MessageError::StartLine)?;
         let mut message = Message::empty(parse_start(first)?);
         loop {
             let (line, after) = take_line(rest).ok_or(MessageError::Unfinished)?;
             if line.len() <= 2 {
+                message.body = after;
                 break;
             }
             message.keep(line)?;
@@ -120,6 +123,7 @@ impl<'a> Message<'a> {
             call_id: &[],
             cseq_line: &[],
             contact: &[],
+            body: &[],
         }
     }
 

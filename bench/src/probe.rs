@@ -11,7 +11,7 @@ use crate::procfs::{self, ThreadTime};
 pub(crate) struct Probe {
     pid: Option<u32>,
     pids: Vec<u32>,
-    port: u16,
+    port: Option<u16>,
 }
 
 /// The server at one moment.
@@ -49,9 +49,17 @@ impl Probe {
     /// Without a pid only the port is watched.
     pub(crate) fn new(pid: Option<u32>, port: u16) -> Probe {
         Probe {
+            port: Some(port),
+            ..Probe::of_process(pid)
+        }
+    }
+
+    /// Watches the process alone, which is quick enough to be read in the midst of a load.
+    pub(crate) fn of_process(pid: Option<u32>) -> Probe {
+        Probe {
             pid,
             pids: pid.map(procfs::process_tree).unwrap_or_default(),
-            port,
+            port: None,
         }
     }
 
@@ -59,7 +67,9 @@ impl Probe {
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             threads: procfs::thread_times(&self.pids),
-            drops: procfs::port_drops(self.port, self.pid),
+            drops: self
+                .port
+                .map_or(0, |port| procfs::port_drops(port..=port, self.pid)),
             receive_buffer_errors: procfs::receive_buffer_errors(),
             resident_bytes: procfs::resident_bytes(&self.pids),
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// A thread's name and the CPU time it has used.
@@ -124,17 +125,17 @@ fn udp_sockets(pid: Option<u32>) -> impl Iterator<Item = UdpSocketLine> {
     })
 }
 
-/// Datagrams the kernel dropped at the sockets bound to a port, in the network namespace of `pid` (ours without one).
-pub(crate) fn port_drops(port: u16, pid: Option<u32>) -> u64 {
+/// Datagrams the kernel dropped at the sockets bound to these ports, in the network namespace of `pid` (ours without one).
+pub(crate) fn port_drops(ports: RangeInclusive<u16>, pid: Option<u32>) -> u64 {
     udp_sockets(pid)
-        .filter(|socket| socket.port == port)
+        .filter(|socket| ports.contains(&socket.port))
         .map(|socket| socket.drops)
         .sum()
 }
 
-/// Whether some UDP socket is bound to the port.
-pub(crate) fn port_is_bound(port: u16) -> bool {
-    udp_sockets(None).any(|socket| socket.port == port)
+/// Whether some UDP socket is bound to one of the ports.
+pub(crate) fn is_bound(ports: RangeInclusive<u16>) -> bool {
+    udp_sockets(None).any(|socket| ports.contains(&socket.port))
 }
 
 /// RcvbufErrors of the whole network namespace.
@@ -218,7 +219,7 @@ mod tests {
         assert!(resident_bytes(&[pid]) > 100_000);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
-        assert!(port_is_bound(port));
-        assert_eq!(port_drops(port, None), 0);
+        assert!(is_bound(port..=port));
+        assert_eq!(port_drops(port..=port, None), 0);
     }
 }

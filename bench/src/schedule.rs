@@ -21,6 +21,11 @@ impl Schedule {
         }
     }
 
+    /// A schedule that is over.
+    pub(crate) fn none() -> Schedule {
+        Schedule::new(0, 1.0, 0)
+    }
+
     fn at(&self, event: u64) -> u64 {
         self.start_ns + (event as f64 / self.rate * 1e9) as u64
     }

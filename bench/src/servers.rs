@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use clap::ValueEnum;
 
 use crate::cli::SuiteArgs;
 use crate::io::{pin, terminate};
-use crate::procfs::{port_is_bound, process_tree};
+use crate::procfs::{is_bound, process_tree};
 
 /// How long a server may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -144,6 +145,19 @@ pub(crate) struct Server {
     child: Child,
 }
 
+/// How a server is started.
+pub(crate) struct Launch<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) command: Command,
+    /// UDP ports it will listen on: none of them bound before, the last one bound when it is ready.
+    pub(crate) ports: RangeInclusive<u16>,
+    pub(crate) server_cpu: usize,
+    /// Where this thread belongs.
+    pub(crate) own_cpu: usize,
+    /// Where its output goes (server.log).
+    pub(crate) directory: &'a Path,
+}
+
 impl Server {
     /// Starts a contender and waits until it listens. Its output goes to server.log in `directory`.
     pub(crate) fn start(
@@ -151,18 +165,32 @@ impl Server {
         args: &SuiteArgs,
         directory: &Path,
     ) -> io::Result<Server> {
-        wait_free(args.target)?;
         fs::create_dir_all(directory)?;
-        let log = File::create(directory.join("server.log"))?;
         let directory = directory.canonicalize()?;
-        let mut command = contender.command(args, &directory)?;
+        let port = args.target.port();
+        Server::launch(Launch {
+            name: contender.name(),
+            command: contender.command(args, &directory)?,
+            ports: port..=port,
+            server_cpu: args.server_cpu,
+            own_cpu: args.load.cpu,
+            directory: &directory,
+        })
+    }
+
+    /// Starts a server and waits until it listens.
+    pub(crate) fn launch(mut launch: Launch<'_>) -> io::Result<Server> {
+        wait_free(&launch.ports)?;
+        fs::create_dir_all(launch.directory)?;
+        let log = File::create(launch.directory.join("server.log"))?;
+        let command = &mut launch.command;
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        let child = spawn_pinned(&mut command, args.server_cpu, args.load.cpu)?;
+        let child = spawn_pinned(command, launch.server_cpu, launch.own_cpu)?;
         let mut server = Server { child };
-        server.wait_listening(contender, args.target.port(), &directory)?;
+        server.wait_listening(&launch)?;
         Ok(server)
     }
 
@@ -171,22 +199,15 @@ impl Server {
         self.child.id()
     }
 
-    fn wait_listening(
-        &mut self,
-        contender: Contender,
-        port: u16,
-        directory: &Path,
-    ) -> io::Result<()> {
+    fn wait_listening(&mut self, launch: &Launch<'_>) -> io::Result<()> {
         let begun = Instant::now();
         let failure = |what: &str| {
-            let log: PathBuf = directory.join("server.log");
-            let (name, log) = (
-                contender.name(),
-                fs::read_to_string(log).unwrap_or_default(),
-            );
+            let log: PathBuf = launch.directory.join("server.log");
+            let (name, log) = (launch.name, fs::read_to_string(log).unwrap_or_default());
             Err(io::Error::other(format!("{name} {what}:\n{log}")))
         };
-        while !port_is_bound(port) {
+        let last = *launch.ports.end();
+        while !is_bound(last..=last) {
             if let Some(status) = self.child.try_wait()? {
                 return failure(&format!("ended with {status}"));
             }
@@ -200,12 +221,12 @@ impl Server {
     }
 }
 
-/// Waits until nobody listens on the port: a ring that is torn down lets go of its socket some time after its process ended.
-fn wait_free(target: SocketAddr) -> io::Result<()> {
+/// Waits until nobody listens on the ports: a ring that is torn down lets go of its sockets some time after its process ended.
+fn wait_free(ports: &RangeInclusive<u16>) -> io::Result<()> {
     let begun = Instant::now();
-    while port_is_bound(target.port()) {
+    while is_bound(ports.clone()) {
         if begun.elapsed() > END_LIMIT {
-            return Err(io::Error::other(format!("{target} is in use")));
+            return Err(io::Error::other(format!("a port of {ports:?} is in use")));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -14,6 +14,7 @@ use crate::cli::{SuiteArgs, settle};
 use crate::drive::{self, Plan};
 use crate::hold::{HoldPlan, HoldReport, hold};
 use crate::io::interrupted;
+use crate::latency::{Intervals, write_log_file};
 use crate::probe::Probe;
 use crate::report::{Report, write_json};
 use crate::servers::{Contender, Server};
@@ -61,6 +62,7 @@ pub(crate) fn run(args: &SuiteArgs, name: &str, contenders: &[Contender]) -> io:
     let contenders: Vec<Contender> = contenders.iter().filter(wanted).copied().collect();
     let directory = run_directory(&args.runs, name);
     let mut reports: Vec<(Contender, Report)> = Vec::new();
+    let mut intervals: Vec<(&str, Intervals)> = Vec::new();
     for round in 1..=args.rounds.max(1) {
         for &contender in &contenders {
             if interrupted() {
@@ -72,7 +74,9 @@ pub(crate) fn run(args: &SuiteArgs, name: &str, contenders: &[Contender]) -> io:
                 contender.name()
             ));
             let place = directory.join(format!("{}-{round}", contender.name()));
-            reports.push((contender, measure(contender, args, &place)?));
+            let (report, seconds) = measure(contender, args, &place)?;
+            reports.push((contender, report));
+            intervals.push((contender.name(), seconds));
         }
     }
     let hold = match args
@@ -82,6 +86,10 @@ pub(crate) fn run(args: &SuiteArgs, name: &str, contenders: &[Contender]) -> io:
         Some(calls) => Some(measure_held(args, calls, &directory.join("hold"))?),
         None => None,
     };
+    if let Some(path) = &args.hlog {
+        let runs: Vec<_> = intervals.iter().map(|(name, i)| (*name, i)).collect();
+        write_log_file(path, &runs)?;
+    }
     let rows = rows(&contenders, &reports, hold.as_ref());
     writeln!(io::stdout(), "{}", table(&rows))?;
     let clean = rows.iter().all(|row| row.failed == 0 && row.drops == 0);
@@ -108,14 +116,14 @@ pub(crate) fn run(args: &SuiteArgs, name: &str, contenders: &[Contender]) -> io:
 }
 
 /// Says on a terminal what is going on.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     if io::stderr().is_terminal() {
         eprintln!("{text}");
     }
 }
 
 /// A directory named by the time, so that names sort.
-fn run_directory(runs: &Path, name: &str) -> PathBuf {
+pub(crate) fn run_directory(runs: &Path, name: &str) -> PathBuf {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
@@ -142,7 +150,11 @@ fn timestamp(seconds: u64) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
-fn measure(contender: Contender, args: &SuiteArgs, place: &Path) -> io::Result<Report> {
+fn measure(
+    contender: Contender,
+    args: &SuiteArgs,
+    place: &Path,
+) -> io::Result<(Report, Intervals)> {
     let server = Server::start(contender, args, place)?;
     let probe = Probe::new(Some(server.pid()), args.target.port());
     let warmup = Duration::from_secs_f64(args.warmup.clamp(0.0, args.duration / 2.0));
@@ -153,9 +165,9 @@ fn measure(contender: Contender, args: &SuiteArgs, place: &Path) -> io::Result<R
         duration,
         drain: DRAIN,
     };
-    let report = drive::run(&options, &plan, &probe, Some(place))?;
+    let (report, intervals) = drive::run(&options, &plan, &probe, Some(place))?;
     write_json(place, "report.json", &report)?;
-    Ok(report)
+    Ok((report, intervals))
 }
 
 fn measure_held(args: &SuiteArgs, calls: u64, place: &Path) -> io::Result<HoldReport> {
@@ -175,7 +187,7 @@ fn measure_held(args: &SuiteArgs, calls: u64, place: &Path) -> io::Result<HoldRe
 }
 
 /// The middle value; of an even number the mean of the two in the middle.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -150,33 +150,37 @@ pub struct Remote {
     pub sends: bool,
     /// It wants packets: sendrecv, recvonly.
     pub receives: bool,
-    /// RTP clock rate in Hz of each payload type it may send, for jitter. Empty: 8000.
+    /// RTP clock rate in Hz of each payload type it may send, for jitter and the codec's quality; the
+    /// first 16 are kept. A type not named here has 8000.
     pub rates: SmallVec<[(u8, u32); 4]>,
 }
 
 /// What one end of a stream sent, and how it arrived here (RFC 3550 6.4.1, A.3, A.8).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reception {
-    /// RTP packets received and relayed.
+    /// RTP (or udptl) packets received; strangers' are not among them.
     pub packets: u64,
     /// Their bytes, RTP headers included.
     pub bytes: u64,
-    /// RTCP packets received and relayed.
+    /// RTCP datagrams received.
     pub rtcp_packets: u64,
     /// Packets that never came, by sequence numbers.
     pub lost: u64,
     /// Packets that came after a later one.
     pub reordered: u64,
+    /// Packets that came twice.
+    pub duplicates: u64,
     /// Interarrival jitter at the end, in milliseconds (A.8).
     pub jitter_ms: f32,
     /// Greatest jitter seen, in milliseconds.
     pub jitter_ms_max: f32,
-    /// Last round trip told by RTCP between this router and that end, or between the ends; milliseconds.
+    /// Last round trip between this router and that end, in milliseconds: RTCP tells it when the other
+    /// end (or, on an echo stream, this router) sends sender reports and that end answers them.
     pub round_trip_ms: Option<f32>,
     /// Packets dropped because they came from a stranger.
     pub strangers: u64,
-    /// Estimate of the listening quality at the other end, 1 to 4.5 (E-model, ITU-T G.107). `None` when
-    /// too little was heard.
+    /// Estimate of the quality at the other end, 1 to 4.5 (E-model, ITU-T G.107). `None` when fewer than
+    /// 50 packets came, or the codec is not known.
     pub mos: Option<f32>,
 }
 
@@ -206,8 +210,10 @@ pub enum Event {
 pub enum Fate {
     /// Sent on, or echoed.
     Relayed,
-    /// Taken, and moved the stream to its sender.
+    /// Taken, and moved the stream to its sender; sent on as far as somebody wants it.
     Latched,
+    /// Taken in: RTCP of an echo stream.
+    Consumed,
     /// Dropped.
     Dropped(Drop),
 }
@@ -221,7 +227,7 @@ pub enum Drop {
     Stranger,
     /// The other end has no address, or wants nothing.
     Nowhere,
-    /// Neither RTP, RTCP nor anything else that belongs on this port.
+    /// Neither RTP, RTCP nor anything else that belongs on this port; or our own echo come back.
     Malformed,
 }
 
@@ -234,7 +240,9 @@ pub struct Counters {
     pub relayed: u64,
     /// Bytes of those.
     pub relayed_bytes: u64,
-    /// RTCP packets of our own.
+    /// Taken in: RTCP of echo streams.
+    pub consumed: u64,
+    /// RTCP datagrams of our own.
     pub reports_sent: u64,
     /// Streams that moved to a sender.
     pub latched: u64,

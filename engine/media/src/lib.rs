@@ -7,7 +7,17 @@
 #![deny(clippy::disallowed_methods)]
 
 mod config;
+mod echo;
+mod lane;
+mod latch;
 mod media;
+mod party;
+mod ports;
+mod quality;
+mod reception;
+mod relay;
+mod round_trip;
+mod silence;
 
 pub use config::*;
 pub use media::Media;

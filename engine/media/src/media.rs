@@ -1,26 +1,84 @@
-//! The streams of one shard and the pool of their ports.
+//! The streams of one shard and the pool of their ports: opened, told what signalling says, closed. The way
+//! of a datagram through them is in [`crate::relay`].
 
-use stack::{Flow, Outbox, Time};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 
-use crate::config::{Config, Counters, Drop, End, Event, Family, Fate, Kind, Latching};
+use stack::timer::Wheel;
+use stack::{Flow, Outbox, Random, Time};
+
+use crate::config::{Config, Counters, Drop, End, Event, Family, Fate, Kind, Latching, PortPair};
 use crate::config::{Local, Remote, StreamId, Summary, Terms};
+use crate::echo::Echo;
+use crate::lane::{Lane, NONE};
+use crate::latch::Latch;
+use crate::party::{Party, reception};
+use crate::ports::{Ports, Socket};
+use crate::silence::Silence;
 
 /// Every stream of one shard.
 ///
 /// Commands: `open`, `open_echo`, `set_remote`, `close`. From outside: `receive`, `handle_timeout`. After
 /// each, drain `poll_event` and look at `poll_timeout`.
+///
+/// Everything is found by the index of a port pair: a pair belongs to one end of one stream, and a stream
+/// goes by the pair of its caller's end. All of it is made for the configured pairs at the start.
+///
+/// The one rule of sending: no RTP to an end without an address or that does not receive, no RTCP to an
+/// end without an address, and nothing to an address that was neither signalled nor latched. What an
+/// end sends although it said it would not is relayed as long as the other end receives: around a
+/// re-INVITE such packets are in flight.
 #[derive(Debug)]
 pub struct Media {
-    config: Config,
-    counters: Counters,
+    pub(crate) config: Config,
+    pub(crate) counters: Counters,
+    ports: Ports,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) parties: Vec<Party>,
+    streams: Vec<Stream>,
+    pub(crate) echoes: Vec<Echo>,
+    /// When echo streams report.
+    reports: Wheel<u32>,
+    silence: Silence,
+    pub(crate) random: Random,
+    /// Last reports of closed echo streams, sent at the next `handle_timeout`, and since when they wait.
+    farewells: Outbox,
+    farewell_due: Option<Time>,
+    events: VecDeque<Event>,
+}
+
+/// A stream, at the index of its caller's pair.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stream {
+    generation: u32,
+    /// The callee's pair; the caller's own for an echo.
+    callee: u32,
+    open: bool,
 }
 
 impl Media {
-    /// Media without streams; all ports free.
-    pub fn new(config: Config, _now: Time) -> Media {
+    /// Media without streams; all ports free. Sockets beyond the numbers a listener can have are not
+    /// used.
+    pub fn new(mut config: Config, now: Time) -> Media {
+        let sockets = usize::from(u16::MAX - config.first_listener) + 1;
+        config.pairs.truncate(sockets / 2);
+        let count = config.pairs.len();
+        let mut random = Random::new(config.seed);
+        let ports = Ports::new(&config.pairs, Random::new(random.next_u64()));
         Media {
-            config,
+            ports,
+            lanes: (0..count).map(|_| Lane::idle()).collect(),
+            parties: (0..count).map(|_| Party::default()).collect(),
+            streams: vec![Stream::default(); count],
+            echoes: (0..count).map(|_| Echo::default()).collect(),
+            reports: Wheel::new(now),
+            silence: Silence::new(now, config.silence, count),
+            random,
+            farewells: Outbox::new(),
+            farewell_due: None,
+            events: VecDeque::with_capacity(count),
             counters: Counters::default(),
+            config,
         }
     }
 
@@ -28,79 +86,328 @@ impl Media {
     pub fn counters(&self) -> Counters {
         Counters {
             pairs: self.config.pairs.len() as u64,
+            pairs_used: self.ports.used() as u64,
             ..self.counters
         }
     }
 
-    /// No stream is open.
+    /// No stream is open and nothing waits to be sent.
     pub fn is_idle(&self) -> bool {
-        self.counters.streams == 0
+        self.counters.streams == 0 && self.farewell_due.is_none()
     }
 
     /// Whether there is a port of this family at all, free or not.
     pub fn serves(&self, family: Family) -> bool {
-        let of_family = |pair: &crate::PortPair| Family::of(pair.bound) == family;
-        self.config.pairs.iter().any(of_family)
+        self.ports.serves(family)
     }
 
     /// Opens a stream between the two parties; `None` when a family has no free pair.
-    pub fn open(&mut self, _now: Time, _terms: Terms) -> Option<StreamId> {
-        self.counters.ports_exhausted += 1;
-        None
+    pub fn open(&mut self, _now: Time, terms: Terms) -> Option<StreamId> {
+        let [caller_family, callee_family] = terms.families;
+        let caller = self.take(caller_family)?;
+        let Some(callee) = self.take(callee_family) else {
+            self.ports.put_back(caller_family, caller);
+            return None;
+        };
+        self.install(caller, callee, terms.kind, terms.latching[0]);
+        self.install(callee, caller, terms.kind, terms.latching[1]);
+        Some(self.enlist(terms.owner, caller, callee))
     }
 
     /// Opens a stream whose packets go back to their sender; it has only a caller's end. RTCP reports of
     /// our own are sent on it.
     pub fn open_echo(
         &mut self,
-        _now: Time,
-        _owner: u64,
-        _family: Family,
-        _latching: Latching,
+        now: Time,
+        owner: u64,
+        family: Family,
+        latching: Latching,
     ) -> Option<StreamId> {
-        self.counters.ports_exhausted += 1;
-        None
+        let pair = self.take(family)?;
+        self.install(pair, pair, Kind::Rtp, latching);
+        self.echoes[pair as usize] = Echo::new(&mut self.random);
+        self.plan_report(now, pair);
+        Some(self.enlist(owner, pair, pair))
     }
 
-    /// Our ports towards this end; `None` for a stale id.
-    pub fn local(&self, _stream: StreamId, _end: End) -> Option<Local> {
-        None
+    fn take(&mut self, family: Family) -> Option<u32> {
+        let pair = self.ports.take(family);
+        self.counters.ports_exhausted += u64::from(pair.is_none());
+        pair
+    }
+
+    fn install(&mut self, pair: u32, partner: u32, kind: Kind, latching: Latching) {
+        self.lanes[pair as usize] = Lane::new(partner, kind, Latch::new(latching));
+        self.parties[pair as usize] = Party::new(latching);
+    }
+
+    fn enlist(&mut self, owner: u64, caller: u32, callee: u32) -> StreamId {
+        self.silence.join(caller, owner);
+        self.counters.streams += 1;
+        self.counters.streams_opened += 1;
+        let stream = &mut self.streams[caller as usize];
+        *stream = Stream {
+            generation: stream.generation,
+            callee,
+            open: true,
+        };
+        StreamId {
+            slot: caller,
+            generation: stream.generation,
+        }
+    }
+
+    fn find(&self, id: StreamId) -> Option<Stream> {
+        let stream = *self.streams.get(id.slot as usize)?;
+        (stream.open && stream.generation == id.generation).then_some(stream)
+    }
+
+    /// The pair of an end; an echo has none for the callee.
+    fn pair(&self, id: StreamId, end: End) -> Option<u32> {
+        let stream = self.find(id)?;
+        match end {
+            End::Caller => Some(id.slot),
+            End::Callee => Some(stream.callee).filter(|callee| *callee != id.slot),
+        }
+    }
+
+    /// Our ports towards this end; `None` for a stale id, and for the callee's end of an echo.
+    pub fn local(&self, stream: StreamId, end: End) -> Option<Local> {
+        let pair = self.config.pairs.get(self.pair(stream, end)? as usize)?;
+        Some(Local {
+            address: pair.advertised,
+            rtp_port: pair.rtp_port,
+            rtcp_port: pair.rtp_port.wrapping_add(1),
+        })
     }
 
     /// What signalling says of this end. A new address, or the first one, unlatches it and opens the
-    /// latch window anew; the same again changes no latch.
-    pub fn set_remote(&mut self, _now: Time, _stream: StreamId, _end: End, _remote: &Remote) {}
-
-    /// What became of a stream so far.
-    pub fn summary(&self, _stream: StreamId) -> Option<Summary> {
-        None
+    /// latch window anew; the same again changes no latch, not even after a hold by 0.0.0.0 in
+    /// between, for a session refresh must not let a stranger in. A new address that the stream had
+    /// latched to already opens no window either.
+    ///
+    /// An address of the wrong family, of many hosts, of no port, or of this stream's own ports (which
+    /// would be a loop) counts as none.
+    pub fn set_remote(&mut self, now: Time, stream: StreamId, end: End, remote: &Remote) {
+        let Some(pair) = self.pair(stream, end) else {
+            return;
+        };
+        let usable = |address: &SocketAddr| self.is_usable(pair, *address);
+        let rtp = remote.rtp.filter(usable);
+        let rtcp = remote.rtcp.or(rtp.and_then(above)).filter(usable);
+        let window = self.config.latch_window;
+        let lane = &mut self.lanes[pair as usize];
+        self.parties[pair as usize].signal(now, lane, remote, rtp, rtcp, window);
+        self.expect_packets(now, stream.slot);
     }
 
-    /// Ends a stream; its ports are free again.
-    pub fn close(&mut self, _now: Time, _stream: StreamId) -> Option<Summary> {
-        None
+    fn is_usable(&self, pair: u32, address: SocketAddr) -> bool {
+        let Some(ours) = self.config.pairs.get(pair as usize) else {
+            return false;
+        };
+        let partner = self.lanes[pair as usize].partner as usize;
+        let theirs = self.config.pairs.get(partner).unwrap_or(ours);
+        let ip = address.ip();
+        let one_host = !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast(address);
+        let family = Family::of(ip) == Family::of(ours.bound);
+        one_host && family && address.port() != 0 && !owns(ours, address) && !owns(theirs, address)
+    }
+
+    /// Tells the watch over silence whether the stream should carry packets.
+    fn expect_packets(&mut self, now: Time, slot: u32) {
+        let callee = self.streams[slot as usize].callee;
+        let expected = if callee == slot {
+            self.parties[slot as usize].sends && self.lanes[slot as usize].reachable
+        } else {
+            self.carries(slot, callee) || self.carries(callee, slot)
+        };
+        self.silence.expect(now, slot, expected);
+    }
+
+    fn carries(&self, from: u32, to: u32) -> bool {
+        let known = self.lanes[from as usize].latch.address().is_some();
+        known && self.parties[from as usize].sends && self.lanes[to as usize].wants
+    }
+
+    /// What became of a stream so far. The callee of an echo is this router: it sent nothing.
+    pub fn summary(&self, stream: StreamId) -> Option<Summary> {
+        let callee = self.find(stream)?.callee as usize;
+        let caller = stream.slot as usize;
+        let (lane, party) = (&self.lanes[caller], &self.parties[caller]);
+        if callee == caller {
+            return Some(Summary {
+                from_caller: reception(lane, party, &Party::default()),
+                ..Summary::default()
+            });
+        }
+        let (other_lane, other) = (&self.lanes[callee], &self.parties[callee]);
+        Some(Summary {
+            from_caller: reception(lane, party, other),
+            from_callee: reception(other_lane, other, party),
+        })
+    }
+
+    /// Ends a stream; its ports are free again. An echo says BYE at the next
+    /// [`Media::handle_timeout`], which is due at once.
+    pub fn close(&mut self, now: Time, stream: StreamId) -> Option<Summary> {
+        let summary = self.summary(stream)?;
+        let callee = self.find(stream)?.callee;
+        if callee == stream.slot {
+            self.say_goodbye(now, callee);
+        } else {
+            self.free(callee);
+        }
+        self.free(stream.slot);
+        self.silence.leave(stream.slot);
+        let entry = &mut self.streams[stream.slot as usize];
+        entry.open = false;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.counters.streams -= 1;
+        Some(summary)
+    }
+
+    fn free(&mut self, pair: u32) {
+        let family = Family::of(self.config.pairs[pair as usize].bound);
+        self.lanes[pair as usize].partner = NONE;
+        self.ports.release(family, pair);
+    }
+
+    fn say_goodbye(&mut self, now: Time, pair: u32) {
+        if let Some(timer) = self.echoes[pair as usize].timer.take() {
+            self.reports.cancel(timer);
+        }
+        let echo = &mut self.echoes[pair as usize];
+        let (lane, party) = (&self.lanes[pair as usize], &mut self.parties[pair as usize]);
+        if !echo.has_spoken() {
+            return;
+        }
+        if let Some(flow) = report_flow(&self.config, pair, lane, party) {
+            let passed = &mut party.passed;
+            self.farewells
+                .push(flow, |out| echo.farewell(now, lane, passed, out));
+            self.farewell_due = self.farewell_due.or(Some(now));
+        }
     }
 
     /// Changes what a stream carries (an audio stream that becomes T.38 keeps its port).
-    pub fn set_kind(&mut self, _stream: StreamId, _kind: Kind) {}
+    pub fn set_kind(&mut self, stream: StreamId, kind: Kind) {
+        for end in [End::Caller, End::Callee] {
+            if let Some(pair) = self.pair(stream, end) {
+                self.lanes[pair as usize].kind = kind;
+            }
+        }
+    }
 
     /// A datagram came in on a media socket.
-    pub fn receive(&mut self, _now: Time, _from: Flow, _bytes: &[u8], _out: &mut Outbox) -> Fate {
+    pub fn receive(&mut self, now: Time, from: Flow, bytes: &[u8], out: &mut Outbox) -> Fate {
         self.counters.received += 1;
-        self.counters.dropped_idle += 1;
-        Fate::Dropped(Drop::Idle)
+        let fate = self.relay(now, from, bytes, out);
+        self.count(fate);
+        fate
+    }
+
+    #[inline]
+    pub(crate) fn count(&mut self, fate: Fate) {
+        let counters = &mut self.counters;
+        match fate {
+            Fate::Relayed => {}
+            Fate::Latched => counters.latched += 1,
+            Fate::Consumed => counters.consumed += 1,
+            Fate::Dropped(Drop::Idle) => counters.dropped_idle += 1,
+            Fate::Dropped(Drop::Stranger) => counters.dropped_stranger += 1,
+            Fate::Dropped(Drop::Nowhere) => counters.dropped_nowhere += 1,
+            Fate::Dropped(Drop::Malformed) => counters.dropped_malformed += 1,
+        }
     }
 
     /// When to call [`Media::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        let timers = [self.reports.next_deadline(), self.silence.next_deadline()];
+        timers.into_iter().flatten().chain(self.farewell_due).min()
     }
 
     /// Sends the reports that are due and looks for silent streams.
-    pub fn handle_timeout(&mut self, _now: Time, _out: &mut Outbox) {}
+    pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
+        self.send_farewells(out);
+        while let Some((_, pair)) = self.reports.expire(now) {
+            self.report(now, pair, out);
+            self.plan_report(now, pair);
+        }
+        self.look_for_silence(now);
+    }
+
+    fn send_farewells(&mut self, out: &mut Outbox) {
+        if self.farewell_due.take().is_some() {
+            for (flow, bytes) in self.farewells.iter() {
+                self.counters.reports_sent += 1;
+                out.push_bytes(flow, bytes);
+            }
+            self.farewells.clear();
+        }
+    }
+
+    fn report(&mut self, now: Time, pair: u32, out: &mut Outbox) {
+        let echo = &mut self.echoes[pair as usize];
+        let (lane, party) = (&self.lanes[pair as usize], &mut self.parties[pair as usize]);
+        if let Some(flow) = report_flow(&self.config, pair, lane, party) {
+            out.push(flow, |bytes| {
+                echo.report(now, lane, &mut party.passed, bytes)
+            });
+            self.counters.reports_sent += 1;
+        }
+    }
+
+    fn plan_report(&mut self, now: Time, pair: u32) {
+        let echo = &mut self.echoes[pair as usize];
+        let due = now + echo.interval(&mut self.random);
+        echo.timer = Some(self.reports.arm(due, pair));
+    }
+
+    fn look_for_silence(&mut self, now: Time) {
+        let (lanes, streams) = (&self.lanes, &self.streams);
+        let heard = |slot: u32| {
+            let callee = streams[slot as usize].callee as usize;
+            lanes[slot as usize].heard.max(lanes[callee].heard)
+        };
+        while let Some((owner, slot)) = self.silence.expire(now, heard) {
+            self.counters.silent += 1;
+            let generation = streams[slot as usize].generation;
+            let stream = StreamId { slot, generation };
+            self.events.push_back(Event::Silent { owner, stream });
+        }
+    }
 
     /// The next thing its user must know.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
+}
+
+/// Where RTCP of our own goes on an echo stream.
+fn report_flow(config: &Config, pair: u32, lane: &Lane, party: &Party) -> Option<Flow> {
+    let remote = if lane.mux {
+        lane.latch.address()
+    } else {
+        party.rtcp.address()
+    };
+    let rtcp = !lane.mux;
+    Some(Flow {
+        listener: Socket { pair, rtcp }.listener(config.first_listener),
+        remote: remote.filter(|_| lane.reachable)?,
+    })
+}
+
+/// RFC 3550 11: RTCP is on the next port unless it is said where.
+fn above(mut address: SocketAddr) -> Option<SocketAddr> {
+    address.set_port(address.port().checked_add(1)?);
+    Some(address)
+}
+
+fn is_broadcast(address: SocketAddr) -> bool {
+    matches!(address, SocketAddr::V4(address) if address.ip().is_broadcast())
+}
+
+fn owns(pair: &PortPair, address: SocketAddr) -> bool {
+    let host = [pair.bound, pair.advertised].contains(&address.ip());
+    host && address.port() | 1 == pair.rtp_port | 1
 }

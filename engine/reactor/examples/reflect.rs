@@ -4,12 +4,13 @@
 //!
 //!     cargo run --release -p tipring-reactor --example reflect -- [--seconds S] [--bytes B]
 //!         [--window W] [--spin US] [--varied] [--bursts] [--rounds R]
-//!         [--padding PERCENT] [--buffer B] [--buffers N] [--sockets N] [--times] [RUN_LENGTH ...]
+//!         [--padding PERCENT] [--buffer B] [--buffers N] [--sockets N] [--times EVERY] [RUN_LENGTH ...]
 //!
 //! A run length of 1 is no coalescing. With `--bursts` the other end coalesces too, so that it is
 //! never what limits. With `--varied` the replies have 300 to 900 bytes, so that
 //! coalescing has to pad. With `--sockets` the reflector has that many small sockets, each of which
-//! gets its part in turn. With `--times` it asks how long each datagram waited.
+//! gets its part in turn. With `--times` it asks in one turn of so many how long each
+//! datagram waited.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout)] // a tool that measures
 
@@ -37,7 +38,7 @@ struct Options {
     buffers: u16,
     rounds: usize,
     sockets: u16,
-    times: bool,
+    times: u32,
     run_lengths: Vec<u16>,
 }
 
@@ -54,7 +55,7 @@ fn options() -> Options {
         buffers: ReactorConfig::default().buffers,
         rounds: 3,
         sockets: 0,
-        times: false,
+        times: 0,
         run_lengths: Vec::new(),
     };
     let mut arguments = std::env::args().skip(1);
@@ -70,7 +71,7 @@ fn options() -> Options {
             "--buffer" => options.buffer = value().parse().expect("bytes"),
             "--buffers" => options.buffers = value().parse().expect("buffers"),
             "--sockets" => options.sockets = value().parse().expect("sockets"),
-            "--times" => options.times = true,
+            "--times" => options.times = value().parse().expect("turns"),
             "--varied" => options.varied = true,
             "--bursts" => options.bursts = true,
             length => options
@@ -146,7 +147,7 @@ fn reflect(
             0
         },
         sockets_max: options.sockets.max(1),
-        receive_times: options.times,
+        receive_times_every: options.times,
         ..Default::default()
     };
     let (mut reactor, addresses) = bind(&config, options.sockets);

@@ -22,8 +22,11 @@ pub struct ReactorConfig {
     /// Payload bytes a datagram on those sockets may have. All of these buffers stay in use in turn,
     /// so that they cost cache: room for what fits an Ethernet frame is enough for most.
     pub small_buffer_bytes: u32,
-    /// Say of each datagram on the other sockets how long it waited ([`crate::Completion::Datagram`]).
-    pub receive_times: bool,
+    /// In one turn of so many, say of each datagram on the other sockets how long it waited
+    /// ([`crate::Completion::Datagram`]). Zero: never. 1 costs 0.10 us a datagram, 5 % of its bare way
+    /// in and out; 64 costs 0.045 us, nearly all of it the kernel's noting of times, which it does for
+    /// every socket of the machine once one has asked.
+    pub receive_times_every: u32,
     /// How long to look at the completion queue before sleeping, when traffic is dense enough for
     /// that to pay. Waking a sleeping core costs the sender 7-9 us. Zero: always sleep.
     pub spin: Duration,
@@ -50,7 +53,7 @@ impl Default for ReactorConfig {
             buffer_bytes: 65_535,
             small_buffers: 0,
             small_buffer_bytes: 2048,
-            receive_times: false,
+            receive_times_every: 0,
             spin: Duration::from_micros(30),
             sockets_max: 64,
             segments_max: 64,

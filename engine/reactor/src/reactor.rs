@@ -30,7 +30,7 @@ use crate::ring;
 use crate::send::{Outlet, Sends, push_entry};
 use crate::socket::{SocketId, UdpListener};
 use crate::spin::Spin;
-use crate::stamp::{self, TurnTime};
+use crate::stamp::{self, Sampling, TurnTime};
 use crate::ticket::Ticket;
 use crate::waker::Waker;
 
@@ -50,8 +50,8 @@ pub enum Completion<'a> {
         bytes: &'a [u8],
         /// It was longer than a buffer; `bytes` is its beginning.
         truncated: bool,
-        /// How long it waited in the socket's queue before this turn; with
-        /// [`ReactorConfig::receive_times`], and not on small sockets.
+        /// How long it waited in the socket's queue before this turn; only in the turns that
+        /// [`ReactorConfig::receive_times_every`] chooses, and not on small sockets.
         waited: Option<Duration>,
     },
     /// The network reports that a peer cannot be reached (ICMP), or the kernel knows no way there.
@@ -75,7 +75,7 @@ pub struct Reactor {
     sends: Sends,
     ports: Vec<Port>,
     ports_max: u16,
-    receive_times: bool,
+    sampling: Sampling,
     turn_time: TurnTime,
     waker: Waker,
     spin: Spin,
@@ -122,7 +122,7 @@ impl Reactor {
             sends: Sends::new(config),
             ports: Vec::new(),
             ports_max: config.sockets_max,
-            receive_times: config.receive_times,
+            sampling: Sampling::one_in(config.receive_times_every),
             turn_time: TurnTime::default(),
             waker,
             spin: Spin::new(config.spin),
@@ -139,8 +139,8 @@ impl Reactor {
     /// # Errors
     /// [`SetupError::Config`] when there are `sockets_max` already.
     pub fn add_udp(&mut self, socket: UdpListener) -> Result<SocketId, SetupError> {
-        if self.receive_times {
-            socket.stamp_receives()?;
+        if self.sampling.is_on() {
+            socket.stamp_receives(true)?;
         }
         let ids = self.add(vec![socket], Class::Large)?;
         Ok(SocketId(ids.start))
@@ -232,6 +232,7 @@ impl Reactor {
         mut on: impl FnMut(Completion<'_>),
     ) -> Result<(), TurnError> {
         self.counters.turns += 1;
+        self.sample();
         self.arm()?;
         self.wait(deadline)?;
         let all_taken = self.ring.submission().is_empty();
@@ -241,6 +242,15 @@ impl Reactor {
         }
         self.report(&mut on);
         Ok(())
+    }
+
+    /// Has receive times told in this turn, or no more.
+    fn sample(&mut self) {
+        if let Some(on) = self.sampling.next_turn() {
+            let large = self.ports.iter().filter(|port| port.class == Class::Large);
+            // It was accepted when the socket came.
+            large.for_each(|port| drop(port.listener.stamp_receives(on)));
+        }
     }
 
     fn outlet(&mut self) -> (&mut Sends, Outlet<'_>) {
@@ -568,7 +578,7 @@ fn shapes(config: &ReactorConfig) -> (Shape, Option<Shape>) {
         key: "buffers",
         count: config.buffers,
         payload_bytes: config.buffer_bytes,
-        control_bytes: if config.receive_times {
+        control_bytes: if config.receive_times_every > 0 {
             stamp::CONTROL_BYTES
         } else {
             0

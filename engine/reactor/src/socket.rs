@@ -72,9 +72,10 @@ impl UdpListener {
         self.reports_errors
     }
 
-    /// Has the kernel note when each datagram came.
-    pub(crate) fn stamp_receives(&self) -> Result<(), SetupError> {
-        let stamped = set_number(&self.socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
+    /// Has the kernel say when each datagram came, or not. It goes on noting it once it was asked.
+    pub(crate) fn stamp_receives(&self, on: bool) -> Result<(), SetupError> {
+        let option = libc::SO_TIMESTAMPNS;
+        let stamped = set_number(&self.socket, libc::SOL_SOCKET, option, usize::from(on));
         stamped.map_err(|source| SetupError::Socket {
             option: "SO_TIMESTAMPNS",
             source,

@@ -350,7 +350,7 @@ fn the_time_in_the_queue_is_told_when_it_was_asked_for() {
     assert_eq!(waits(&mut reactor, &addresses, pause), [None, None]);
 
     let asked = ReactorConfig {
-        receive_times: true,
+        receive_times_every: 1,
         ..config()
     };
     let (mut reactor, addresses) = self::reactor(1, &asked);
@@ -365,4 +365,31 @@ fn the_time_in_the_queue_is_told_when_it_was_asked_for() {
         }
         assert!(begun.elapsed() < PATIENCE, "never stamped: {large:?}");
     }
+}
+
+#[test]
+fn only_the_chosen_turns_tell_times() {
+    let every_third = ReactorConfig {
+        receive_times_every: 3,
+        ..config()
+    };
+    let (mut reactor, addresses) = reactor(1, &every_third);
+    let peer = peer();
+    let mut told = [Vec::new(), Vec::new()];
+    for turn in 0..12 {
+        // A datagram a turn: it is there before the turn begins.
+        peer.send_to(b"one", addresses[0]).unwrap();
+        let note = |completion: Completion<'_>| {
+            if let Completion::Datagram { waited, .. } = completion {
+                told[usize::from(turn % 3 == 0)].push(waited.is_some());
+            }
+        };
+        reactor.turn(Some(Instant::now() + PATIENCE), note).unwrap();
+    }
+    let [others, chosen] = told;
+    assert!(
+        !chosen.is_empty() && chosen.iter().all(|told| *told),
+        "{chosen:?}"
+    );
+    assert!(!others.is_empty() && !others.contains(&true), "{others:?}");
 }

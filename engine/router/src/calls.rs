@@ -4,6 +4,8 @@
 use stack::Token;
 
 use crate::call::Call;
+use crate::echo::EchoCall;
+use crate::entry::Entry;
 
 /// Names a call of this shard; stale once the call is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl CallId {
 #[derive(Debug)]
 struct Slot {
     generation: u32,
-    call: Option<Call>,
+    call: Option<Entry>,
 }
 
 /// Calls in progress, bounded.
@@ -98,7 +100,7 @@ impl Calls {
     }
 
     /// Stores the call under the id that was reserved for it.
-    pub(crate) fn insert(&mut self, call: Call) {
+    pub(crate) fn insert(&mut self, call: Entry) {
         let id = call.id();
         if let Some(slot) = self.slots.get_mut(id.slot as usize)
             && slot.call.is_none()
@@ -110,7 +112,24 @@ impl Calls {
         }
     }
 
+    /// The call between two parties of this id.
     pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
+        match self.entry_mut(id)? {
+            Entry::Bridge(call) => Some(call),
+            Entry::Echo(_) => None,
+        }
+    }
+
+    /// The call to the router itself of this id.
+    pub(crate) fn echo_mut(&mut self, id: CallId) -> Option<&mut EchoCall> {
+        match self.entry_mut(id)? {
+            Entry::Bridge(_) => None,
+            Entry::Echo(echo) => Some(echo),
+        }
+    }
+
+    /// The call of this id, of either kind.
+    pub(crate) fn entry_mut(&mut self, id: CallId) -> Option<&mut Entry> {
         let slot = self.slots.get_mut(id.slot as usize)?;
         if slot.generation != id.generation {
             return None;
@@ -126,7 +145,7 @@ impl Calls {
     }
 
     /// Takes the call out; its id is stale from now on.
-    pub(crate) fn remove(&mut self, id: CallId) -> Option<Call> {
+    pub(crate) fn remove(&mut self, id: CallId) -> Option<Entry> {
         let slot = self.slots.get_mut(id.slot as usize)?;
         if slot.generation != id.generation {
             return None;
@@ -143,7 +162,7 @@ impl Calls {
     pub(crate) fn ids(&self) -> Vec<CallId> {
         self.slots
             .iter()
-            .filter_map(|slot| slot.call.as_ref().map(Call::id))
+            .filter_map(|slot| slot.call.as_ref().map(Entry::id))
             .collect()
     }
 }

@@ -207,8 +207,10 @@ pub struct Counters {
     pub responses: u64,
     /// Requests answered by the router itself with an error.
     pub refused: u64,
-    /// Calls started: INVITEs that left towards a callee.
+    /// Calls started: INVITEs that left towards a callee, or to the echo.
     pub calls_started: u64,
+    /// Those of them that the router answered itself, as an echo.
+    pub calls_echoed: u64,
     /// Calls answered with a 2xx.
     pub calls_answered: u64,
     /// Calls that ended before an answer.

@@ -10,6 +10,8 @@ mod call;
 mod calls;
 mod config;
 mod core;
+mod echo;
+mod entry;
 mod headers;
 mod local;
 mod names;

@@ -15,6 +15,8 @@ use crate::call::{
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Resolved, Wake};
 use crate::core::{Core, Purpose, Side, User};
+use crate::echo::EchoCall;
+use crate::entry::Entry;
 use crate::local;
 use crate::outbound::Probed;
 use crate::rdb::{CallFlow, Matcher};
@@ -220,7 +222,7 @@ impl Router {
     fn end_all(&mut self, now: Time, out: &mut Outbox) {
         self.draining = true;
         for id in self.calls.ids() {
-            if let Some(call) = self.calls.get_mut(id) {
+            if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.end_now(&mut self.core, now, out);
                 self.finish(id, after);
             }
@@ -236,7 +238,7 @@ impl Router {
             self.on_media(now, event, out);
         }
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
-            if let Some(call) = self.calls.get_mut(id) {
+            if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
                 self.finish(id, after);
             }
@@ -247,7 +249,7 @@ impl Router {
     fn on_media(&mut self, now: Time, event: media::Event, out: &mut Outbox) {
         let media::Event::Silent { owner, .. } = event;
         let id = CallId::of_owner(owner);
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.entry_mut(id) {
             let after = call.on_silence(&mut self.core, now, out);
             self.finish(id, after);
         }
@@ -354,6 +356,10 @@ impl Router {
         let Some((id, side)) = self.find_call(tag, request) else {
             return self.core.refuse(now, server, 481, b"", out);
         };
+        if let Some(echo) = self.calls.echo_mut(id) {
+            let after = echo.on_request(&mut self.core, now, server, flow, request, out);
+            return self.finish(id, after);
+        }
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -373,7 +379,10 @@ impl Router {
             slot: token.slot,
             generation: token.generation,
         };
-        let side = self.calls.get_mut(id)?.side_of(request, &token)?;
+        let side = match self.calls.entry_mut(id)? {
+            Entry::Bridge(call) => call.side_of(request, &token)?,
+            Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
+        };
         Some((id, side))
     }
 
@@ -382,7 +391,7 @@ impl Router {
         let Some((id, side)) = self.find_call(tag, ack) else {
             return;
         };
-        if let Some(call) = self.calls.get_mut(id) {
+        if let Some(call) = self.calls.entry_mut(id) {
             let after = call.on_ack(&mut self.core, now, side, ack, out);
             self.finish(id, after);
         }
@@ -400,11 +409,12 @@ impl Router {
             return self.core.refuse(now, cancel, 481, b"", out);
         };
         let user = self.core.transactions.server_user(invite);
+        let echo = user.and_then(|user| Some(self.calls.echo_mut(user.call)?.tag()));
         let call = user.and_then(|user| Some((self.calls.get_mut(user.call)?, user)));
         // RFC 3261 9.2: the To tag of the answer is that of the INVITE's own answers.
         let tag = match &call {
             Some((call, user)) => call.tag(user.purpose.invite_side()),
-            None => self.core.own_tag(),
+            None => echo.unwrap_or_else(|| self.core.own_tag()),
         };
         let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
         let text = tag.tag_text();
@@ -468,7 +478,7 @@ impl Router {
         server: ServerId,
         request: &Message<'_>,
         out: &mut Outbox,
-    ) -> Result<Call, Refusal> {
+    ) -> Result<Entry, Refusal> {
         local::check_required(request)?;
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
@@ -476,13 +486,17 @@ impl Router {
             let (core, calls) = (&mut self.core, &mut self.calls);
             return application_server::start_call(
                 core, calls, now, source, server, request, &uri, out,
-            );
+            )
+            .map(Entry::Bridge);
         }
         let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
         let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
         let record = route.record;
         if record.flow == CallFlow::EchoResponder {
-            return Err(Refusal::code(501));
+            let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
+            let core = &mut self.core;
+            let echo = EchoCall::start(core, now, id, source, server, request, record, out)?;
+            return Ok(Entry::Echo(Box::new(echo)));
         }
         if record.flow == CallFlow::TransformEarlyToFinal {
             check_offer(request, &self.core.door(source.listener).host_port)?;
@@ -512,7 +526,7 @@ impl Router {
             destination,
             through_proxy: self.core.proxy.is_some(),
         };
-        Call::start(&mut self.core, now, setup, out)
+        Call::start(&mut self.core, now, setup, out).map(Entry::Bridge)
     }
 
     fn receive_response(
@@ -557,6 +571,10 @@ impl Router {
                 | Purpose::Probe
                 | Purpose::KeepAlive => After::Keep,
             };
+            self.finish(id, after);
+        } else if let Some(echo) = self.calls.echo_mut(id) {
+            // Its only request is the BYE.
+            let after = echo.on_bye_done();
             self.finish(id, after);
         } else if (200..300).contains(&response.code()) {
             self.on_late_2xx(now, &answer, flow, response, out);
@@ -647,6 +665,10 @@ impl Router {
             };
             return application_server::on_outcome(&mut self.core, client, probed);
         }
+        if let Some(echo) = self.calls.echo_mut(user.call) {
+            let after = echo.on_bye_done();
+            return self.finish(user.call, after);
+        }
         let Some(call) = self.calls.get_mut(user.call) else {
             return;
         };
@@ -668,13 +690,11 @@ impl Router {
 
     /// RFC 3261 13.3.1.4: a 2xx without an ACK for 64*T1 ends the dialog with BYE.
     fn on_unacknowledged(&mut self, now: Time, server: ServerId, user: User, out: &mut Outbox) {
-        let Some(call) = self.calls.get_mut(user.call) else {
+        let Some(call) = self.calls.entry_mut(user.call) else {
             return;
         };
-        if call.is_waiting_for_ack(server) {
-            let after = call.on_unacknowledged(&mut self.core, now, out);
-            self.finish(user.call, after);
-        }
+        let after = call.on_unacknowledged(&mut self.core, now, server, out);
+        self.finish(user.call, after);
     }
 }
 

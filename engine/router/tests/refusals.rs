@@ -163,7 +163,7 @@ fn invites_that_cannot_be_routed_are_refused_each_with_its_code() {
     for (uri, more, code) in [
         ("sip:5@127.0.0.1", "", 404),
         ("sip:127.0.0.1", "", 404),
-        ("sip:8@127.0.0.1", "", 501),
+        ("sip:8@127.0.0.1", "", 503),
         ("sips:7@127.0.0.1", "", 416),
         ("mailto:7@example.com", "", 416),
         ("sip:7@127.0.0.1", "Max-Forwards: 0\r\n", 483),

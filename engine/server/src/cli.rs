@@ -31,7 +31,12 @@ pub(crate) enum Command {
     /// others have ended, a second one ends them at once; Ctrl-C ends them at once; SIGUSR1 logs a
     /// line of numbers for each shard.
     Run(Run),
-    /// Say what is wrong with a configuration and its routing DB, or what they amount to.
+    /// Say what is wrong with a configuration and its routing DB, or what they amount to: every key with
+    /// its value and where that came from.
+    ///
+    /// The environment variables of SRGo override the file, here as in `run`: server_ipv4,
+    /// auto_server_ipv4, sip_udp_port, http_port, as_sip_udp, proxy_udp_server, ka_interval,
+    /// indialogue_interval.
     ///
     /// Exit code 0 when `run` would accept them, 1 when not.
     Check(Check),

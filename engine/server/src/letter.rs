@@ -35,7 +35,7 @@ pub(crate) enum Letter {
         /// How long that may be remembered.
         ttl: Duration,
     },
-    /// From the supervisor, for the router.
+    /// From the supervisor, or from the shard that asks the application server, for the router.
     Command(Command),
     /// From the supervisor: the peers of a reload.
     Peers(Arc<PeerTable>),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender};
 use reactor::{Completion, Reactor, Send, SendBatch, SocketId, TurnError};
-use shard::{Applied, Event, Input, Shard};
+use shard::{Applied, Command, Event, Input, Shard};
 use stack::{Flow, Outbox, Time};
 
 use crate::board::{Board, Snapshot};
@@ -308,6 +308,11 @@ impl Station {
                 Event::Resolve { host } => self.ask(now, host),
                 // The supervisor outlives its shards, unless the process is ending anyway.
                 Event::Drained => drop(self.notices.send(Notice::Drained(self.id))),
+                Event::ApplicationServer {
+                    address,
+                    up,
+                    change,
+                } => self.tell_of_application_server(address, up, change),
                 Event::LimitReached { limit, value } => tracing::warn!(
                     shard = self.id,
                     limit,
@@ -318,6 +323,28 @@ impl Station {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
                 }
             }
+        }
+    }
+
+    /// Another shard's word on the application server is as good as its own: only the first one asks. A
+    /// letter lost to a full mailbox is made good by the next, which comes after every question.
+    fn tell_of_application_server(
+        &mut self,
+        address: SocketAddr,
+        up: bool,
+        change: Option<shard::Probed>,
+    ) {
+        match change {
+            Some(why) if up => tracing::info!(%address, %why, "application server is up"),
+            Some(why) => tracing::error!(
+                %address,
+                %why,
+                "application server is down: refusing calls to it with 503"
+            ),
+            None => {}
+        }
+        for neighbour in self.neighbours.iter_mut().flatten() {
+            let _ = neighbour.send(Letter::Command(Command::ApplicationServer { up }));
         }
     }
 

@@ -375,3 +375,57 @@ fn the_service_manager_is_told() {
     next("STOPPING=1");
     assert_eq!(engine.end().code(), Some(0));
 }
+
+/// An application server that is busy with every call and answers whoever asks whether it lives, until
+/// it is told to stop; whether there was a call.
+fn serve(server: &Phone) -> bool {
+    let mut called = false;
+    loop {
+        let request = server.wait_for("SIP/2.0");
+        match request.start().split(' ').next() {
+            Some("OPTIONS") => server.answer(&request, "405 Method Not Allowed"),
+            Some("INVITE") => {
+                called = true;
+                server.answer(&request, "486 Busy Here");
+            }
+            Some("STOP") => return called,
+            _ => {}
+        }
+    }
+}
+
+/// Calls until twelve have been answered so, each with a Call-ID of its own, so that every shard gets
+/// some. A shard may be told of a change a moment after it was logged.
+fn calls_are_answered(engine: &Engine, status: &str) {
+    let uri = format!("sip:100@{}", engine.address);
+    let answered = (0..1000).filter(|_| {
+        let caller = Phone::new(engine.address, "caller");
+        caller.request("INVITE", &uri, &format!("<{uri}>"), 1);
+        let answer = caller.wait_for("SIP/2.0");
+        answer.start().contains(status)
+    });
+    assert_eq!(answered.take(12).count(), 12, "calls answered {status}");
+}
+
+#[test]
+fn an_application_server_that_dies_and_lives_again_is_routed_around() {
+    let desk = Desk::new();
+    let server = Phone::new(([127, 0, 0, 1], 9).into(), "server");
+    let address = server.address();
+    let extra =
+        "[engine]\nshards = 3\n[timers]\ntrying_ms = 0\n[application_server]\nfailures = 1\n";
+    let mut engine = Engine::start_with(&desk, extra, |command| {
+        command.env("as_sip_udp", address.to_string());
+        command.env("ka_interval", "1");
+    });
+    engine.wait_for(&format!("application server {address}"));
+    server.answer(&server.wait_for("OPTIONS"), "200 OK");
+    // It answers no more: down once the next question has been due.
+    engine.wait_for("application server is down");
+    calls_are_answered(&engine, " 503 ");
+    let serving = std::thread::spawn(move || serve(&server));
+    engine.wait_for("application server is up");
+    calls_are_answered(&engine, " 100 ");
+    Phone::new(address, "stop").request("STOP", "sip:server", "<sip:server>", 1);
+    assert!(serving.join().expect("the server"), "no call reached it");
+}

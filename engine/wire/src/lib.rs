@@ -21,6 +21,8 @@ mod method;
 mod name;
 mod params;
 pub mod print;
+pub mod rtcp;
+pub mod rtp;
 mod salvage;
 mod scan;
 pub mod sdp;

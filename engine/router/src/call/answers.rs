@@ -9,6 +9,7 @@ use super::print::{self, Form, Reason, Request};
 use super::{After, Call, FORKS_MAX, Stage};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
+use crate::steer::Crossed;
 
 /// CSeq of the callee's INVITE: the first request of ours in its dialog.
 pub(super) const INVITE_CSEQ: u32 = 1;
@@ -262,7 +263,13 @@ impl Call {
         out: &mut Outbox,
     ) -> bool {
         let tag = self.tag(Side::Caller);
-        let crossed = self.crossing_answer(core, now, Side::Callee, self.server, response);
+        // What is left out says nothing to the media either.
+        let crossed = match form {
+            Form::Bodiless => Crossed::Withheld,
+            Form::Whole | Form::Final => {
+                self.crossing_answer(core, now, Side::Callee, self.server, response)
+            }
+        };
         let body = crossed.of(response);
         let door = &core.doors[usize::from(self.caller.peer.listener)];
         let rest =

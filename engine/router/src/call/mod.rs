@@ -28,7 +28,7 @@ use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use early::check_offer;
-pub(crate) use print::Reason;
+pub(crate) use print::{MAX_FORWARDS, Reason, Request};
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
 

@@ -11,7 +11,7 @@ use crate::core::Door;
 use crate::headers::{BODILESS, POLICY, UNRELIABLE};
 
 /// RFC 3261 8.1.1.6: what a request carries that named none.
-pub(super) const MAX_FORWARDS: u32 = 70;
+pub(crate) const MAX_FORWARDS: u32 = 70;
 
 /// A Reason header (RFC 3326), complete with its line end; empty for none.
 #[derive(Clone, Debug, Default)]
@@ -93,13 +93,13 @@ fn format_line(protocol: &str, cause: u16, text: &str) -> SmallVec<[u8; 64]> {
 }
 
 /// A request of ours on one leg.
-pub(super) struct Request<'a> {
-    pub(super) door: &'a Door,
-    pub(super) dialog: &'a Dialog,
-    pub(super) method: &'a [u8],
-    pub(super) cseq: u32,
-    pub(super) branch: &'a Token,
-    pub(super) max_forwards: u32,
+pub(crate) struct Request<'a> {
+    pub(crate) door: &'a Door,
+    pub(crate) dialog: &'a Dialog,
+    pub(crate) method: &'a [u8],
+    pub(crate) cseq: u32,
+    pub(crate) branch: &'a Token,
+    pub(crate) max_forwards: u32,
 }
 
 impl Request<'_> {
@@ -146,7 +146,7 @@ impl Request<'_> {
     }
 
     /// A request of our own making, with complete extra header lines and no body.
-    pub(super) fn print_own(&self, out: &mut Vec<u8>, extra: &[u8]) {
+    pub(crate) fn print_own(&self, out: &mut Vec<u8>, extra: &[u8]) {
         self.print_head(out);
         out.extend_from_slice(extra);
         print::end(out, b"");
@@ -222,7 +222,6 @@ pub(super) fn formed_response(
     }
     print::passing_headers(out, original, form.policy());
     warnings(out, original, &door.host_port);
-    let body = if form == Form::Bodiless { b"" } else { body };
     print::end(out, body);
 }
 

@@ -279,6 +279,8 @@ impl Call {
             return After::Keep;
         };
         match response.code() {
+            // RFC 4320 4.1: an UPDATE has no provisional that could carry it.
+            ..200 if reinvite.recast == Some(Method::Invite) => After::Keep,
             ..200 => {
                 self.relay_answer(core, now, reinvite, response, out);
                 After::Keep

@@ -223,6 +223,9 @@ impl Call {
     /// meanwhile has no INVITE to wait for.
     pub(crate) fn callee_found(&mut self, core: &mut Core, now: Time, flow: Flow) {
         self.callee.peer = flow;
+        if let Some(steering) = &mut self.steering {
+            steering.callee_found(core, flow.remote.ip());
+        }
         if self.stage == Stage::Calling {
             self.start_alarms(core, now);
         }
@@ -254,7 +257,8 @@ fn steer(
     }
     let flows = [setup.source, way.flow(setup.source)];
     let owner = setup.id.owner();
-    let steering = Steering::new(core, now, owner, tag, setup.server, flows);
+    let named = matches!(way, Way::Waiting { .. });
+    let steering = Steering::new(core, now, owner, tag, setup.server, flows, named);
     let mut steering = Box::new(steering);
     let from = (Side::Caller, setup.source.remote.ip());
     match steering.cross(core, now, from, setup.server, setup.request) {

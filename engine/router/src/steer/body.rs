@@ -123,7 +123,8 @@ fn edit_session(edits: &mut Edits, session: &Session<'_>, own: &Identity) {
                     print_connection(out, &line, own.address());
                 });
             }
-            _ if is_withheld(&line) => edits.remove(line.span),
+            // RFC 3605 2.1: RTCP is a line of a section. Here it could only mislead.
+            _ if is_withheld(&line) || line.is_attribute("rtcp") => edits.remove(line.span),
             _ => {}
         }
     }
@@ -269,4 +270,123 @@ fn print_address(out: &mut Vec<u8>, address: IpAddr) {
         b"IN IP6 "
     });
     print::ip(out, address);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const OURS: [&str; 2] = ["198.51.100.1", "198.51.100.2"];
+
+    fn local(address: &str) -> Shown {
+        Shown::Ours(Local {
+            address: address.parse().unwrap(),
+            rtp_port: 40_000,
+            rtcp_port: 40_001,
+        })
+    }
+
+    fn printed(text: &str, shown: &[Shown]) -> String {
+        let own = Identity {
+            session_id: 5,
+            version: 6,
+            address: Some(OURS[0].parse().unwrap()),
+            family: Family::V4,
+        };
+        let session = Session::parse(text.as_bytes()).expect("a description");
+        let (mut edits, mut out) = (Edits::new(), Vec::new());
+        edit(&mut edits, &session, shown, &own);
+        edits.print(session.bytes(), &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn every_withheld_attribute_is_named_once_and_does_not_pass() {
+        for (at, row) in WITHHELD_ATTRIBUTES.iter().enumerate() {
+            assert!(!row.reason.is_empty());
+            let before = &WITHHELD_ATTRIBUTES[..at];
+            assert!(before.iter().all(|other| other.name != row.name));
+            for line in [row.name.to_owned(), row.name.to_uppercase()] {
+                let (kept, more) = (format!("a={line}x\r\n"), format!("a={line}\r\n"));
+                let text = format!("v=0\r\n{more}{kept}m=audio 9 RTP/AVP 0\r\n{kept}{more}");
+                let expected = format!("v=0\r\n{kept}m=audio 9 RTP/AVP 0\r\n{kept}");
+                assert_eq!(printed(&text, &[Shown::Theirs]), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_pass_with_their_own_line_ends() {
+        let text = "v=0\no=a 1 1 IN IP4 10.0.0.1\rs=x\r\nm=audio 9/2 RTP/AVP 0\ni=title\nb=AS:1";
+        let expected = "v=0\no=- 5 6 IN IP4 198.51.100.1\rs=-\r\nm=audio 40000 RTP/AVP 0\n\
+            i=title\nc=IN IP4 198.51.100.1\nb=AS:1";
+        assert_eq!(printed(text, &[local(OURS[0])]), expected);
+        let text = "v=0\r\nm=audio 9 RTP/AVP 0";
+        let expected = "v=0\r\nm=audio 40000 RTP/AVP 0\r\nc=IN IP4 198.51.100.1";
+        assert_eq!(printed(text, &[local(OURS[0])]), expected);
+    }
+
+    #[test]
+    fn an_address_below_the_session_stands_only_where_it_differs() {
+        let line = "m=audio 9 RTP/AVP 0\r\n";
+        let text = format!("v=0\r\nc=IN IP4 10.0.0.1\r\n{line}{line}{line}c=IN IP4 10.0.0.2\r\n");
+        let shown = [local(OURS[0]), local(OURS[1]), local(OURS[0])];
+        let line = "m=audio 40000 RTP/AVP 0\r\n";
+        let expected = format!(
+            "v=0\r\nc=IN IP4 198.51.100.1\r\n{line}{line}c=IN IP4 198.51.100.2\r\n{line}\
+             c=IN IP4 198.51.100.1\r\n"
+        );
+        assert_eq!(printed(&text, &shown), expected);
+    }
+
+    #[test]
+    fn closed_lines_tell_nothing_and_groups_have_one_address() {
+        let text = "v=0\r\nc=IN IP4 10.0.0.1\r\nc=IN IP4 10.0.0.1\r\nm=video 9 RTP/AVP 0\r\n\
+            c=IN IP4 224.2.1.1/127/3\r\nc=IN IP4 10.0.0.3\r\na=rtcp:10 IN IP4 10.0.0.3\r\n";
+        let expected = "v=0\r\nc=IN IP4 198.51.100.1\r\nm=video 0 RTP/AVP 0\r\n\
+            c=IN IP4 198.51.100.1\r\n";
+        assert_eq!(printed(text, &[Shown::Closed]), expected);
+    }
+
+    /// Lines of a session or of a section, which name the sender's address in every way.
+    fn lines() -> impl Strategy<Value = String> {
+        let line = prop_oneof![
+            Just("c=IN IP4 10.9.8.7\r\n"),
+            Just("c=IN IP4 10.9.8.7/2\n"),
+            Just("c=IN IP4 0.0.0.0\r\n"),
+            Just("a=rtcp:7 IN IP4 10.9.8.7\r\n"),
+            Just("a=rtcp:7 10.9.8.7\r\n"),
+            Just("a=rtcp:10.9.8.7\r\n"),
+            Just("a=candidate:1 1 UDP 1 10.9.8.7 9 typ host\r\n"),
+            Just("a=remote-candidates:1 10.9.8.7 9\r"),
+            Just("a=rtpmap:0 PCMU/8000\r\n"),
+            Just("a=sendonly\r\n"),
+            Just("i=title\r\n"),
+            Just("?\r\n"),
+        ];
+        proptest::collection::vec(line, 0..6).prop_map(|lines| lines.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_carried_never_tells_the_senders_address(
+            head in lines(),
+            sections in proptest::collection::vec((lines(), any::<bool>()), 0..5),
+        ) {
+            let mut text = format!("v=0\r\no=a 1 1 IN IP4 10.9.8.7\r\ns=10.9.8.7\r\n{head}");
+            let mut shown = Vec::new();
+            for (lines, open) in &sections {
+                text += &format!("m=audio 9 RTP/AVP 0\r\n{lines}");
+                shown.push(if *open { local(OURS[1]) } else { Shown::Closed });
+            }
+            let out = printed(&text, &shown);
+            prop_assert!(!out.contains("10.9.8.7"), "{out}");
+            let session = Session::parse(out.as_bytes()).expect("still a description");
+            prop_assert_eq!(session.media().len(), sections.len());
+            let ours: Vec<_> = session.media().iter().map(|media| media.media.port > 0).collect();
+            let open: Vec<_> = sections.iter().map(|(_, open)| *open).collect();
+            prop_assert_eq!(ours, open);
+        }
+    }
 }

@@ -167,3 +167,145 @@ impl Exchange {
         self.pending.is_some_and(|pending| pending.server == server)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stack::{Flow, Inbound, Outbox, Time, TransactionLimits, Transactions};
+    use wire::Index;
+
+    const ONE: Spoken = (1, 1);
+    const TWO: Spoken = (2, 2);
+
+    /// Real names of transactions: `methods` received one after the other.
+    fn servers(methods: &[&str]) -> Vec<ServerId> {
+        let limits = TransactionLimits {
+            server: 9,
+            client: 9,
+        };
+        let timers = stack::TimerConfig::default();
+        let mut transactions = Transactions::<()>::new(0, 1, timers, limits, Time::ZERO);
+        let flow = Flow {
+            listener: 0,
+            remote: "127.0.0.1:5060".parse().unwrap(),
+        };
+        let mut received = |(number, method): (usize, &&str)| {
+            let text = message_text(method, number);
+            let mut index = Index::new();
+            let message = Message::parse(text.as_bytes(), &mut index, &Default::default()).unwrap();
+            match transactions.receive_request(Time::ZERO, &message, flow, &mut Outbox::new()) {
+                Inbound::New(server) => server,
+                other => panic!("{other:?}"),
+            }
+        };
+        methods.iter().enumerate().map(&mut received).collect()
+    }
+
+    fn message_text(method: &str, number: usize) -> String {
+        format!(
+            "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{number}\r\n\
+             From: <sip:a>;tag=1\r\nTo: <sip:b>\r\nCall-ID: {number}\r\nCSeq: 1 {method}\r\n\r\n"
+        )
+    }
+
+    /// The role of a description in a request (`code` 0) or in a response.
+    fn role(
+        exchange: &Exchange,
+        from: Side,
+        (server, method): (ServerId, &str),
+        code: u16,
+        spoken: Spoken,
+    ) -> Result<Role, Untimely> {
+        let text = match code {
+            0 => message_text(method, 1),
+            _ => format!("SIP/2.0 {code} x\r\nCSeq: 1 {method}\r\n\r\n"),
+        };
+        let mut index = Index::new();
+        let message = Message::parse(text.as_bytes(), &mut index, &Default::default()).unwrap();
+        exchange.role(from, server, &message, spoken)
+    }
+
+    #[test]
+    fn without_a_pending_offer_every_request_may_bring_one() {
+        let exchange = Exchange::default();
+        let server = servers(&["INVITE"])[0];
+        for (method, expected) in [
+            ("INVITE", Role::Offer),
+            ("UPDATE", Role::Offer),
+            ("PRACK", Role::Offer),
+            ("ACK", Role::Neither),
+            ("INFO", Role::Neither),
+        ] {
+            let found = role(&exchange, Side::Callee, (server, method), 0, ONE);
+            assert_eq!(found, Ok(expected), "{method}");
+        }
+    }
+
+    #[test]
+    fn an_offer_in_an_invite_is_answered_by_what_its_responses_bring() {
+        let mut exchange = Exchange::default();
+        let server = servers(&["INVITE"])[0];
+        exchange.begin_invite(server, true);
+        exchange.offered(Side::Caller, server, false);
+        let invite = (server, "INVITE");
+        for (code, expected) in [
+            (183, Role::Answer),
+            (200, Role::Answer),
+            (488, Role::Neither),
+        ] {
+            let found = role(&exchange, Side::Callee, invite, code, ONE);
+            assert_eq!(found, Ok(expected), "{code}");
+        }
+        for method in ["UPDATE", "PRACK", "INVITE"] {
+            let by = |side| role(&exchange, side, (server, method), 0, ONE);
+            assert_eq!(by(Side::Callee), Err(Untimely::Glare));
+            assert_eq!(by(Side::Caller), Err(Untimely::Twice));
+        }
+        exchange.settled();
+        exchange.note_response(server, ONE);
+        let again = |spoken| role(&exchange, Side::Callee, invite, 200, spoken);
+        assert_eq!(again(ONE), Ok(Role::Repeat));
+        assert_eq!(again(TWO), Ok(Role::Again));
+    }
+
+    #[test]
+    fn an_offer_in_a_response_is_answered_by_prack_or_ack() {
+        let mut exchange = Exchange::default();
+        let server = servers(&["INVITE"])[0];
+        exchange.begin_invite(server, false);
+        let offer = |exchange: &Exchange, spoken| {
+            role(exchange, Side::Callee, (server, "INVITE"), 183, spoken)
+        };
+        assert_eq!(offer(&exchange, ONE), Ok(Role::Offer));
+        exchange.offered(Side::Callee, server, true);
+        exchange.note_response(server, ONE);
+        assert_eq!(offer(&exchange, ONE), Ok(Role::Repeat));
+        assert_eq!(offer(&exchange, TWO), Ok(Role::Offer), "of another fork");
+        for method in ["PRACK", "ACK"] {
+            let found = role(&exchange, Side::Caller, (server, method), 0, ONE);
+            assert_eq!(found, Ok(Role::Answer), "{method}");
+        }
+        assert!(exchange.waits_on(server, true) && !exchange.waits_on(server, false));
+        exchange.settled();
+        assert_eq!(offer(&exchange, (ONE.0, 9)), Ok(Role::Neither), "too late");
+        assert_eq!(offer(&exchange, TWO), Ok(Role::Offer));
+    }
+
+    #[test]
+    fn only_its_own_2xx_answers_an_update() {
+        let servers = servers(&["UPDATE", "INFO"]);
+        let mut exchange = Exchange::default();
+        exchange.offered(Side::Caller, servers[0], false);
+        for (server, method, code, expected) in [
+            (servers[0], "UPDATE", 200, Role::Answer),
+            (servers[0], "UPDATE", 183, Role::Neither),
+            (servers[0], "UPDATE", 491, Role::Neither),
+            (servers[1], "UPDATE", 200, Role::Neither),
+            (servers[1], "INFO", 200, Role::Neither),
+        ] {
+            let found = role(&exchange, Side::Callee, (server, method), code, ONE);
+            assert_eq!(found, Ok(expected), "{method} {code}");
+        }
+        assert!(exchange.waits(servers[0]) && !exchange.waits(servers[1]));
+    }
+}

@@ -25,9 +25,9 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    pub(super) fn new(core: &mut Core, peer: IpAddr) -> Leg {
-        let peer = peer.to_canonical();
-        let family = Family::of(peer);
+    /// A leg over which messages go to `way`. `peer` is the address there, when it is known already.
+    pub(super) fn new(core: &mut Core, way: IpAddr, peer: Option<IpAddr>) -> Leg {
+        let family = Family::of(way.to_canonical());
         let other = match family {
             Family::V4 => Family::V6,
             Family::V6 => Family::V4,
@@ -39,7 +39,7 @@ impl Leg {
         };
         Leg {
             family,
-            latching: core.peers.latching(peer),
+            latching: peer.map_or_else(Latching::default, |peer| core.peers.latching(peer)),
             identity: Identity {
                 // RFC 8866 5.2 wants digits; 63 bits, because some read a signed number.
                 session_id: core.random.next_u64() >> 1,

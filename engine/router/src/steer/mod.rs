@@ -134,7 +134,7 @@ pub(crate) struct Steering {
 }
 
 impl Steering {
-    /// Of a new call, between these two.
+    /// Of a new call between these two. `named` says that the callee is a name without an address yet.
     pub(crate) fn new(
         core: &mut Core,
         now: Time,
@@ -142,8 +142,13 @@ impl Steering {
         tag: &Token,
         invite: ServerId,
         [caller, callee]: [Flow; 2],
+        named: bool,
     ) -> Steering {
-        let legs = [caller, callee].map(|flow| Leg::new(core, flow.remote.ip()));
+        let [caller, callee] = [caller, callee].map(|flow| flow.remote.ip());
+        let legs = [
+            Leg::new(core, caller, Some(caller)),
+            Leg::new(core, callee, Some(callee).filter(|_| !named)),
+        ];
         Steering {
             owner,
             call: tag.tag_text(),
@@ -157,6 +162,12 @@ impl Steering {
             seen: now,
             over: false,
         }
+    }
+
+    /// The callee's name has this address: its rules are those of streams opened from now on. The ports
+    /// of the first ones are in the INVITE already, and they keep the default.
+    pub(crate) fn callee_found(&mut self, core: &Core, address: IpAddr) {
+        self.legs[Side::Callee as usize].latching = core.peers.latching(address);
     }
 
     /// The body of `message` as the other leg gets it, and all that it changes. `server` is the

@@ -81,14 +81,13 @@ impl Described {
     }
 }
 
-/// Where packets can be sent: not to a hold's 0.0.0.0, and not to a group.
+/// Where packets are wanted, if anywhere. Whether they can be sent there is for the media to know.
 fn address(connection: &Connection<'_>, peer: IpAddr) -> Option<IpAddr> {
-    let address = match connection.host {
+    match connection.host {
         _ if connection.is_unspecified() => None,
         Host::Ip(ip) => Some(ip.to_canonical()),
         Host::Name(_) | Host::None => Some(peer.to_canonical()),
-    };
-    address.filter(|ip| !ip.is_multicast())
+    }
 }
 
 fn rates(section: &sdp::Media<'_>) -> SmallVec<[(u8, u32); 4]> {
@@ -162,7 +161,7 @@ impl Slot {
         }
         for end in [End::Caller, End::Callee] {
             if self.said(end).is_some() {
-                let remote = self.remote(media, stream, end);
+                let remote = self.remote(end);
                 media.set_remote(now, stream, end, &remote);
             }
         }
@@ -170,7 +169,7 @@ impl Slot {
 
     /// An end as both descriptions have it. What it sends it sends as the other wants to hear it (RFC
     /// 3264 5.1), so the clock rates are the other's.
-    fn remote(&self, media: &Media, stream: StreamId, end: End) -> Remote {
+    fn remote(&self, end: End) -> Remote {
         let Some(said) = self.said(end).filter(|_| !self.refused) else {
             return Remote::default();
         };
@@ -181,12 +180,123 @@ impl Slot {
                 remote.rates.clone_from(&other.remote.rates);
             }
         }
-        // The port towards this end has a family, and nothing of another can be sent from it.
-        let ours = media.local(stream, end).map(|local| local.address);
-        let reachable =
-            |there: &SocketAddr| ours.is_some_and(|ours| ours.is_ipv4() == there.is_ipv4());
-        remote.rtp = remote.rtp.filter(reachable);
-        remote.rtcp = remote.rtcp.filter(reachable);
         remote
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::sdp::Session;
+
+    fn described(text: &str) -> Described {
+        let text = format!("v=0\r\n{text}");
+        let session = Session::parse(text.as_bytes()).expect("a description");
+        Described::read(&session.media()[0], "192.0.2.5".parse().unwrap())
+    }
+
+    fn rtp(text: &str) -> Option<String> {
+        described(text)
+            .remote
+            .rtp
+            .map(|address| address.to_string())
+    }
+
+    const LINE: &str = "m=audio 4000 RTP/AVP 0 96\r\n";
+
+    #[test]
+    fn only_open_lines_of_rtp_and_fax_are_carried() {
+        for (line, open, kind) in [
+            ("m=audio 4000 RTP/AVP 0", true, Kind::Rtp),
+            ("m=video 4000 rtp/savpf 99", true, Kind::Rtp),
+            ("m=audio 4000 UDP/TLS/RTP/SAVPF 99", true, Kind::Rtp),
+            ("m=image 4000 UDPTL t38", true, Kind::Udptl),
+            ("m=image 4000 tcp t38", false, Kind::Rtp),
+            ("m=audio 0 RTP/AVP 0", false, Kind::Rtp),
+            ("m=message 4000 TCP/MSRP *", false, Kind::Rtp),
+            ("m=application 4000 RTP/AVP 100", false, Kind::Rtp),
+        ] {
+            let said = described(&format!("c=IN IP4 10.0.0.1\r\n{line}\r\n"));
+            assert_eq!((said.open, said.kind), (open, kind), "{line}");
+            assert_eq!(said.family().is_some(), open, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_where_packets_can_be_sent() {
+        for (connection, expected) in [
+            ("c=IN IP4 10.0.0.1\r\n", Some("10.0.0.1:4000")),
+            ("c=IN IP6 2001:db8::1\r\n", Some("[2001:db8::1]:4000")),
+            ("c=IN IP6 ::ffff:10.0.0.1\r\n", Some("10.0.0.1:4000")),
+            ("c=IN IP4 phone.example\r\n", Some("192.0.2.5:4000")),
+            ("c=IN IP4 0.0.0.0\r\n", None),
+            ("c=IN IP6 held.invalid\r\n", None),
+            ("c=ATM NSAP 47\r\n", None),
+            ("", None),
+        ] {
+            let found = rtp(&format!("{connection}{LINE}"));
+            assert_eq!(found.as_deref(), expected, "{connection}");
+            let receives = described(&format!("{connection}{LINE}")).remote.receives;
+            assert_eq!(receives, expected.is_some(), "{connection}");
+        }
+        let own = format!("c=IN IP4 10.0.0.1\r\n{LINE}c=IN IP4 10.0.0.2\r\n");
+        assert_eq!(rtp(&own).as_deref(), Some("10.0.0.2:4000"));
+    }
+
+    #[test]
+    fn rtcp_is_where_it_is_said_to_be() {
+        let rtcp = |more: &str| {
+            let said = described(&format!("c=IN IP4 10.0.0.1\r\n{LINE}{more}\r\n"));
+            said.remote.rtcp.map(|address| address.to_string())
+        };
+        for (more, expected) in [
+            ("a=rtcp:7", Some("10.0.0.1:7")),
+            ("a=rtcp:7 IN IP4 10.0.0.2", Some("10.0.0.2:7")),
+            ("a=rtcp:0", None),
+            ("a=rtcp:x", None),
+            ("a=ptime:20", None),
+        ] {
+            assert_eq!(rtcp(more).as_deref(), expected, "{more}");
+        }
+    }
+
+    #[test]
+    fn directions_and_clock_rates_are_read() {
+        let head = format!("c=IN IP4 10.0.0.1\r\n{LINE}a=rtpmap:96 opus/48000/2\r\na=rtcp-mux\r\n");
+        for (direction, sends, receives) in [
+            ("", true, true),
+            ("a=sendonly\r\n", true, false),
+            ("a=recvonly\r\n", false, true),
+            ("a=inactive\r\n", false, false),
+        ] {
+            let said = described(&format!("{head}{direction}"));
+            let remote = &said.remote;
+            assert_eq!((remote.sends, remote.receives), (sends, receives));
+            assert!(
+                said.mux && !remote.rtcp_mux,
+                "in force only once both have it"
+            );
+            assert_eq!(remote.rates.as_slice(), [(0, 8000), (96, 48000)]);
+        }
+    }
+
+    #[test]
+    fn a_line_is_refused_unless_both_want_it() {
+        let open = || described(&format!("c=IN IP4 10.0.0.1\r\n{LINE}"));
+        for (offer, answer, refused) in [
+            (open(), open(), false),
+            (open(), Described::default(), true),
+            (Described::default(), open(), true),
+        ] {
+            let mut slot = Slot {
+                proposed: Some(offer),
+                fresh: true,
+                ..Slot::default()
+            };
+            slot.agree(End::Callee, answer);
+            assert_eq!(slot.refused, refused);
+            assert!(slot.proposed.is_none() && !slot.fresh);
+            assert!(slot.said(End::Caller).is_some() && slot.said(End::Callee).is_some());
+        }
     }
 }

@@ -12,7 +12,7 @@ fn early(more: &str) -> World {
 }
 
 fn hang_up(mut world: World) {
-    let sent = world.from_caller("BYE", "", "");
+    let sent = world.caller_sends("BYE", "", "");
     let bye = one(&sent, CALLEE, "BYE");
     let sent = world.ok(&bye);
     one(&sent, CALLER, "200");
@@ -164,6 +164,24 @@ fn the_answer_of_another_fork_is_offered_to_the_caller() {
 }
 
 #[test]
+fn a_fork_that_described_its_session_only_in_a_swallowed_18x_is_offered_with_it() {
+    let mut world = early("");
+    for version in [1, 2] {
+        let body = sdp(version, 6010, "");
+        assert!(
+            world
+                .ring("183 Session Progress", "y", "", &body)
+                .is_empty()
+        );
+    }
+    let sent = world.ring("200 OK", "y", "", "");
+    let offer = one(&sent, CALLER, "INVITE");
+    assert_eq!(offer.body(), sdp(2, 6010, ""));
+    world.answer(&offer, "200 OK", "", "", &sdp(2, 4000, ""));
+    hang_up(world);
+}
+
+#[test]
 fn a_session_is_offered_only_after_the_caller_has_acked() {
     let mut world = world();
     world.call("7", "", &sdp(1, 4000, ""));
@@ -183,9 +201,9 @@ fn a_busy_caller_is_offered_the_session_again() {
     let mut world = early("");
     let offer = differs(&mut world, "x");
     // While our offer is open there can be no other.
-    let sent = world.from_callee("INVITE", "x", "", &sdp(3, 6012, ""));
+    let sent = world.callee_sends("INVITE", "x", "", &sdp(3, 6012, ""));
     one(&sent, CALLEE, "491");
-    let sent = world.from_caller("INVITE", "", &sdp(2, 4002, ""));
+    let sent = world.caller_sends("INVITE", "", &sdp(2, 4002, ""));
     one(&sent, CALLER, "491");
     world.answer(&offer, "491 Request Pending", "", "", "");
     let sent = world.seconds(2);
@@ -203,7 +221,7 @@ fn a_newer_session_makes_the_offer_needless() {
     let mut world = early("");
     let offer = differs(&mut world, "x");
     world.answer(&offer, "491 Request Pending", "", "", "");
-    let sent = world.from_caller("INVITE", "", &sdp(2, 4002, ""));
+    let sent = world.caller_sends("INVITE", "", &sdp(2, 4002, ""));
     let crossing = one(&sent, CALLEE, "INVITE");
     let sent = world.answer(&crossing, "200 OK", "", "", &sdp(3, 6012, ""));
     let ok = one(&sent, CALLER, "200");

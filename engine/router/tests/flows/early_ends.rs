@@ -34,7 +34,7 @@ fn a_bye_while_early_becomes_cancel_with_a_reason() {
         ("Reason: Q.850;cause=41\r\n", "Q.850;cause=41"),
     ] {
         let mut world = early("7");
-        let sent = world.from_caller("BYE", more, "");
+        let sent = world.caller_sends("BYE", more, "");
         one(&sent, CALLER, "200");
         let cancel = cancelled(&mut world, &sent);
         assert_eq!(cancel.header("Reason"), Some(reason));
@@ -45,7 +45,7 @@ fn a_bye_while_early_becomes_cancel_with_a_reason() {
 #[test]
 fn a_bye_before_the_ack_leaves_the_200_to_be_repeated() {
     let mut world = given("7");
-    let sent = world.from_caller("BYE", "", "");
+    let sent = world.caller_sends("BYE", "", "");
     one(&sent, CALLER, "200");
     cancelled(&mut world, &sent);
     assert!(kinds(&world.seconds(1), CALLER).contains(&"200".to_owned()));
@@ -58,7 +58,7 @@ fn a_bye_before_the_ack_leaves_the_200_to_be_repeated() {
 #[test]
 fn a_200_of_the_callee_that_crosses_the_cancel_is_acked_and_ended() {
     let mut world = early("7");
-    world.from_caller("BYE", "", "");
+    world.caller_sends("BYE", "", "");
     let sent = world.ring("200 OK", "x", "", &sdp(1, 6000, ""));
     assert_eq!(kinds(&sent, CALLEE), ["ACK", "BYE"]);
     assert_eq!(kinds(&sent, CALLER), [] as [&str; 0]);
@@ -73,7 +73,7 @@ fn a_cancel_after_the_early_200_has_no_effect() {
     assert_eq!(kinds(&sent, CALLER), ["200"]);
     assert_eq!(kinds(&sent, CALLEE), [] as [&str; 0]);
     world.ack(1, "");
-    let sent = world.from_caller("BYE", "", "");
+    let sent = world.caller_sends("BYE", "", "");
     cancelled(&mut world, &sent);
     world.assert_idle();
 }
@@ -227,7 +227,7 @@ fn hanging_up_while_a_session_is_offered_leaves_nothing() {
     let mut world = early("7");
     let sent = world.ring("200 OK", "x", "", &sdp(2, 6010, ""));
     let offer = one(&sent, CALLER, "INVITE");
-    let sent = world.from_callee("BYE", "x", "", "");
+    let sent = world.callee_sends("BYE", "x", "", "");
     let bye = one(&sent, CALLER, "BYE");
     // The caller had accepted before it saw the BYE: its 2xx gets an ACK.
     let sent = world.answer(&offer, "200 OK", "", "", &sdp(2, 4000, ""));
@@ -242,7 +242,7 @@ fn a_2xx_to_the_offer_of_a_call_that_is_gone_is_acked() {
     let mut world = early("7");
     let sent = world.ring("200 OK", "x", "", &sdp(2, 6010, ""));
     let offer = one(&sent, CALLER, "INVITE");
-    let sent = world.from_callee("BYE", "x", "", "");
+    let sent = world.callee_sends("BYE", "x", "", "");
     world.ok(&one(&sent, CALLER, "BYE"));
     assert_eq!(world.router.calls(), 0);
     let sent = world.answer(&offer, "200 OK", "", "", &sdp(2, 4000, ""));

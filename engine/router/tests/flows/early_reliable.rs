@@ -51,7 +51,7 @@ fn a_reliable_18x_is_pracked_here_and_unreliable_to_the_caller() {
         (None, Some("foo"))
     );
     // The caller has nothing to PRACK.
-    let sent = world.from_caller("PRACK", "RAck: 5 1 INVITE\r\n", "");
+    let sent = world.caller_sends("PRACK", "RAck: 5 1 INVITE\r\n", "");
     assert_eq!(
         (kinds(&sent, CALLER), kinds(&sent, CALLEE)),
         (vec!["481".to_owned()], vec![])

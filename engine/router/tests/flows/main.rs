@@ -5,4 +5,8 @@ mod early;
 mod early_ends;
 mod early_reliable;
 mod early_requests;
+mod early_steered;
+mod echo;
+mod echo_offers;
+mod storms;
 mod world;

@@ -15,25 +15,28 @@ const ROUTES: &str = r#"[
     {"userpartPattern": "^6", "routingRecord": {
         "outRuriHostport": "127.0.0.2:5070", "outCallFlow": "TransformEarlyToFinal",
         "noAnswerTimeout": 20, "maxCallDuration": 60}},
+    {"userpartPattern": "^4", "routingRecord": {
+        "outRuriHostport": "127.0.0.2:5070", "outCallFlow": "TransformEarlyToFinal",
+        "steerMedia": true}},
     {"userpartPattern": "^5", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
     {"userpartPattern": "^8", "routingRecord": {"outCallFlow": "EchoResponder"}},
     {"userpartPattern": "^9", "routingRecord": {
         "outCallFlow": "EchoResponder", "maxCallDuration": 60}}
 ]"#;
 
-pub const CALLER: &str = "127.0.0.9:5080";
-pub const CALLEE: &str = "127.0.0.2:5070";
+pub(crate) const CALLER: &str = "127.0.0.9:5080";
+pub(crate) const CALLEE: &str = "127.0.0.2:5070";
 
 /// A message as it left the router.
 #[derive(Clone, Debug)]
-pub struct Sent {
-    pub to: SocketAddr,
-    pub text: String,
+pub(crate) struct Sent {
+    pub(crate) to: SocketAddr,
+    pub(crate) text: String,
 }
 
 impl Sent {
     /// The first word of a request, the code of a response.
-    pub fn kind(&self) -> &str {
+    pub(crate) fn kind(&self) -> &str {
         let mut words = self.text.split(' ');
         let first = words.next().unwrap_or_default();
         match first {
@@ -42,12 +45,12 @@ impl Sent {
         }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.values(name).first().copied()
     }
 
     /// The values of every line of this name.
-    pub fn values(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
         let lines = head.split("\r\n").skip(1);
         let value = |line: &'_ str| -> Option<usize> {
@@ -59,7 +62,7 @@ impl Sent {
             .collect()
     }
 
-    pub fn body(&self) -> &str {
+    pub(crate) fn body(&self) -> &str {
         let (_, body) = self.text.split_once("\r\n\r\n").expect("a blank line");
         body
     }
@@ -84,32 +87,32 @@ impl Sent {
     }
 }
 
-pub struct World {
-    pub router: Router,
+pub(crate) struct World {
+    pub(crate) router: Router,
     out: Outbox,
-    pub now: Time,
+    pub(crate) now: Time,
     branches: u32,
     caller_cseq: u32,
     callee_cseq: u32,
     /// The INVITE as the callee has it.
-    pub invite: Option<Sent>,
+    pub(crate) invite: Option<Sent>,
     /// Our tag and Contact towards the caller.
     to_tag: String,
     target: String,
     /// Call-ID of the caller's call.
-    pub call: String,
+    pub(crate) call: String,
 }
 
 /// A world whose router has this many port pairs for media.
-pub fn world_with_ports(pairs: u16) -> World {
+pub(crate) fn world_with_ports(pairs: u16) -> World {
     world_of(pairs, Limits::default())
 }
 
-pub fn world() -> World {
+pub(crate) fn world() -> World {
     world_with_ports(4)
 }
 
-pub fn world_of(pairs: u16, limits: Limits) -> World {
+pub(crate) fn world_of(pairs: u16, limits: Limits) -> World {
     let host: IpAddr = "127.0.0.1".parse().expect("an address");
     let pair = |n| media::PortPair {
         bound: host,
@@ -129,7 +132,6 @@ pub fn world_of(pairs: u16, limits: Limits) -> World {
         timers: Timers::default(),
         limits,
         table: Arc::new(Table::parse(ROUTES).expect("a good table")),
-        peers: Default::default(),
         outbound: Default::default(),
         server_name: None,
         media: media::Config {
@@ -138,6 +140,7 @@ pub fn world_of(pairs: u16, limits: Limits) -> World {
             silence: Some(Duration::from_secs(120)),
             ..Default::default()
         },
+        peers: Arc::default(),
     };
     World {
         router: Router::new(config, Time::ZERO),
@@ -154,7 +157,7 @@ pub fn world_of(pairs: u16, limits: Limits) -> World {
 }
 
 /// Headers of a body, and the body.
-pub fn with_body(more: &str, body: &str) -> String {
+pub(crate) fn with_body(more: &str, body: &str) -> String {
     let kind = match body {
         "" => "",
         _ => "Content-Type: application/sdp\r\n",
@@ -163,7 +166,7 @@ pub fn with_body(more: &str, body: &str) -> String {
 }
 
 /// A description of one audio stream; `version` and `rest` vary.
-pub fn sdp(version: u32, port: u16, rest: &str) -> String {
+pub(crate) fn sdp(version: u32, port: u16, rest: &str) -> String {
     format!(
         "v=0\r\no=- 7 {version} IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\n\
          m=audio {port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n{rest}"
@@ -171,14 +174,14 @@ pub fn sdp(version: u32, port: u16, rest: &str) -> String {
 }
 
 /// What was sent to this party, as kinds.
-pub fn kinds(sent: &[Sent], to: &str) -> Vec<String> {
+pub(crate) fn kinds(sent: &[Sent], to: &str) -> Vec<String> {
     let to = sent.iter().filter(|sent| sent.to.to_string() == to);
     to.map(|sent| sent.kind().to_owned()).collect()
 }
 
 /// The one message of this kind that was sent to this party.
 #[track_caller]
-pub fn one(sent: &[Sent], to: &str, kind: &str) -> Sent {
+pub(crate) fn one(sent: &[Sent], to: &str, kind: &str) -> Sent {
     let mut found = sent
         .iter()
         .filter(|sent| sent.to.to_string() == to && sent.kind() == kind);
@@ -192,12 +195,12 @@ pub fn one(sent: &[Sent], to: &str, kind: &str) -> Sent {
 }
 
 impl World {
-    pub fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         self.router.counters()
     }
 
     /// A datagram from this address; what the router sends because of it.
-    pub fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
+    pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
         let flow = Flow {
             listener: 0,
             remote: from.parse().expect("an address"),
@@ -210,7 +213,12 @@ impl World {
     }
 
     /// An RTP packet on the first media port.
-    pub fn receive_rtp(&mut self, listener: u16, from: &str, bytes: &[u8]) -> Vec<(Flow, Vec<u8>)> {
+    pub(crate) fn receive_rtp(
+        &mut self,
+        listener: u16,
+        from: &str,
+        bytes: &[u8],
+    ) -> Vec<(Flow, Vec<u8>)> {
         let flow = Flow {
             listener,
             remote: from.parse().expect("an address"),
@@ -253,7 +261,7 @@ impl World {
     }
 
     /// Lets time pass, waking the router whenever it wants to be.
-    pub fn pass(&mut self, time: Duration) -> Vec<Sent> {
+    pub(crate) fn pass(&mut self, time: Duration) -> Vec<Sent> {
         let until = self.now + time;
         let mut sent = Vec::new();
         while let Some((at, _)) = self.router.poll_timeout().filter(|(at, _)| *at <= until) {
@@ -265,18 +273,18 @@ impl World {
         sent
     }
 
-    pub fn seconds(&mut self, seconds: u64) -> Vec<Sent> {
+    pub(crate) fn seconds(&mut self, seconds: u64) -> Vec<Sent> {
         self.pass(Duration::from_secs(seconds))
     }
 
-    pub fn command(&mut self, command: &Command) -> Vec<Sent> {
+    pub(crate) fn command(&mut self, command: &Command) -> Vec<Sent> {
         self.router.command(self.now, command, &mut self.out);
         self.drain()
     }
 
     /// Everything is over: no call, no timer, no transaction is left.
     #[track_caller]
-    pub fn assert_idle(&mut self) {
+    pub(crate) fn assert_idle(&mut self) {
         let late = self.seconds(70);
         assert!(self.router.is_idle(), "{:#?}\n{late:#?}", self.counters());
         let counters = self.counters();
@@ -285,25 +293,31 @@ impl World {
     }
 
     /// The caller's INVITE.
-    pub fn call(&mut self, user: &str, more: &str, body: &str) -> Vec<Sent> {
+    pub(crate) fn call(&mut self, user: &str, more: &str, body: &str) -> Vec<Sent> {
         self.to_tag.clear();
         self.target = format!("sip:{user}@127.0.0.1");
         self.caller_cseq = 1;
-        self.from_caller_as("INVITE", 1, more, body)
+        self.caller_sends_as("INVITE", 1, more, body)
     }
 
     /// A request of the caller with the next CSeq.
-    pub fn from_caller(&mut self, method: &str, more: &str, body: &str) -> Vec<Sent> {
+    pub(crate) fn caller_sends(&mut self, method: &str, more: &str, body: &str) -> Vec<Sent> {
         self.caller_cseq += 1;
-        self.from_caller_as(method, self.caller_cseq, more, body)
+        self.caller_sends_as(method, self.caller_cseq, more, body)
     }
 
     /// The caller's ACK of its INVITE with this CSeq.
-    pub fn ack(&mut self, cseq: u32, body: &str) -> Vec<Sent> {
-        self.from_caller_as("ACK", cseq, "", body)
+    pub(crate) fn ack(&mut self, cseq: u32, body: &str) -> Vec<Sent> {
+        self.caller_sends_as("ACK", cseq, "", body)
     }
 
-    pub fn from_caller_as(&mut self, method: &str, cseq: u32, more: &str, body: &str) -> Vec<Sent> {
+    pub(crate) fn caller_sends_as(
+        &mut self,
+        method: &str,
+        cseq: u32,
+        more: &str,
+        body: &str,
+    ) -> Vec<Sent> {
         self.branches += 1;
         let tag = match &*self.to_tag {
             "" => String::new(),
@@ -322,7 +336,7 @@ impl World {
     }
 
     /// CANCEL of the INVITE that was sent last.
-    pub fn cancel(&mut self) -> Vec<Sent> {
+    pub(crate) fn cancel(&mut self) -> Vec<Sent> {
         let text = format!(
             "CANCEL {} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKa{}\r\n\
              From: <sip:a@a.example>;tag=a\r\nTo: <sip:b@b.example>\r\nCall-ID: {}\r\n\
@@ -333,7 +347,7 @@ impl World {
     }
 
     /// An answer of this party to a request it was sent; `status` is code and phrase.
-    pub fn answer(
+    pub(crate) fn answer(
         &mut self,
         request: &Sent,
         status: &str,
@@ -360,13 +374,19 @@ impl World {
     }
 
     /// The callee's answer to the INVITE that made the call, from its early dialog `tag`.
-    pub fn ring(&mut self, status: &str, tag: &str, more: &str, body: &str) -> Vec<Sent> {
+    pub(crate) fn ring(&mut self, status: &str, tag: &str, more: &str, body: &str) -> Vec<Sent> {
         let invite = self.invite.clone().expect("an INVITE");
         self.answer(&invite, status, tag, more, body)
     }
 
     /// A request of the callee in its dialog `tag`.
-    pub fn from_callee(&mut self, method: &str, tag: &str, more: &str, body: &str) -> Vec<Sent> {
+    pub(crate) fn callee_sends(
+        &mut self,
+        method: &str,
+        tag: &str,
+        more: &str,
+        body: &str,
+    ) -> Vec<Sent> {
         self.callee_cseq += 1;
         self.branches += 1;
         let invite = self.invite.clone().expect("an INVITE");
@@ -386,12 +406,12 @@ impl World {
     }
 
     /// This party answers the BYE it was sent.
-    pub fn ok(&mut self, request: &Sent) -> Vec<Sent> {
+    pub(crate) fn ok(&mut self, request: &Sent) -> Vec<Sent> {
         self.answer(request, "200 OK", "", "", "")
     }
 
     /// The CSeq number of a message.
-    pub fn cseq_of(message: &Sent) -> u32 {
+    pub(crate) fn cseq_of(message: &Sent) -> u32 {
         message.cseq().0
     }
 }

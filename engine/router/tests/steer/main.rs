@@ -1,15 +1,18 @@
 //! Calls whose media goes through the router (`steerMedia`): what each party is told of the other's
 //! streams, and where packets go. One file a group of behaviours; the two phones are here.
 
+mod any_order;
 mod body;
 mod delayed;
 mod ending;
 mod families;
 mod forks;
 mod hold;
+mod latching;
 mod limits;
 mod offer_answer;
 mod reinvite;
+mod silence;
 mod timing;
 
 use std::collections::HashMap;
@@ -151,10 +154,23 @@ impl World {
     }
 
     fn with_pairs(v4: u16, v6: u16) -> World {
+        World::with_peers(v4, v6, Peers::default())
+    }
+
+    fn with_silence(silence: Duration) -> World {
+        World::with(4, 0, Peers::default(), Some(silence))
+    }
+
+    fn with_peers(v4: u16, v6: u16, peers: Peers) -> World {
+        World::with(v4, v6, peers, None)
+    }
+
+    fn with(v4: u16, v6: u16, peers: Peers, silence: Option<Duration>) -> World {
         let media = media::Config {
             pairs: pairs(v4, false).chain(pairs(v6, true)).collect(),
             first_listener: LISTENERS,
             seed: 7,
+            silence,
             ..media::Config::default()
         };
         let config = Config {
@@ -169,7 +185,7 @@ impl World {
             outbound: Default::default(),
             server_name: None,
             media,
-            peers: Arc::new(Peers::default()),
+            peers: Arc::new(peers),
         };
         World {
             router: Router::new(config, Time::ZERO),
@@ -290,6 +306,21 @@ impl World {
         more: &str,
         body: &str,
     ) -> Seen {
+        self.deliver_answer(by, to, tag, code, more, body);
+        let heard = self.heard_one(by.other());
+        self.learn(by.other(), &heard);
+        heard
+    }
+
+    fn deliver_answer(
+        &mut self,
+        by: Side,
+        to: &Seen,
+        tag: &str,
+        code: u16,
+        more: &str,
+        body: &str,
+    ) {
         let mut text = format!("SIP/2.0 {code} Whatever\r\n");
         let head = to.0.split("\r\n\r\n").next().unwrap();
         for line in head.lines() {
@@ -309,17 +340,18 @@ impl World {
             body.len()
         );
         self.deliver(by, &text);
-        let heard = self.heard_one(by.other());
-        let phone = self.phones.get_mut(&by.other()).expect("a phone in a call");
-        if heard
+    }
+
+    /// An answer to an INVITE names the dialog for the requests after it.
+    fn learn(&mut self, side: Side, heard: &Seen) {
+        let of_invite = heard
             .header("CSeq")
-            .is_some_and(|cseq| cseq.ends_with("INVITE"))
-            && (101..300).contains(&heard.code())
-        {
+            .is_some_and(|cseq| cseq.ends_with("INVITE"));
+        if of_invite && (101..300).contains(&heard.code()) {
+            let phone = self.phones.get_mut(&side).expect("a phone in a call");
             phone.peer = heard.header("To").unwrap().to_owned();
-            phone.target = contact(&heard);
+            phone.target = contact(heard);
         }
-        heard
     }
 
     /// This side ACKs the 2xx to its last INVITE; what the other side hears.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::media::{LatchingMode, Media};
-use super::value::{Advertise, ListenAddress, MetricsAddress, Network};
+use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
@@ -46,6 +46,9 @@ pub(crate) struct Config {
     /// Media through the router, for routes with steerMedia or the flow EchoResponder.
     #[garde(dive)]
     pub(crate) media: Media,
+    /// A server in front of the routing DB, which every call goes to.
+    #[garde(dive)]
+    pub(crate) application_server: ApplicationServer,
 }
 
 /// Threads and their end.
@@ -81,6 +84,8 @@ impl Default for Engine {
 /// The shard's number is one byte of every token the router gives out.
 pub(crate) const SHARDS_MAX: u64 = 255;
 pub(super) const DAY_S: u64 = 86_400;
+/// Longer than anything is asked after.
+const LONG_S: u64 = 10_000_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Transports a listener may have.
@@ -217,6 +222,10 @@ pub(crate) struct Routing {
     /// The routing DB (rdb.json), relative to this file. Left out: the built-in example.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rdb: Option<PathBuf>,
+    /// "ip:port" that calls leave through which the routing DB decides on, whatever their target. Left
+    /// out: they go to the target itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outbound_proxy: Option<ServerAddress>,
 }
 
 /// Upper bounds of the whole engine; `calls`, `transactions` and `names` are divided evenly among
@@ -285,6 +294,10 @@ pub(crate) struct Timers {
     /// noAnswerTimeout.
     #[garde(custom(within(1, DAY_S)))]
     pub(crate) ringing_s: u64,
+    /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives. No
+    /// answer or 481 ends the call. 0: never.
+    #[garde(custom(within(0, LONG_S)))]
+    pub(crate) in_dialog_probe_s: u64,
 }
 
 impl Default for Timers {
@@ -295,6 +308,39 @@ impl Default for Timers {
             t4_ms: 5_000,
             trying_ms: 200,
             ringing_s: 185,
+            in_dialog_probe_s: 0,
+        }
+    }
+}
+
+/// A server in front of the routing DB, which every call goes to.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ApplicationServer {
+    /// "ip:port" every call goes to that does not come from there. Calls from there go by the routing
+    /// DB. Left out: there is none, every call goes by the routing DB.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<ServerAddress>,
+    /// Further addresses whose calls count as the server's, from any port.
+    #[garde(length(max = 64))]
+    pub(crate) sources: Vec<HostAddress>,
+    /// How often it is asked with OPTIONS whether it lives. 0: never, it then counts as up.
+    #[garde(custom(within(0, LONG_S)))]
+    pub(crate) keep_alive_s: u64,
+    /// It is down after so many failures in a row; then calls to it are refused with 503 until it
+    /// answers again.
+    #[garde(custom(within(1, 1_000)))]
+    pub(crate) failures: u32,
+}
+
+impl Default for ApplicationServer {
+    fn default() -> Self {
+        ApplicationServer {
+            address: None,
+            sources: Vec::new(),
+            keep_alive_s: 30,
+            failures: 2,
         }
     }
 }

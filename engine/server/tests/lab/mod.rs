@@ -83,6 +83,9 @@ impl Engine {
             .args(["run", "--config"])
             .arg(&config)
             .stderr(Stdio::piped());
+        without_variables(|name| {
+            command.env_remove(name);
+        });
         adapt(&mut command);
         let mut child = command.spawn().expect("the binary runs");
         let log = lines(child.stderr.take().expect("piped"));
@@ -318,9 +321,39 @@ pub(crate) fn call(engine: &Engine, caller: Phone, callee: Phone, number: &str) 
     }
 }
 
+/// The variables of SRGo that override a configuration: those of the tests' own surroundings must not.
+fn without_variables(mut remove: impl FnMut(&str)) {
+    for name in [
+        "server_ipv4",
+        "auto_server_ipv4",
+        "sip_udp_port",
+        "http_port",
+        "as_sip_udp",
+        "proxy_udp_server",
+        "ka_interval",
+        "indialogue_interval",
+    ] {
+        remove(name);
+    }
+}
+
 /// Runs the binary to its end: exit code, stdout, stderr.
 pub(crate) fn tipring(arguments: &[&str], directory: &Path) -> (Option<i32>, String, String) {
-    let output = assert_cmd::Command::new(TIPRING)
+    tipring_with(&[], arguments, directory)
+}
+
+/// Like [`tipring`], with these variables in its environment.
+pub(crate) fn tipring_with(
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+    directory: &Path,
+) -> (Option<i32>, String, String) {
+    let mut command = assert_cmd::Command::new(TIPRING);
+    without_variables(|name| {
+        command.env_remove(name);
+    });
+    let output = command
+        .envs(variables.iter().copied())
         .args(arguments)
         .current_dir(directory)
         .timeout(PATIENCE)

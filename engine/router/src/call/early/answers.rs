@@ -2,13 +2,13 @@
 //! others, the PRACKs they ask for, the 2xx at last; and the caller's ACK of its early 200.
 
 use stack::{Outbox, Time, Token};
-use wire::{HeaderName, Message, Method};
+use wire::{HeaderName, Index, Message, Method};
 
 use super::session::{is_same, session_of};
-use super::{Given, Offer, Reliable, allows_update};
+use super::{Given, Offer, Other, Reliable, allows_update};
 use crate::call::answers::INVITE_CSEQ;
 use crate::call::print::{self, Form, Reason, Request};
-use crate::call::{After, Call, Stage};
+use crate::call::{After, Call, FORKS_MAX, Stage};
 use crate::core::{Alarm, Core, Purpose, Side, User};
 
 /// From the callee.
@@ -23,7 +23,7 @@ impl Call {
     ) {
         let fresh = self.acknowledge_provisional(core, now, response, out);
         if self.given().is_some() {
-            self.note_given(response);
+            self.note_swallowed(response, fresh);
             self.return_to_given();
         } else if fresh && may_be_given(response) {
             self.give(core, now, response, out);
@@ -65,10 +65,23 @@ impl Call {
         }
     }
 
-    fn note_given(&mut self, response: &Message<'_>) {
+    /// What the caller does not hear: of its own early dialog, whether it takes UPDATE; of another, its
+    /// session.
+    fn note_swallowed(&mut self, response: &Message<'_>, fresh: bool) {
         let tag = response.to_tag().unwrap_or_default();
-        if let Some(given) = self.given_mut().filter(|given| *given.tag == *tag) {
-            given.allows_update |= allows_update(response);
+        let Some(early) = &mut self.early else { return };
+        match &mut early.given {
+            Some(given) if *given.tag == *tag => given.allows_update |= allows_update(response),
+            _ if fresh && may_be_given(response) => {
+                early.others.retain(|other| *other.tag != *tag);
+                if early.others.len() < FORKS_MAX {
+                    early.others.push(Other {
+                        tag: tag.into(),
+                        message: response.bytes().into(),
+                    });
+                }
+            }
+            _ => {}
         }
     }
 
@@ -201,40 +214,59 @@ impl Call {
         self.stop_alarms(core);
         self.alarm = duration;
         self.acknowledge_callee(core, now, None, out);
-        let crossed = self.crossing_answer(core, now, Side::Callee, self.server, response);
-        self.owe_session(core, now, response, crossed.of(response), out);
-        crossed.give_back(core);
+        self.owe_session(core, now, response, out);
         self.stage = if self.early_200_waits() {
             Stage::Answered
         } else {
+            self.start_probing(core, now);
             Stage::Connected
         };
         self.reoffer(core, now, out);
         After::Keep
     }
 
-    /// Whether the caller has to be told of another session than it was given; `body` is how it would
-    /// read there.
+    /// Whether the caller has to be told of another session than it was given.
     fn owe_session(
         &mut self,
         core: &mut Core,
         now: Time,
         response: &Message<'_>,
-        body: &[u8],
         out: &mut Outbox,
     ) {
-        let Some(given) = self.given() else { return };
-        let same_dialog = *given.tag == *response.to_tag().unwrap_or_default();
-        if same_dialog && (given.updated || self.reinvite.is_some()) {
+        let tag = response.to_tag().unwrap_or_default();
+        let same_dialog = self.given().is_some_and(|given| *given.tag == *tag);
+        let updated = self.given().is_some_and(|given| given.updated);
+        if same_dialog && (updated || self.reinvite.is_some()) {
             // The offers since have settled the session; the 2xx cannot (RFC 3261 13.2.1).
             return;
         }
-        let unchanged = !response.has_sdp() || is_same(&given.session, session_of(response));
         if !same_dialog {
             self.refuse_recast(core, now, out);
         }
+        let other = self.early.as_mut().and_then(|early| {
+            let at = early.others.iter().position(|other| *other.tag == *tag)?;
+            Some(early.others.swap_remove(at).message)
+        });
+        let mut index = Index::new();
+        let limits = core.limits.wire;
+        let other = other.filter(|_| !response.has_sdp());
+        let other = other
+            .as_deref()
+            .map(|text| Message::parse(text, &mut index, &limits));
+        match other {
+            Some(Ok(provisional)) => self.owe_session_of(core, now, &provisional),
+            _ => self.owe_session_of(core, now, response),
+        }
+    }
+
+    fn owe_session_of(&mut self, core: &mut Core, now: Time, response: &Message<'_>) {
+        let body = self.crossing_answer(core, now, Side::Callee, self.server, response);
+        let same = |given: &Given| is_same(&given.session, session_of(response));
+        let unchanged = !response.has_sdp() || self.given().is_some_and(same);
+        let offer = Offer::of(response, body.of(response));
+        body.give_back(core);
         if let Some(early) = self.early.as_mut().filter(|_| !unchanged) {
-            early.offer = Some(Offer::of(response, body));
+            early.offer = Some(offer);
         }
     }
 
@@ -244,8 +276,10 @@ impl Call {
             reinvite.recast == Some(Method::Update) && !reinvite.answered
         };
         if let Some(reinvite) = self.reinvite.as_mut().filter(recast) {
-            core.refuse(now, reinvite.server, 491, b"", out);
+            let server = reinvite.server;
+            core.refuse(now, server, 491, b"", out);
             self.reinvite = None;
+            self.offer_failed(core, now, server);
         }
     }
 
@@ -261,6 +295,7 @@ impl Call {
             _ => {
                 self.alarm = duration;
                 self.stage = Stage::Connected;
+                self.start_probing(core, now);
             }
         }
         self.reoffer(core, now, out);

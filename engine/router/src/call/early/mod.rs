@@ -40,6 +40,15 @@ pub(in crate::call) struct EarlyFinal {
     offer: Option<Offer>,
     /// When that is tried again.
     again: Option<TimerKey>,
+    /// What other early dialogs said of their sessions: the last 18x of each, as it came.
+    others: Vec<Other>,
+}
+
+/// An 18x with SDP of an early dialog whose session the caller does not have. Its 2xx may say no more.
+#[derive(Debug)]
+struct Other {
+    tag: Box<[u8]>,
+    message: Box<[u8]>,
 }
 
 /// The 18x that became a 200.
@@ -179,6 +188,7 @@ impl Call {
         out: &mut Outbox,
     ) -> After {
         self.end_early_caller(core, now, reason, out);
+        self.end_media(core, now);
         self.when_callee_is_over(core)
     }
 

@@ -27,6 +27,7 @@ pub(super) struct Offer {
 }
 
 impl Offer {
+    /// The session of this response, with its `body` as the caller is to see it.
     pub(super) fn of(response: &Message<'_>, body: &[u8]) -> Offer {
         let mut headers = Vec::new();
         for header in response.headers() {

@@ -1,14 +1,13 @@
 //! Whether two session descriptions say the same. Their meaning is not read here.
 
-use wire::{Message, Parts, holds_sdp};
+use wire::{Message, session_descriptions};
 
 /// The session description of a message that holds one, taken out of a multipart.
 pub(super) fn session_of<'a>(message: &Message<'a>) -> &'a [u8] {
     let body = message.body();
-    let parts = Parts::new(message.content_type().unwrap_or_default(), body);
-    parts
-        .and_then(|mut parts| parts.find(|part| holds_sdp(part.content_type, part.body)))
-        .map_or(body, |part| part.body)
+    let places = session_descriptions(message.content_type().unwrap_or_default(), body);
+    let place = places.first().and_then(|place| body.get(place.clone()));
+    place.unwrap_or(body)
 }
 
 /// The same but for the o= line: a new version of a session that has not changed is none.

@@ -1,0 +1,19 @@
+//! Latencies as HDR histograms: recorded in a [`Set`] without allocation, written as a `.hlog`
+//! interval log by [`LogWriter`], read back by [`Log`]. Values are nanoseconds
+//! everywhere; times come from the caller. What may not live here: a clock, a file, a thread, or
+//! anything that knows what is being measured beyond its name.
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
+
+mod base64;
+mod error;
+mod log_reader;
+mod log_writer;
+mod metric;
+mod set;
+
+pub use error::{ReadError, WriteError};
+pub use log_reader::{Interval, Log};
+pub use log_writer::{Header, LogWriter, Span};
+pub use metric::Metric;
+pub use set::{HIGHEST_NS, Histogram, LOWEST_NS, Set, histogram};

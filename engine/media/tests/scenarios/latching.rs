@@ -1,0 +1,131 @@
+//! Who may move a stream, and when.
+
+use std::time::Duration;
+
+use media::{Drop, End, Fate, Latching};
+
+use crate::stage::{Stage, address, callee, caller, remote, voice};
+
+const STRANGER: Fate = Fate::Dropped(Drop::Stranger);
+
+#[test]
+fn a_peer_behind_nat_is_found_and_answered() {
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    let behind_nat = address("203.0.113.7:50000");
+    assert_eq!(
+        stage.rtp(stream, End::Caller, behind_nat, &voice(1, 1)).0,
+        Fate::Latched
+    );
+    let (_, sent) = stage.rtp(stream, End::Callee, callee(), &voice(2, 1));
+    assert_eq!(sent[0].1, behind_nat);
+    assert_eq!(stage.media.counters().latched, 1);
+}
+
+#[test]
+fn a_hijack_is_counted_and_dropped() {
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    stage.rtp(stream, End::Caller, caller(), &voice(1, 1));
+    let thief = address("203.0.113.66:6666");
+    assert_eq!(
+        stage.rtp(stream, End::Caller, thief, &voice(1, 2)),
+        (STRANGER, vec![])
+    );
+    // A session refresh repeats the address and opens no window.
+    stage.signal(stream, End::Caller, &remote(caller()));
+    assert_eq!(
+        stage.rtp(stream, End::Caller, thief, &voice(1, 3)).0,
+        STRANGER
+    );
+    let summary = stage.media.summary(stream).unwrap();
+    assert_eq!(
+        (summary.from_caller.strangers, summary.from_caller.packets),
+        (2, 1)
+    );
+    let (_, sent) = stage.rtp(stream, End::Callee, callee(), &voice(2, 1));
+    assert_eq!(sent[0].1, caller());
+}
+
+#[test]
+fn signalling_moves_the_stream() {
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    stage.rtp(stream, End::Caller, caller(), &voice(1, 1));
+    let moved = address("192.0.2.50:4444");
+    stage.signal(stream, End::Caller, &remote(moved));
+    assert_eq!(
+        stage.rtp(stream, End::Caller, moved, &voice(1, 2)).0,
+        Fate::Relayed
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 3)).0,
+        STRANGER
+    );
+}
+
+#[test]
+fn the_window_ends() {
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    stage.wait(Duration::from_secs(3));
+    let late = address("203.0.113.7:50000");
+    assert_eq!(
+        stage.rtp(stream, End::Caller, late, &voice(1, 1)).0,
+        STRANGER
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 1)).0,
+        Fate::Relayed
+    );
+}
+
+#[test]
+fn only_well_formed_rtp_latches() {
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    let sprayer = address("203.0.113.66:6666");
+    let mut extension_beyond_end = voice(1, 1);
+    extension_beyond_end[0] |= 0x10;
+    for bytes in [&b"\0\x01stun"[..], &extension_beyond_end] {
+        assert_eq!(stage.rtp(stream, End::Caller, sprayer, bytes).0, STRANGER);
+    }
+    assert_eq!(
+        stage.rtp(stream, End::Caller, sprayer, &voice(1, 1)).0,
+        Fate::Latched
+    );
+}
+
+#[test]
+fn nobody_speaks_for_an_end_without_an_address() {
+    let mut stage = Stage::new(4);
+    let stream = stage
+        .media
+        .open(stage.now, crate::stage::terms(Latching::Latch))
+        .unwrap();
+    stage.signal(stream, End::Caller, &remote(caller()));
+    assert_eq!(
+        stage.rtp(stream, End::Callee, callee(), &voice(1, 1)).0,
+        STRANGER
+    );
+}
+
+#[test]
+fn rtcp_follows_its_rtp_and_nobody_else() {
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    let mut report = Vec::new();
+    wire::rtcp::receiver_report(&mut report, 1, &[]);
+    let (nat, thief) = (address("203.0.113.7:50000"), address("203.0.113.66:6666"));
+    assert_eq!(stage.rtcp(stream, End::Caller, thief, &report).0, STRANGER);
+    stage.rtp(stream, End::Caller, nat, &voice(1, 1));
+    stage.wait(Duration::from_secs(4));
+    assert_eq!(stage.rtcp(stream, End::Caller, thief, &report).0, STRANGER);
+    let beside = address("203.0.113.7:50009");
+    assert_eq!(
+        stage.rtcp(stream, End::Caller, beside, &report).0,
+        Fate::Latched
+    );
+    let (_, sent) = stage.rtcp(stream, End::Callee, address("192.0.2.2:6001"), &report);
+    assert_eq!(sent[0].1, beside);
+}

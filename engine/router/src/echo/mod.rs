@@ -1,0 +1,576 @@
+//! `EchoResponder`: calls whose callee is the router. It rings, answers, and sends back what it hears.
+//!
+//! Here are the call and what happens to it from its INVITE to its end; requests inside it are in
+//! `requests`, what it says of its media in `session`. Nothing here waits for anybody but the caller.
+
+mod requests;
+mod session;
+
+use std::time::Duration;
+
+use media::{End, Family, StreamId};
+use stack::dialog::Dialog;
+use stack::timer::TimerKey;
+use stack::{Flow, Outbox, ServerId, Time, Token};
+use wire::sdp::Session;
+use wire::{HeaderName, Message, Method, print, session_descriptions};
+
+use self::session::{Choice, Unusable};
+use crate::call::{After, MAX_FORWARDS, Reason, Refusal, Request};
+use crate::calls::CallId;
+use crate::config::{Event, MediaEnded};
+use crate::core::{Alarm, Core, Purpose, User};
+use crate::local;
+use crate::rdb::Record;
+
+/// The methods served in such a call.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
+
+/// A 2xx to an INVITE whose ACK is awaited.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    server: ServerId,
+    cseq: u32,
+    /// The offer was in the 2xx, the answer will be in the ACK.
+    offered: bool,
+}
+
+/// A call to the router itself.
+#[derive(Debug)]
+pub(crate) struct EchoCall {
+    id: CallId,
+    shard: u8,
+    /// The random part of our tag.
+    secret: u64,
+    dialog: Dialog,
+    /// Our listener and the caller's address, as last seen.
+    peer: Flow,
+    open: Option<Open>,
+    stream: Option<(StreamId, Family)>,
+    /// Index of the stream's m= line.
+    line: usize,
+    /// Names our session, together with our address (RFC 8866 5.2).
+    session_id: u64,
+    version: u64,
+    /// What we last said of our session, from behind the o= line.
+    described: Vec<u8>,
+    max_duration: Option<Duration>,
+    alarm: Option<TimerKey>,
+    /// It is over but for the ACK of a 2xx or the answer to our BYE.
+    ending: bool,
+    /// Our BYE waits for the ACK of the 2xx (RFC 3261 15).
+    owed_bye: Option<Reason>,
+    /// Our BYE waits for its answer.
+    bye_sent: bool,
+}
+
+/// The session description of a request; `None` when it has no body.
+fn description<'a>(request: &Message<'a>) -> Result<Option<&'a [u8]>, Refusal> {
+    let body = request.body();
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let places = session_descriptions(request.content_type().unwrap_or_default(), body);
+    let place = places.first().and_then(|place| body.get(place.clone()));
+    // RFC 3261 8.2.3: a body of another kind cannot be ignored.
+    place.map(Some).ok_or_else(|| Refusal {
+        extra: b"Accept: application/sdp\r\n".to_vec(),
+        ..Refusal::code(415)
+    })
+}
+
+/// RFC 3261 8.2.2.3: an end that knows no extension.
+fn check_required(request: &Message<'_>) -> Result<(), Refusal> {
+    let required: Vec<&[u8]> = request.values(HeaderName::Require).collect();
+    if required.is_empty() {
+        return Ok(());
+    }
+    let mut extra = Vec::new();
+    print::header(&mut extra, "Unsupported", &required.join(b", ".as_slice()));
+    Err(Refusal {
+        extra,
+        ..Refusal::code(420)
+    })
+}
+
+/// RFC 3261 21.4.26.
+fn not_acceptable(core: &Core, source: Flow, why: Unusable) -> Refusal {
+    let (code, text) = why.warning();
+    let mut extra = format!("Warning: {code} ").into_bytes();
+    extra.extend_from_slice(&core.door(source.listener).host_port);
+    extra.extend_from_slice(format!(" \"{text}\"\r\n").as_bytes());
+    Refusal {
+        extra,
+        ..Refusal::code(488)
+    }
+}
+
+/// All ports are in use: it is worth a try later.
+fn no_ports(core: &mut Core) -> Refusal {
+    let pairs = usize::try_from(core.media.counters().pairs).unwrap_or(usize::MAX);
+    core.limit_reached("media.ports", pairs);
+    let mut extra = local::retry_after(core.limits.retry_after_s);
+    extra.extend_from_slice(Reason::q850(34, "No Media Ports").as_bytes());
+    Refusal {
+        extra,
+        ..Refusal::code(503)
+    }
+}
+
+/// Beginning.
+impl EchoCall {
+    /// Answers the INVITE: 180 and 200.
+    ///
+    /// # Errors
+    /// The answer to an INVITE that makes no call; nothing was sent or opened then.
+    #[expect(clippy::too_many_arguments, reason = "an INVITE and its surroundings")]
+    pub(crate) fn start(
+        core: &mut Core,
+        now: Time,
+        id: CallId,
+        source: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        record: &Record,
+        out: &mut Outbox,
+    ) -> Result<EchoCall, Refusal> {
+        check_required(request)?;
+        if ![Family::V4, Family::V6]
+            .iter()
+            .any(|&family| core.media.serves(family))
+        {
+            return Err(no_ports(core));
+        }
+        let cseq = request.cseq()?.number;
+        let offer = description(request)?;
+        let offer = read(core, source, offer)?;
+        let mut call = EchoCall::new(core, id, source, request, record)?;
+        if let Err(refusal) = call.describe(core, now, offer.as_ref()) {
+            call.release(core);
+            return Err(refusal);
+        }
+        core.counters.calls_started += 1;
+        core.counters.calls_echoed += 1;
+        call.ring(core, now, server, out);
+        call.accept(core, now, server, cseq, offer.is_none(), out);
+        call.dialog.confirm();
+        core.counters.calls_answered += 1;
+        Ok(call)
+    }
+
+    fn new(
+        core: &mut Core,
+        id: CallId,
+        source: Flow,
+        request: &Message<'_>,
+        record: &Record,
+    ) -> Result<EchoCall, Refusal> {
+        let secret = core.random.next_u64();
+        let tag = token(core.shard, id, secret).tag_text();
+        let dialog = Dialog::uas(request, &tag, &mut core.pool)?;
+        Ok(EchoCall {
+            id,
+            shard: core.shard,
+            secret,
+            dialog,
+            peer: source,
+            open: None,
+            stream: None,
+            line: 0,
+            // RFC 8866 5.2: a number of 63 bits is one to every reader.
+            session_id: core.random.next_u64() >> 1,
+            version: 1,
+            described: Vec::new(),
+            max_duration: record.max_duration,
+            alarm: None,
+            ending: false,
+            owed_bye: None,
+            bye_sent: false,
+        })
+    }
+
+    fn ring(&self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
+        let tag = self.tag();
+        let door = core.doors.get(usize::from(self.peer.listener));
+        let rest = |out: &mut Vec<u8>| {
+            if let Some(door) = door {
+                door.print_contact(out, &tag);
+            }
+            print::end(out, b"");
+        };
+        core.transactions
+            .respond(now, server, 180, b"", Some(&tag.tag_text()), rest, out);
+    }
+
+    /// The 2xx of an INVITE, with what is described.
+    fn accept(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        cseq: u32,
+        offered: bool,
+        out: &mut Outbox,
+    ) {
+        self.answer(core, now, server, true, out);
+        self.open = Some(Open {
+            server,
+            cseq,
+            offered,
+        });
+        let user = User {
+            call: self.id,
+            purpose: Purpose::Invite,
+        };
+        core.transactions.set_server_user(server, user);
+    }
+
+    /// A 200 with our Contact and, when asked for, our description.
+    fn answer(
+        &self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        described: bool,
+        out: &mut Outbox,
+    ) {
+        let body = if described {
+            self.description(core)
+        } else {
+            Vec::new()
+        };
+        let tag = self.tag();
+        let name = core.server_name.as_deref();
+        let door = core.doors.get(usize::from(self.peer.listener));
+        let rest = |out: &mut Vec<u8>| {
+            if let Some(door) = door {
+                door.print_contact(out, &tag);
+            }
+            print::header(out, "Allow", ALLOW.as_bytes());
+            print::header(out, "Accept", b"application/sdp");
+            if let Some(name) = name {
+                print::header(out, "Server", name.as_bytes());
+            }
+            if !body.is_empty() {
+                print::header(out, "Content-Type", b"application/sdp");
+            }
+            print::end(out, &body);
+        };
+        core.transactions
+            .respond(now, server, 200, b"", Some(&tag.tag_text()), rest, out);
+    }
+}
+
+/// Media.
+impl EchoCall {
+    /// Takes an offer, or makes one: opens the stream and puts our description together.
+    fn describe(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        offer: Option<&(Session<'_>, Choice)>,
+    ) -> Result<(), Refusal> {
+        let mut text = Vec::with_capacity(256);
+        if let Some((offer, choice)) = offer {
+            self.open_stream(core, now, choice.family)?;
+            self.hear(core, now, choice);
+            if let Some(local) = self.local(core) {
+                session::print_answer(&mut text, offer, choice, &local);
+            }
+        } else if self.described.is_empty() {
+            let family = own_family(core, self.peer);
+            self.open_stream(core, now, family)?;
+            if let Some(local) = self.local(core) {
+                session::print_offer(&mut text, &local);
+            }
+        } else {
+            session::print_offer_again(&mut text, &self.described);
+        }
+        // RFC 3264 8: the version goes up when something else has changed.
+        if !self.described.is_empty() && self.described != text {
+            self.version += 1;
+        }
+        self.described = text;
+        Ok(())
+    }
+
+    /// A stream of this family, the one there is when it fits.
+    fn open_stream(&mut self, core: &mut Core, now: Time, family: Family) -> Result<(), Refusal> {
+        if self.stream.is_some_and(|(_, of)| of == family) {
+            return Ok(());
+        }
+        let latching = core.peers.latching(self.peer.remote.ip());
+        let owner = self.id.owner();
+        let Some(stream) = core.media.open_echo(now, owner, family, latching) else {
+            return Err(no_ports(core));
+        };
+        self.close_stream(core, now);
+        self.stream = Some((stream, family));
+        Ok(())
+    }
+
+    /// What the caller says of its stream.
+    fn hear(&mut self, core: &mut Core, now: Time, choice: &Choice) {
+        self.line = choice.line;
+        if let Some((stream, _)) = self.stream {
+            core.media
+                .set_remote(now, stream, End::Caller, &choice.remote);
+        }
+    }
+
+    fn local(&self, core: &Core) -> Option<media::Local> {
+        core.media.local(self.stream?.0, End::Caller)
+    }
+
+    /// Our whole description.
+    fn description(&self, core: &Core) -> Vec<u8> {
+        let mut text = Vec::with_capacity(64 + self.described.len());
+        let (id, version) = (self.session_id, self.version);
+        text.extend_from_slice(format!("v=0\r\no=- {id} {version} ").as_bytes());
+        if let Some(local) = self.local(core) {
+            session::print_address(&mut text, local.address);
+        }
+        text.extend_from_slice(b"\r\n");
+        text.extend_from_slice(&self.described);
+        text
+    }
+
+    fn close_stream(&mut self, core: &mut Core, now: Time) {
+        let Some((stream, _)) = self.stream.take() else {
+            return;
+        };
+        if let Some(summary) = core.media.close(now, stream) {
+            let tag = self.tag().tag_text();
+            core.events
+                .push_back(Event::MediaEnded(Box::new(MediaEnded {
+                    call: String::from_utf8_lossy(&tag).into_owned(),
+                    line: self.line,
+                    summary,
+                })));
+        }
+    }
+}
+
+/// Identity.
+impl EchoCall {
+    pub(crate) fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// Our tag, and the user of our Contact.
+    pub(crate) fn tag(&self) -> Token {
+        token(self.shard, self.id, self.secret)
+    }
+
+    /// Whether an in-dialog request belongs here: our tag, the Call-ID and the caller's tag must all be
+    /// those of the dialog (RFC 3261 12.2.2).
+    pub(crate) fn owns(&self, request: &Message<'_>, tag: &Token) -> bool {
+        self.tag() == *tag
+            && self.dialog.remote_tag() == request.from_tag().unwrap_or_default()
+            && self.dialog.call_id() == request.call_id()
+    }
+
+    /// Gives back everything the call holds.
+    pub(crate) fn release(mut self, core: &mut Core) {
+        core.disarm(&mut self.alarm);
+        self.dialog.release(&mut core.pool);
+    }
+}
+
+/// Ending.
+impl EchoCall {
+    /// The caller's ACK of a 2xx; with the answer in it, when the offer was ours.
+    pub(crate) fn on_ack(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        ack: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        let number = ack.cseq().map_or(0, |cseq| cseq.number);
+        let Some(open) = self.open.take_if(|open| open.cseq == number) else {
+            return After::Keep;
+        };
+        core.transactions.acknowledge(now, open.server);
+        if self.ending {
+            return self.settle(core, now, out);
+        }
+        if self.alarm.is_none() {
+            self.alarm = core.arm(now, self.id, Alarm::MaxDuration, self.max_duration);
+        }
+        if open.offered && !self.take_answer(core, now, ack) {
+            return self.end(core, now, &Reason::sip(488, "No Usable Answer"), out);
+        }
+        After::Keep
+    }
+
+    fn take_answer(&mut self, core: &mut Core, now: Time, ack: &Message<'_>) -> bool {
+        let answer = description(ack).and_then(|answer| read(core, self.peer, answer));
+        let family = self.stream.map(|(_, family)| family);
+        match answer {
+            Ok(Some((_, choice))) if choice.line == self.line && Some(choice.family) == family => {
+                self.hear(core, now, &choice);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// BYE with a Reason, as soon as it may be sent. The media stops at once.
+    fn end(&mut self, core: &mut Core, now: Time, reason: &Reason, out: &mut Outbox) -> After {
+        if self.ending {
+            return After::Keep;
+        }
+        self.owed_bye = Some(reason.clone());
+        self.begin_to_end(core, now);
+        self.settle(core, now, out)
+    }
+
+    fn begin_to_end(&mut self, core: &mut Core, now: Time) {
+        self.ending = true;
+        core.counters.calls_ended += 1;
+        core.disarm(&mut self.alarm);
+        self.close_stream(core, now);
+    }
+
+    /// Sends the BYE that is owed once every 2xx has its ACK; the call is over when nothing is awaited.
+    fn settle(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        if self.open.is_some() {
+            return After::Keep;
+        }
+        if let Some(reason) = self.owed_bye.take() {
+            self.send_bye(core, now, &reason, out);
+        }
+        if self.bye_sent {
+            After::Keep
+        } else {
+            After::Remove
+        }
+    }
+
+    fn send_bye(&mut self, core: &mut Core, now: Time, reason: &Reason, out: &mut Outbox) {
+        let flow = core.next_hop(now, &self.dialog, self.peer);
+        let cseq = self.dialog.next_cseq();
+        let dialog = &self.dialog;
+        let user = User {
+            call: self.id,
+            purpose: Purpose::Bye,
+        };
+        let door = &core.doors[usize::from(flow.listener)];
+        let print = |out: &mut Vec<u8>, branch: &Token| {
+            let request = Request {
+                door,
+                dialog,
+                method: b"BYE",
+                cseq,
+                branch,
+                max_forwards: MAX_FORWARDS,
+            };
+            request.print_own(out, reason.as_bytes());
+        };
+        let sent = core
+            .transactions
+            .request(now, flow, Method::Bye, user, print, out);
+        self.bye_sent = sent.is_some();
+    }
+
+    /// The caller's BYE. A 2xx it has not ACKed is repeated until it does (RFC 3261 13.3.1.4).
+    fn on_bye(&mut self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) -> After {
+        self.owed_bye = None;
+        let tag = self.tag().tag_text();
+        let end = |out: &mut Vec<u8>| print::end(out, b"");
+        core.transactions
+            .respond(now, server, 200, b"", Some(&tag), end, out);
+        if !self.ending {
+            self.begin_to_end(core, now);
+        }
+        self.settle(core, now, out)
+    }
+
+    /// Our BYE was answered, or will never be.
+    pub(crate) fn on_bye_done(&mut self) -> After {
+        self.bye_sent = false;
+        After::Remove
+    }
+
+    /// Nobody ever ACKed a 2xx (RFC 3261 13.3.1.4: the dialog ends with BYE).
+    pub(crate) fn on_unacknowledged(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        out: &mut Outbox,
+    ) -> After {
+        if self.open.take_if(|open| open.server == server).is_none() {
+            return After::Keep;
+        }
+        if self.ending {
+            return self.settle(core, now, out);
+        }
+        self.end(core, now, &Reason::sip(408, "No ACK"), out)
+    }
+
+    /// `maxCallDuration` is over: the only timer of such a call.
+    pub(crate) fn on_alarm(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        alarm: Alarm,
+        out: &mut Outbox,
+    ) -> After {
+        self.alarm = None;
+        core.counters.calls_timed_out += u64::from(alarm.is_limit());
+        self.end(core, now, &Reason::q850(31, "Call Duration Limit"), out)
+    }
+
+    /// The operator ends every call.
+    pub(crate) fn end_now(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        self.end(core, now, &Reason::q850(41, "Router Shutdown"), out)
+    }
+
+    /// The caller has sent no media for the configured time.
+    pub(crate) fn on_silence(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        core.counters.calls_silent += 1;
+        self.end(core, now, &Reason::q850(41, "Media Timeout"), out)
+    }
+}
+
+/// A description and the stream of it that is taken.
+fn read<'a>(
+    core: &Core,
+    source: Flow,
+    description: Option<&'a [u8]>,
+) -> Result<Option<(Session<'a>, Choice)>, Refusal> {
+    let Some(description) = description else {
+        return Ok(None);
+    };
+    let session = Session::parse(description).map_err(|error| Refusal {
+        phrase: error.to_string(),
+        ..Refusal::code(400)
+    })?;
+    let serves = |family| core.media.serves(family);
+    let choice = session::choose(&session, serves);
+    let choice = choice.map_err(|why| not_acceptable(core, source, why))?;
+    Ok(Some((session, choice)))
+}
+
+/// The family of our own offer: that of the signalling, when it has ports.
+fn own_family(core: &Core, source: Flow) -> Family {
+    let family = Family::of(source.remote.ip().to_canonical());
+    if core.media.serves(family) {
+        return family;
+    }
+    match family {
+        Family::V4 => Family::V6,
+        Family::V6 => Family::V4,
+    }
+}
+
+fn token(shard: u8, id: CallId, random: u64) -> Token {
+    Token {
+        shard,
+        slot: id.slot,
+        generation: id.generation,
+        random,
+    }
+}

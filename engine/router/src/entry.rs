@@ -1,0 +1,102 @@
+//! What a slot of the table of calls holds: a call between two parties, or one to the router itself.
+//! What the shard's own clock and operator do to a call they do to both kinds alike.
+
+use stack::{Outbox, ServerId, Time};
+use wire::Message;
+
+use crate::call::{After, Call};
+use crate::calls::CallId;
+use crate::core::{Alarm, Core, Side};
+use crate::echo::EchoCall;
+
+/// A call of either kind.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every call is a bridge; boxing it would cost an allocation a call"
+)]
+pub(crate) enum Entry {
+    /// From a caller to a callee.
+    Bridge(Call),
+    /// To the router itself.
+    Echo(Box<EchoCall>),
+}
+
+impl Entry {
+    pub(crate) fn id(&self) -> CallId {
+        match self {
+            Entry::Bridge(call) => call.id(),
+            Entry::Echo(echo) => echo.id(),
+        }
+    }
+
+    /// It is over but for a fork's late answers.
+    pub(crate) fn lingers(&self) -> bool {
+        matches!(self, Entry::Bridge(call) if call.lingers())
+    }
+
+    pub(crate) fn release(self, core: &mut Core) {
+        match self {
+            Entry::Bridge(call) => call.release(core),
+            Entry::Echo(echo) => echo.release(core),
+        }
+    }
+
+    pub(crate) fn on_ack(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        side: Side,
+        ack: &Message<'_>,
+        out: &mut Outbox,
+    ) -> After {
+        match self {
+            Entry::Bridge(call) => call.on_ack(core, now, side, ack, out),
+            Entry::Echo(echo) => echo.on_ack(core, now, ack, out),
+        }
+    }
+
+    pub(crate) fn on_alarm(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        alarm: Alarm,
+        out: &mut Outbox,
+    ) -> After {
+        match self {
+            Entry::Bridge(call) => call.on_alarm(core, now, alarm, out),
+            Entry::Echo(echo) => echo.on_alarm(core, now, alarm, out),
+        }
+    }
+
+    pub(crate) fn on_silence(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        match self {
+            Entry::Bridge(call) => call.on_silence(core, now, out),
+            Entry::Echo(echo) => echo.on_silence(core, now, out),
+        }
+    }
+
+    pub(crate) fn end_now(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        match self {
+            Entry::Bridge(call) => call.end_now(core, now, out),
+            Entry::Echo(echo) => echo.end_now(core, now, out),
+        }
+    }
+
+    /// A 2xx to an INVITE of this call was never ACKed.
+    pub(crate) fn on_unacknowledged(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        out: &mut Outbox,
+    ) -> After {
+        match self {
+            Entry::Bridge(call) if call.is_waiting_for_ack(server) => {
+                call.on_unacknowledged(core, now, out)
+            }
+            Entry::Bridge(_) => After::Keep,
+            Entry::Echo(echo) => echo.on_unacknowledged(core, now, server, out),
+        }
+    }
+}
