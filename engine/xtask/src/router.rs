@@ -58,7 +58,11 @@ impl Router {
         write(setup.directory, "tipring.toml", &config.to_string())?;
         let arguments = ["run", "--config", "tipring.toml"].map(str::to_owned);
         let command = (setup.program.as_os_str(), &arguments[..]);
-        let process = Spawned::start_with("router", command, setup.directory, setup.environment)?;
+        let port = address.port().to_string();
+        let filled =
+            |(name, text): &(String, String)| (name.clone(), text.replace("{router_port}", &port));
+        let environment: Vec<_> = setup.environment.iter().map(filled).collect();
+        let process = Spawned::start_with("router", command, setup.directory, &environment)?;
         let mut router = Router {
             process,
             directory: setup.directory.to_owned(),

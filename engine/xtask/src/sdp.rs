@@ -51,12 +51,14 @@ impl Description {
         origin.split(' ').nth(2)?.parse().ok()
     }
 
-    /// Every address that is named anywhere: in `o=`, `c=`, and `a=rtcp:`.
+    /// Every address that is named for audio, video and image: in `o=`, `c=`, and `a=rtcp:`.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let is_media = |stream: &&Stream| ["audio", "video", "image"].contains(&stream.kind());
+        let streams = self.streams.iter().filter(is_media);
         let lines = self
             .session
             .iter()
-            .chain(self.streams.iter().flat_map(|stream| &stream.lines));
+            .chain(streams.flat_map(|stream| &stream.lines));
         let places = lines.filter(|line| {
             ["o=", "c=", "a=rtcp:"]
                 .iter()
@@ -103,12 +105,9 @@ impl Stream {
         self.address.map(|ip| SocketAddr::new(ip, self.port()))
     }
 
-    /// Where RTCP goes: `a=rtcp:` (RFC 3605), or the RTP port when both share it, or the next.
+    /// Where RTCP goes that has a port of its own: that of `a=rtcp:` (RFC 3605), or the next.
     pub(crate) fn rtcp(&self) -> Option<SocketAddr> {
         let rtp = self.rtp()?;
-        if self.has("a=rtcp-mux") {
-            return Some(rtp);
-        }
         let told = value(&self.lines, "a=rtcp:").unwrap_or("");
         let port = told.split(' ').next().and_then(|port| port.parse().ok());
         let ip = address(told).unwrap_or(rtp.ip());
@@ -233,7 +232,7 @@ mod tests {
     #[test]
     fn a_stream_may_have_its_own_address_and_report_port() {
         let body = "v=0\no=- 1 1 IN IP6 ::1\nc=IN IP4 0.0.0.0\na=inactive\nm=audio 10 RTP/AVP 0\n\
-            c=IN IP6 ::1\na=rtcp:99 IN IP4 127.0.0.9\nm=audio 12 RTP/AVP 0\na=rtcp-mux\n";
+            c=IN IP6 ::1\na=rtcp:99 IN IP4 127.0.0.9\nm=audio 12 RTP/AVP 0\n";
         let read = Description::parse(body);
         assert_eq!(read.streams[0].rtp(), Some("[::1]:10".parse().unwrap()));
         assert_eq!(
@@ -241,7 +240,7 @@ mod tests {
             Some("127.0.0.9:99".parse().unwrap())
         );
         assert_eq!(read.streams[0].direction, "inactive");
-        assert_eq!(read.streams[1].rtcp(), Some("0.0.0.0:12".parse().unwrap()));
+        assert_eq!(read.streams[1].rtcp(), Some("0.0.0.0:13".parse().unwrap()));
         assert_eq!(read.addresses().len(), 4);
     }
 

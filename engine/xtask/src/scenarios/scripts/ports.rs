@@ -15,6 +15,7 @@ pub(super) fn exhaustion(stage: &Stage<'_>) -> Result<(), Failure> {
         refused(stage, &talk)?;
         talk.talk("it has them still", &[])?;
         talk.hang_up()?;
+        drop(talk);
         if round == 0 {
             rejected(stage)?;
         } else {

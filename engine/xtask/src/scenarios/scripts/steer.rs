@@ -323,7 +323,7 @@ pub(super) fn unknown_lines_pass(stage: &Stage<'_>) -> Result<(), Failure> {
         "a=x-unknown",
         "y=what is this",
     ];
-    const OTHER: &str = "m=application 9 TCP/MRCPv2 1\r\na=setup:active\r\na=channel:32AECB2@x";
+    const OTHER: &str = "m=application 9 TCP/MRCPv2 1\r\nc=IN IP4 192.0.2.99\r\na=setup:active\r\na=channel:32AECB2@x";
     let cast = Cast::gather(stage)?;
     let terms =
         |media: &Endpoint| Terms::of(&[sdp::audio(media.address.port(), STREAM), OTHER.to_owned()]);

@@ -290,7 +290,7 @@ impl Talk {
     ) -> Result<Vec<Packet>, Failure> {
         let stream = self.stream(from)?;
         let to = match kind {
-            (Shape::Rtcp, _) => address(stream.rtcp())?,
+            (Shape::Rtcp, Channel::Odd) => address(stream.rtcp())?,
             _ => address(stream.rtp())?,
         };
         let (speaks, hears) = match from {
