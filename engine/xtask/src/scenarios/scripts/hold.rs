@@ -2,7 +2,7 @@
 //! and all are heard again afterwards.
 
 use super::Stage;
-use super::talk::{RTP, Side, Talk, Terms};
+use super::talk::{RTCP, RTP, Side, Talk, Terms};
 use crate::failure::{Failure, check};
 use crate::rtp::{Channel, Endpoint, Shape};
 use std::net::SocketAddr;
@@ -37,6 +37,8 @@ pub(super) fn inactive(stage: &Stage<'_>) -> Result<(), Failure> {
     );
     talk.renegotiate(Side::Callee, &offer, &answer)?;
     directions(&talk, "inactive", "inactive")?;
+    // RFC 3264 5.1: RTCP goes on whatever the direction is.
+    talk.report(RTCP, "report on hold")?;
     in_vain(&talk.caller, talk.sends_to(Side::Caller)?, "held caller")?;
     in_vain(&talk.callee, talk.sends_to(Side::Callee)?, "held callee")?;
     resume(&mut talk, &["held caller", "held callee"])

@@ -11,6 +11,7 @@ mod loops;
 mod mixed;
 mod modes;
 mod nat;
+mod offers;
 mod ports;
 mod rubbish;
 mod steer;
@@ -61,15 +62,18 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_481_of_callee" => modes::probe_481_of_callee,
         "modes_probe_481_of_caller" => modes::probe_481_of_caller,
         "modes_probe_unanswered" => modes::probe_unanswered,
+        "modes_start_line" => modes::start_line,
         "overload_limit" => admission::overload_limit,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
         "steer_both_ways" => steer::both_ways,
-        "steer_delayed_offer" => steer::delayed_offer,
+        "steer_candidates" => steer::candidates,
+        "steer_delayed_offer" => offers::delayed_offer,
         "steer_early_to_final" => mixed::early_to_final,
         "steer_sipp_echo" => mixed::sipp_echo,
+        "steer_encrypted" => steer::encrypted,
         "steer_fax" => fax::t38,
-        "steer_forked_answers" => steer::forked_answers,
+        "steer_forked_answers" => offers::forked_answers,
         "steer_hold_inactive" => hold::inactive,
         "steer_hold_sendonly" => hold::sendonly,
         "steer_hold_zero_address" => hold::zero_address,
@@ -77,10 +81,13 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_latched_moves" => nat::signalling_moves_a_latched_stream,
         "steer_latches" => nat::latches_and_is_not_hijacked,
         "steer_media_timeout" => ports::media_timeout,
-        "steer_offer_in_update" => steer::offer_in_update,
-        "steer_offers_in_prack" => steer::offers_in_prack_and_update,
+        "steer_no_port_for_more" => offers::no_port_for_more,
+        "steer_refused_reinvite" => offers::refused_reinvite,
+        "steer_offer_in_update" => offers::offer_in_update,
+        "steer_offers_in_prack" => offers::offers_in_prack_and_update,
         "steer_one_way" => ports::one_way_media_is_no_silence,
         "steer_port_exhaustion" => ports::exhaustion,
+        "steer_rtcp_elsewhere" => steer::rtcp_elsewhere,
         "steer_rtcp_mux" => steer::rtcp_mux,
         "steer_rtcp_mux_refused" => steer::rtcp_mux_refused,
         "steer_same_host" => nat::same_host,
@@ -89,7 +96,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_stream_refused" => steer::stream_refused,
         "steer_strict" => nat::strict_peer,
         "steer_unknown_lines" => steer::unknown_lines_pass,
-        "steer_version" => steer::version_raised_by_change_alone,
+        "steer_version" => offers::version_raised_by_change_alone,
         "torture" => rubbish::torture,
         "unknown_scheme" => admission::unknown_scheme,
         _ => return None,

@@ -7,7 +7,8 @@ use crate::agent::{Agent, Request};
 use crate::failure::{Failure, check};
 use crate::sip::Message;
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long a mode may take to show: some rounds of its question, which is asked each second.
@@ -16,6 +17,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TURN: Duration = Duration::from_millis(50);
 /// The number the routing DB of `application_server` knows.
 const KNOWN: &str = "99999";
+
+/// A start line of SRGo: the router listens where the environment says, for SIP and for HTTP, whatever the
+/// file says.
+pub(super) fn start_line(stage: &Stage<'_>) -> Result<(), Failure> {
+    stage.establish()?.hang_up()?;
+    let answer = metrics(stage.router.address)
+        .map_err(Failure::machine("asking for the metrics at http_port"))?;
+    check(answer.starts_with("HTTP/1.1 200"), || {
+        format!("the metrics: {:?}", answer.lines().next())
+    })
+}
+
+fn metrics(address: SocketAddr) -> std::io::Result<String> {
+    let mut connection = TcpStream::connect(address)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: router\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
 
 /// A number no record matches goes to the application server all the same; a call from there goes by the
 /// routing DB.
