@@ -219,7 +219,7 @@ mod tests {
             }
             for slot in order {
                 silence.leave(slot);
-                assert!(!silence.owners.get(&7).is_some_and(|first| *first == slot));
+                assert!(silence.owners.get(&7).is_none_or(|first| *first != slot));
             }
             assert_eq!((silence.owners.len(), silence.wheel.len()), (1, 0));
         }

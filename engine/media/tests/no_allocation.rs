@@ -128,7 +128,7 @@ impl Line {
         let local = self.media.local(stream, end).unwrap();
         let header = Header {
             marker: false,
-            payload_type: if sequence % 50 == 0 { 101 } else { 8 },
+            payload_type: if sequence.is_multiple_of(50) { 101 } else { 8 },
             sequence,
             timestamp: u32::from(sequence) * 160,
             ssrc: host.into(),

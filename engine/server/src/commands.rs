@@ -14,7 +14,7 @@ use crate::cli;
 use crate::config::{self, Config, Environment, LoadError, Loaded, Origin};
 use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
-use crate::{doctor, effective, logging, modes, plan, service, supervisor};
+use crate::{doctor, effective, housekeeping, logging, modes, plan, report, service, supervisor};
 
 /// Does what was asked and says how it went.
 pub(crate) fn execute(command: cli::Command) -> ExitCode {
@@ -23,6 +23,10 @@ pub(crate) fn execute(command: cli::Command) -> ExitCode {
         cli::Command::Check(arguments) => check(arguments.config.as_deref()),
         cli::Command::Route(arguments) => route(&arguments),
         cli::Command::Doctor(arguments) => doctor(arguments.config.as_deref()),
+        cli::Command::Report(arguments) => match report::report(&arguments) {
+            Ok(text) => say(&text),
+            Err(error) => fail(&error),
+        },
         cli::Command::Config(cli::Config::Schema) => say(&schema()),
         cli::Command::Config(cli::Config::Default) => say(config::BUILT_IN),
         cli::Command::Version => say(&format!("tipring {}\n", env!("CARGO_PKG_VERSION"))),
@@ -283,7 +287,9 @@ fn doctor(path: Option<&Path>) -> ExitCode {
         plan::reactor(&loaded.config, shards),
         plan::udp(&loaded.config),
     );
-    let findings = probe::findings(&reactor, &udp, shards);
+    let mut findings = probe::findings(&reactor, &udp, shards);
+    let logs = loaded.latency_directory();
+    findings.extend(logs.map(|directory| housekeeping::finding(&directory)));
     say(&format!(
         "{}\n\n{}\n{}",
         doctor::table(&findings),

@@ -171,6 +171,11 @@ const COUNTERS: &[Metric] = &[
         "Letters to other shards lost because their mailbox was full. Should stay 0.",
         |s| s.hand_over_refused,
     ),
+    count(
+        "tipring_latency_delayed_total",
+        "Intervals whose latencies were handed over late: the housekeeping is behind.",
+        |s| s.latency_delayed,
+    ),
     // SIP messages.
     count(
         "tipring_requests_total",

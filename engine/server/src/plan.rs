@@ -56,6 +56,10 @@ pub(crate) fn reactor(config: &Config, shards: usize) -> ReactorConfig {
         spin: Duration::from_micros(udp.spin_us),
         sockets_max: u16::try_from(sockets).unwrap_or(u16::MAX),
         small_buffers: if pairs > 0 { media.buffers } else { 0 },
+        receive_times_every: match config.measures_latency() {
+            true => config.latency.kernel_wait_every,
+            false => 0,
+        },
         ..ReactorConfig::default()
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn supervise(
     path: Option<PathBuf>,
     notices: &mpsc::Receiver<Notice>,
 ) -> ExitCode {
-    let shards = engine.shards;
+    let (shards, housekeeper) = (engine.shards, engine.housekeeper);
     let mut supervisor = Supervisor {
         drained: vec![false; shards.len()],
         watchdog: Watchdog::new(shards.len()),
@@ -66,7 +66,13 @@ pub(crate) fn supervise(
         failed: false,
     };
     supervisor.watch(notices);
-    supervisor.join()
+    let code = supervisor.join();
+    // After the shards, which hand over their last interval when they end.
+    if let Some(housekeeper) = housekeeper {
+        housekeeper.finish();
+    }
+    tracing::info!("stopped");
+    code
 }
 
 struct Supervisor {
@@ -277,7 +283,6 @@ impl Supervisor {
                 return ExitCode::FAILURE;
             }
         }
-        tracing::info!("stopped");
         ExitCode::SUCCESS
     }
 }
@@ -291,6 +296,7 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("limits", running.limits != wanted.limits),
         ("timers", running.timers != wanted.timers),
         ("metrics", running.metrics != wanted.metrics),
+        ("latency", running.latency != wanted.latency),
         ("log", running.log != wanted.log),
         ("media", running.media != wanted.media),
     ];

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use lab::{Call, Desk, Engine, Phone, call, rdb};
+use lab::{Call, Desk, Engine, Phone, audio, audio_port, call, rdb};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -302,6 +302,67 @@ fn media_ports_are_open_from_the_start_and_their_strangers_are_counted() {
     assert!(is_alive(&engine));
     engine.signal(SIGTERM);
     assert_eq!(engine.end().code(), Some(0));
+}
+
+/// RTP with this sequence number: 20 ms of PCMA.
+fn rtp(sequence: u16) -> Vec<u8> {
+    let mut packet = vec![0x80, 8];
+    packet.extend(sequence.to_be_bytes());
+    packet.extend((u32::from(sequence) * 160).to_be_bytes());
+    packet.extend(0x1234_5678u32.to_be_bytes());
+    packet.extend([sequence as u8; 160]);
+    packet
+}
+
+#[test]
+fn the_media_of_a_steered_call_passes_through_both_ways_as_it_was() {
+    let desk = Desk::new();
+    let callee = Phone::new(([127, 0, 0, 1], 9).into(), "callee");
+    let steered = rdb("^100$", &callee.address().to_string());
+    let steered = steered.replace(r#""steerMedia": false"#, r#""steerMedia": true"#);
+    desk.write("rdb.json", &steered);
+    let low = eight_ports();
+    let media = format!(
+        "[engine]\nshards = 2\n[media]\nports = \"{low}-{}\"\n",
+        low + 7
+    );
+    let engine = Engine::start(&desk, &format!("{ROUTED}{media}"));
+    let caller = Phone::new(engine.address, "caller");
+    let streams = [0, 1].map(|_| {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let patience = Some(Duration::from_secs(20));
+        socket.set_read_timeout(patience).expect("a timeout");
+        socket
+    });
+
+    let uri = format!("sip:100@{}", engine.address);
+    caller.request_with("INVITE", &uri, &format!("<{uri}>"), 1, &audio(&streams[0]));
+    let invite = callee.wait_for("INVITE");
+    callee.answer_with(&invite, "200 OK", &audio(&streams[1]));
+    let answered = caller.wait_for("200");
+    let (to, contact) = (answered.header("To"), answered.header("Contact"));
+    let contact = contact.expect("Contact").trim_matches(['<', '>']);
+    caller.request("ACK", contact, to.expect("To"), 1);
+    callee.wait_for("ACK");
+
+    // Each party sends to the router's port it was told, and hears the other from that port.
+    let ports = [audio_port(&answered), audio_port(&invite)];
+    assert!(
+        ports.iter().all(|port| (low..low + 8).contains(port)),
+        "{ports:?}"
+    );
+    for sequence in 0..50 {
+        for (from, to) in [(0, 1), (1, 0)] {
+            let packet = rtp(sequence);
+            streams[from]
+                .send_to(&packet, ("127.0.0.1", ports[from]))
+                .expect("sent");
+            let mut heard = [0; 2048];
+            let (length, sender) = streams[to].recv_from(&mut heard).expect("media");
+            assert_eq!(heard[..length], packet);
+            assert_eq!(sender.port(), ports[to]);
+        }
+    }
 }
 
 #[test]

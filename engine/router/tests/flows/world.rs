@@ -105,14 +105,23 @@ pub(crate) struct World {
 
 /// A world whose router has this many port pairs for media.
 pub(crate) fn world_with_ports(pairs: u16) -> World {
-    world_of(pairs, Limits::default())
+    world_of(pairs, Timers::default())
+}
+
+/// A world whose router asks inside answered calls whether they live.
+pub(crate) fn world_probing(interval: Duration) -> World {
+    let timers = Timers {
+        in_dialog_probe: Some(interval),
+        ..Timers::default()
+    };
+    world_of(4, timers)
 }
 
 pub(crate) fn world() -> World {
     world_with_ports(4)
 }
 
-pub(crate) fn world_of(pairs: u16, limits: Limits) -> World {
+fn world_of(pairs: u16, timers: Timers) -> World {
     let host: IpAddr = "127.0.0.1".parse().expect("an address");
     let pair = |n| media::PortPair {
         bound: host,
@@ -129,8 +138,8 @@ pub(crate) fn world_of(pairs: u16, limits: Limits) -> World {
             advertise_host: "127.0.0.1".to_owned(),
             advertise_port: 5060,
         }],
-        timers: Timers::default(),
-        limits,
+        timers,
+        limits: Limits::default(),
         table: Arc::new(Table::parse(ROUTES).expect("a good table")),
         outbound: Default::default(),
         server_name: None,

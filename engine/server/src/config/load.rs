@@ -35,6 +35,16 @@ pub(crate) struct Loaded {
     pub(crate) rdb: Origin,
 }
 
+impl Loaded {
+    /// Where interval logs go; `None`: nowhere. A relative directory is meant beside the file that
+    /// names it, as the routing DB is.
+    pub(crate) fn latency_directory(&self) -> Option<PathBuf> {
+        let latency = &self.config.latency;
+        let directory = latency.directory.as_ref().filter(|_| latency.enabled)?;
+        Some(beside(&self.origin, directory))
+    }
+}
+
 /// A file, or what is built into the binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -132,12 +142,17 @@ pub(crate) fn load_rdb(origin: &Origin) -> Result<Arc<Table>, LoadError> {
 
 /// A relative `rdb` is meant beside the file that names it, wherever the process was started.
 fn rdb_origin(config: &Config, origin: &Origin) -> Origin {
-    match (&config.routing.rdb, origin) {
-        (None, _) => Origin::BuiltIn,
-        (Some(rdb), Origin::BuiltIn) => Origin::File(rdb.clone()),
-        (Some(rdb), Origin::File(file)) => {
-            Origin::File(file.parent().unwrap_or(Path::new("")).join(rdb))
-        }
+    match &config.routing.rdb {
+        None => Origin::BuiltIn,
+        Some(rdb) => Origin::File(beside(origin, rdb)),
+    }
+}
+
+/// A path as meant by the configuration that names it.
+fn beside(origin: &Origin, path: &Path) -> PathBuf {
+    match origin {
+        Origin::BuiltIn => path.to_owned(),
+        Origin::File(file) => file.parent().unwrap_or(Path::new("")).join(path),
     }
 }
 

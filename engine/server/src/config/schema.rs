@@ -43,6 +43,9 @@ pub(crate) struct Config {
     /// What is logged, and how.
     #[garde(skip)]
     pub(crate) log: Log,
+    /// Latencies: what is measured, and where it is written.
+    #[garde(dive)]
+    pub(crate) latency: Latency,
     /// Media through the router, for routes with steerMedia or the flow EchoResponder.
     #[garde(dive)]
     pub(crate) media: Media,
@@ -352,6 +355,54 @@ pub(crate) struct Metrics {
     /// "ip:port" of the HTTP listener that answers scrapes. Left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<MetricsAddress>,
+}
+
+/// Latencies: what is measured, and where it is written. They are measured when somebody can see them:
+/// with a `directory`, or with `metrics.address`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Latency {
+    /// false: nothing is measured.
+    #[garde(skip)]
+    pub(crate) enabled: bool,
+    /// Where interval logs (.hlog) are written, relative to this file; made when it is missing. Left
+    /// out: none are written.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Length of an interval, seconds.
+    #[garde(custom(within(1, 3_600)))]
+    pub(crate) interval_s: u64,
+    /// In one turn of so many, how long SIP datagrams waited in their socket is measured. 0: never, which
+    /// spares the machine the noting of times.
+    #[garde(custom(within(0, 1_000_000)))]
+    pub(crate) kernel_wait_every: u32,
+    /// A log longer than this is followed by a new one.
+    #[garde(custom(within(65_536, 1 << 40)))]
+    pub(crate) rotate_bytes: u64,
+    /// Logs kept in the directory, the one being written included; the oldest go.
+    #[garde(custom(within(1, 100_000)))]
+    pub(crate) rotate_files: usize,
+}
+
+impl Config {
+    /// Latencies are measured when somebody can see them.
+    pub(crate) fn measures_latency(&self) -> bool {
+        self.latency.enabled && (self.latency.directory.is_some() || self.metrics.address.is_some())
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Latency {
+            enabled: true,
+            directory: None,
+            interval_s: 10,
+            kernel_wait_every: 64,
+            rotate_bytes: 64 << 20,
+            rotate_files: 16,
+        }
+    }
 }
 
 /// What is logged, and how.
