@@ -360,6 +360,7 @@ impl Media {
     fn plan_report(&mut self, now: Time, pair: u32) {
         let echo = &mut self.echoes[pair as usize];
         let due = now + echo.interval(&mut self.random);
+        self.reports.pass(now);
         echo.timer = Some(self.reports.arm(due, pair));
     }
 

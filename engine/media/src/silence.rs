@@ -88,6 +88,7 @@ impl Silence {
         if !expected {
             self.rest(slot);
         } else if self.at(slot).since.is_none() {
+            self.wheel.pass(now);
             let timer = self.wheel.arm(now + limit, slot);
             let watched = self.at_mut(slot);
             watched.since = Some(now);
