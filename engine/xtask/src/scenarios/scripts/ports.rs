@@ -9,20 +9,17 @@ use crate::sip::Message;
 /// With ports for one call a second one gets 503 with a Reason. When the first has ended, by BYE or by a
 /// rejection or by a CANCEL, the next one fits, again and again.
 pub(super) fn exhaustion(stage: &Stage<'_>) -> Result<(), Failure> {
-    for round in 0..3 {
-        let talk = Talk::start(stage)?;
+    let mut cast = Cast::gather(stage)?;
+    for between in [rejected, cancelled, rejected] {
+        let talk = cast.talk(stage, &[], &[])?;
         talk.talk("the call that has the ports", &[])?;
         refused(stage, &talk)?;
         talk.talk("it has them still", &[])?;
         talk.hang_up()?;
-        drop(talk);
-        if round == 0 {
-            rejected(stage)?;
-        } else {
-            cancelled(stage)?;
-        }
+        cast = talk.into_cast();
+        between(stage, &cast)?;
     }
-    Ok(())
+    cast.talk(stage, &[], &[])?.hang_up()
 }
 
 /// A second call finds no ports; the callee hears nothing of it.
@@ -40,8 +37,7 @@ fn refused(stage: &Stage<'_>, talk: &Talk) -> Result<(), Failure> {
 }
 
 /// A call that the callee refuses gives its ports back.
-fn rejected(stage: &Stage<'_>) -> Result<(), Failure> {
-    let cast = Cast::gather(stage)?;
+fn rejected(stage: &Stage<'_>, cast: &Cast) -> Result<(), Failure> {
     let (invite, seen, _) = cast.invite(stage, &Terms::audio(&cast.caller_media, &[]))?;
     cast.callee.answer(&seen, 486, CALLEE_TAG, "")?;
     let answer = cast.caller.expect_answer(&invite, 486)?;
@@ -50,8 +46,7 @@ fn rejected(stage: &Stage<'_>) -> Result<(), Failure> {
 }
 
 /// A call that the caller cancels gives its ports back.
-fn cancelled(stage: &Stage<'_>) -> Result<(), Failure> {
-    let cast = Cast::gather(stage)?;
+fn cancelled(stage: &Stage<'_>, cast: &Cast) -> Result<(), Failure> {
     let (invite, seen, _) = cast.invite(stage, &Terms::audio(&cast.caller_media, &[]))?;
     cast.callee.answer(&seen, 180, CALLEE_TAG, "")?;
     cast.caller.expect_provisional(&invite, 180)?;

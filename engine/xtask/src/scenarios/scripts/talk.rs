@@ -9,6 +9,7 @@ use crate::rtp::{Channel, Endpoint, Packet, Shape, carry};
 use crate::sdp::{self, Description, Stream};
 use crate::sip::Message;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// RTP on the even port.
 pub(super) const RTP: (Shape, Channel) = (Shape::Rtp, Channel::Even);
@@ -16,6 +17,9 @@ pub(super) const RTP: (Shape, Channel) = (Shape::Rtp, Channel::Even);
 pub(super) const RTCP: (Shape, Channel) = (Shape::Rtcp, Channel::Odd);
 /// T.38.
 pub(super) const UDPTL: (Shape, Channel) = (Shape::Udptl, Channel::Even);
+
+/// An agent that hears nothing for so long has read all that came.
+const SILENCE: Duration = Duration::from_millis(1);
 
 /// One end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +107,19 @@ impl Cast {
         })
     }
 
+    /// A call of one audio stream, with further lines in offer and answer.
+    pub(super) fn talk(
+        self,
+        stage: &Stage<'_>,
+        offered: &[&str],
+        answered: &[&str],
+    ) -> Result<Talk, Failure> {
+        let offer = Terms::audio(&self.caller_media, offered);
+        let answer = Terms::audio(&self.callee_media, answered);
+        let invited = self.invite(stage, &offer)?;
+        self.accept(invited, &answer)
+    }
+
     /// The body of one side.
     pub(super) fn body(&self, side: Side, terms: &Terms) -> String {
         let agent = match side {
@@ -120,6 +137,8 @@ impl Cast {
     ) -> Result<(Request, Message, Description), Failure> {
         let mut invite = self.caller.invite(stage.number());
         invite.body = self.body(Side::Caller, offer);
+        // Nothing of an earlier call may be taken for this one.
+        while self.callee.receive(SILENCE)?.is_some() {}
         self.caller.send(&invite)?;
         let seen = self.callee.expect_request("INVITE")?;
         let told = self.told(Side::Callee, &seen)?;
@@ -180,11 +199,17 @@ impl Talk {
         offered: &[&str],
         answered: &[&str],
     ) -> Result<Talk, Failure> {
-        let cast = Cast::gather(stage)?;
-        let offer = Terms::audio(&cast.caller_media, offered);
-        let answer = Terms::audio(&cast.callee_media, answered);
-        let invited = cast.invite(stage, &offer)?;
-        cast.accept(invited, &answer)
+        Cast::gather(stage)?.talk(stage, offered, answered)
+    }
+
+    /// The agents and endpoints, for the next call.
+    pub(super) fn into_cast(self) -> Cast {
+        Cast {
+            caller: self.call.caller,
+            callee: self.call.callee,
+            caller_media: self.caller,
+            callee_media: self.callee,
+        }
     }
 
     /// A re-INVITE of one side with its answer; both sides' last word on media is kept.
