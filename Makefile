@@ -75,7 +75,7 @@ scenarios: setup-test ## Real sipp through the router, every behaviour of sipp-s
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask scenarios --router $(CHECKED_ROUTER)
 
-clients: setup-test ## sipsak and baresip place calls through the router
+clients: setup-test ## sipsak and baresip place calls, hear the echo and talk through the router
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask clients --router $(CHECKED_ROUTER)
 

@@ -215,8 +215,13 @@ const COUNTERS: &[Metric] = &[
     // Calls.
     count(
         "tipring_calls_started_total",
-        "INVITEs that left towards a callee.",
+        "INVITEs that left towards a callee, or were answered by the echo.",
         |s| s.shard.calls_started,
+    ),
+    count(
+        "tipring_calls_echoed_total",
+        "Calls that the router answered itself (EchoResponder).",
+        |s| s.shard.calls_echoed,
     ),
     count(
         "tipring_calls_answered_total",

@@ -123,7 +123,7 @@ fn no_ports(core: &mut Core) -> Refusal {
 
 /// Beginning.
 impl EchoCall {
-    /// Answers the INVITE: 180 and 200.
+    /// Answers the INVITE: 100, 180 and 200.
     ///
     /// # Errors
     /// The answer to an INVITE that makes no call; nothing was sent or opened then.
@@ -155,6 +155,7 @@ impl EchoCall {
         }
         core.counters.calls_started += 1;
         core.counters.calls_echoed += 1;
+        call.try_first(core, now, server, out);
         call.ring(core, now, server, out);
         call.accept(core, now, server, cseq, offer.is_none(), out);
         call.dialog.confirm();
@@ -192,6 +193,16 @@ impl EchoCall {
             owed_bye: None,
             bye_sent: false,
         })
+    }
+
+    /// The 100 that the transaction would send by itself if the answer took its time; callers of test
+    /// numbers look for it. RFC 3261 8.2.6.1: no tag, and nothing but the head.
+    fn try_first(&self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
+        if !core.timers.stack.trying.is_zero() {
+            let end = |out: &mut Vec<u8>| print::end(out, b"");
+            core.transactions
+                .respond(now, server, 100, b"", None, end, out);
+        }
     }
 
     fn ring(&self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {

@@ -9,7 +9,7 @@ use tipring_router::{Command, Event};
 fn talking(user: &str) -> World {
     let mut world = world();
     let sent = world.call(user, "", &sdp(1, 4000, ""));
-    assert_eq!(kinds(&sent, CALLER), ["180", "200"]);
+    assert_eq!(kinds(&sent, CALLER), ["100", "180", "200"]);
     assert!(world.ack(1, "").is_empty());
     world
 }
@@ -33,10 +33,10 @@ fn ended(mut world: World, sent: &[Sent], reason: &str) {
 }
 
 #[test]
-fn an_invite_is_answered_180_and_200_at_once() {
+fn an_invite_is_answered_100_180_and_200_at_once() {
     let mut world = world();
     let sent = world.call("8", "Record-Route: <sip:proxy;lr>\r\n", &sdp(1, 4000, ""));
-    assert_eq!(kinds(&sent, CALLER), ["180", "200"]);
+    assert_eq!(kinds(&sent, CALLER), ["100", "180", "200"]);
     let answer = one(&sent, CALLER, "200");
     assert_eq!(answer.header("Content-Type"), Some("application/sdp"));
     assert_eq!(answer.header("Record-Route"), Some("<sip:proxy;lr>"));
@@ -304,7 +304,7 @@ fn ten_thousand_echo_calls_at_once_are_answered_each_in_its_turn_and_leave_nothi
     for n in 0..CALLS {
         world.call = format!("call-{n}");
         let sent = world.call("8", "", &sdp(1, 4000, ""));
-        assert_eq!(kinds(&sent, CALLER), ["180", "200"]);
+        assert_eq!(kinds(&sent, CALLER), ["100", "180", "200"]);
         tags.push(
             one(&sent, CALLER, "200")
                 .header("To")
