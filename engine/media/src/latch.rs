@@ -67,6 +67,14 @@ impl Latch {
         }
     }
 
+    /// Another rule from now on. It opens nothing that is closed, and the strict one closes the window.
+    pub(crate) fn set_rule(&mut self, rule: Latching) {
+        self.rule = rule;
+        if rule == Latching::Strict {
+            self.open_until = Time::ZERO;
+        }
+    }
+
     /// Lets the window of a latch that is still open end later.
     pub(crate) fn extend(&mut self, now: Time, window: Duration) {
         if self.is_open() {
@@ -236,6 +244,28 @@ mod tests {
         assert_eq!(admit(&mut latch, 21, address(8, 9)), Admission::Stranger);
         latch.signal(at(20), address(2, 4000), WINDOW);
         assert_eq!(admit(&mut latch, 21, address(8, 9)), Admission::Moved);
+    }
+
+    #[test]
+    fn another_rule_bounds_an_open_window_and_opens_none() {
+        for (rule, host) in [
+            (Latching::Strict, Admission::Stranger),
+            (Latching::LatchSameHost, Admission::Stranger),
+            (Latching::Latch, Admission::Moved),
+        ] {
+            let mut latch = signalled(Latching::LatchSameHost);
+            latch.set_rule(rule);
+            assert_eq!(admit(&mut latch, 11, address(7, 9)), host, "{rule:?}");
+        }
+        for rule in [Latching::Latch, Latching::LatchSameHost] {
+            let mut latch = signalled(Latching::Strict);
+            latch.set_rule(rule);
+            assert_eq!(admit(&mut latch, 11, address(1, 9)), Admission::Stranger);
+            let mut latch = signalled(Latching::Latch);
+            admit(&mut latch, 11, address(7, 9));
+            latch.set_rule(rule);
+            assert_eq!(admit(&mut latch, 11, address(7, 8)), Admission::Stranger);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::silence::Silence;
 
 /// Every stream of one shard.
 ///
-/// Commands: `open`, `open_echo`, `set_remote`, `close`. From outside: `receive`, `handle_timeout`. After
+/// Commands: `open`, `open_echo`, `set_remote`, `set_kind`, `set_latching`, `close`. From outside: `receive`, `handle_timeout`. After
 /// each, drain `poll_event` and look at `poll_timeout`.
 ///
 /// Everything is found by the index of a port pair: a pair belongs to one end of one stream, and a stream
@@ -295,6 +295,15 @@ impl Media {
             if let Some(pair) = self.pair(stream, end) {
                 self.lanes[pair as usize].kind = kind;
             }
+        }
+    }
+
+    /// Changes how far this end's packets may come from elsewhere. What is latched stays so, a closed
+    /// window stays closed; [`Latching::Strict`] closes an open one.
+    pub fn set_latching(&mut self, stream: StreamId, end: End, latching: Latching) {
+        if let Some(pair) = self.pair(stream, end) {
+            self.lanes[pair as usize].latch.set_rule(latching);
+            self.parties[pair as usize].rtcp.set_rule(latching);
         }
     }
 

@@ -81,6 +81,28 @@ fn the_window_ends() {
 }
 
 #[test]
+fn a_rule_told_later_holds_for_rtp_and_rtcp_of_its_end() {
+    let mut report = Vec::new();
+    wire::rtcp::receiver_report(&mut report, 1, &[]);
+    for (rule, fate) in [
+        (Latching::Strict, STRANGER),
+        (Latching::LatchSameHost, Fate::Latched),
+    ] {
+        let mut stage = Stage::new(4);
+        let stream = stage.call(Latching::Latch);
+        stage.media.set_latching(stream, End::Callee, rule);
+        let elsewhere = address("203.0.113.7:50000");
+        let rtp = stage.rtp(stream, End::Callee, elsewhere, &voice(1, 1)).0;
+        assert_eq!(rtp, STRANGER, "{rule:?}");
+        let beside = address("192.0.2.2:6009");
+        let rtcp = stage.rtcp(stream, End::Callee, beside, &report).0;
+        assert_eq!(rtcp, fate, "{rule:?}");
+        let other_end = stage.rtp(stream, End::Caller, elsewhere, &voice(2, 1)).0;
+        assert_eq!(other_end, Fate::Latched);
+    }
+}
+
+#[test]
 fn only_well_formed_rtp_latches() {
     let mut stage = Stage::new(4);
     let stream = stage.call(Latching::Latch);

@@ -164,10 +164,14 @@ impl Steering {
         }
     }
 
-    /// The callee's name has this address: its rules are those of streams opened from now on. The ports
-    /// of the first ones are in the INVITE already, and they keep the default.
-    pub(crate) fn callee_found(&mut self, core: &Core, address: IpAddr) {
-        self.legs[Side::Callee as usize].latching = core.peers.latching(address);
+    /// The callee's name has this address: its streams have the rule of that from now on. Those of the
+    /// INVITE were opened when nobody knew it.
+    pub(crate) fn callee_found(&mut self, core: &mut Core, address: IpAddr) {
+        let latching = core.peers.latching(address);
+        self.legs[Side::Callee as usize].latching = latching;
+        for stream in self.slots.iter().filter_map(|slot| slot.stream) {
+            core.media.set_latching(stream, End::Callee, latching);
+        }
     }
 
     /// The body of `message` as the other leg gets it, and all that it changes. `server` is the

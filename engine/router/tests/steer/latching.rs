@@ -40,6 +40,20 @@ fn the_callees_rule_is_that_of_its_own_address() {
 }
 
 #[test]
+fn the_rule_of_a_callee_by_name_is_that_of_its_address_once_known() {
+    for (rule, expected) in [(Latching::Strict, false), (Latching::Latch, true)] {
+        let mut world = World::with_peers(4, 0, rules(rule));
+        let invite = world.invite_by_name("8", &audio("10.0.0.9", 4000));
+        let ok = world.answer(Callee, &invite, 200, "", &audio("10.0.0.2", 6000));
+        assert!(ok.port(0) > 0);
+        world.ack(Caller, "");
+        let sent = world.packet("10.0.0.3:6000", invite.port(0));
+        assert_eq!(sent.is_some(), expected, "{rule:?}");
+        world.hang_up();
+    }
+}
+
+#[test]
 fn new_rules_are_for_new_calls() {
     let mut world = World::with_peers(4, 0, rules(Latching::Strict));
     assert!(!roams(&mut world, "10.0.0.3:6000"));

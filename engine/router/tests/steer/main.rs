@@ -23,14 +23,16 @@ use std::time::Duration;
 use media::PortPair;
 use stack::{Flow, Outbox, Time};
 use tipring_router::rdb::Table;
-use tipring_router::{Config, Event, Limits, Listener, Peers, Router, Timers};
+use tipring_router::{Config, Event, Limits, Listener, Peers, Resolved, Router, Timers};
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord":
         {"outRuriHostport": "127.0.0.2:5070", "steerMedia": true}},
     {"userpartPattern": "^6", "routingRecord":
         {"outRuriHostport": "[::2]:5070", "steerMedia": true}},
-    {"userpartPattern": "^5", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}}
+    {"userpartPattern": "^5", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
+    {"userpartPattern": "^8", "routingRecord":
+        {"outRuriHostport": "callee.example:5070", "steerMedia": true}}
 ]"#;
 
 /// What our side of IPv4 media is called in SDP.
@@ -121,8 +123,6 @@ struct World {
     branches: u32,
     addresses: HashMap<Side, SocketAddr>,
     phones: HashMap<Side, Phone>,
-    /// The caller's INVITE as it left, for its CANCEL and ACK.
-    invite_cseq: u32,
 }
 
 fn pairs(count: u16, v6: bool) -> impl Iterator<Item = PortPair> {
@@ -197,7 +197,6 @@ impl World {
                 (Callee, "127.0.0.2:5070".parse().unwrap()),
             ]),
             phones: HashMap::new(),
-            invite_cseq: 0,
         }
     }
 
@@ -232,6 +231,18 @@ impl World {
 
     /// The caller calls `user`; what the callee hears, or the caller's refusal.
     fn invite(&mut self, user: &str, more: &str, body: &str) -> Seen {
+        self.ready_caller(user);
+        if user.starts_with('6') {
+            self.addresses.insert(Callee, "[::2]:5070".parse().unwrap());
+        }
+        let heard = self.request(Caller, "INVITE", more, body);
+        if heard.start().starts_with("INVITE") {
+            self.ready_callee(&heard);
+        }
+        heard
+    }
+
+    fn ready_caller(&mut self, user: &str) {
         let caller = Phone {
             call_id: format!("c{}", self.branches),
             own: "<sip:a@a.example>;tag=a".to_owned(),
@@ -240,21 +251,37 @@ impl World {
             cseq: 0,
         };
         self.phones.insert(Caller, caller);
-        if user.starts_with('6') {
-            self.addresses.insert(Callee, "[::2]:5070".parse().unwrap());
-        }
-        let heard = self.request(Caller, "INVITE", more, body);
-        self.invite_cseq = 1;
-        if heard.start().starts_with("INVITE") {
-            let callee = Phone {
-                call_id: heard.header("Call-ID").unwrap().to_owned(),
-                own: format!("{};tag=b", heard.header("To").unwrap()),
-                peer: heard.header("From").unwrap().to_owned(),
-                target: contact(&heard),
-                cseq: 100,
-            };
-            self.phones.insert(Callee, callee);
-        }
+    }
+
+    fn ready_callee(&mut self, invite: &Seen) {
+        let callee = Phone {
+            call_id: invite.header("Call-ID").unwrap().to_owned(),
+            own: format!("{};tag=b", invite.header("To").unwrap()),
+            peer: invite.header("From").unwrap().to_owned(),
+            target: contact(invite),
+            cseq: 100,
+        };
+        self.phones.insert(Callee, callee);
+    }
+
+    /// The same to a callee that is found by its name: the INVITE leaves once the resolver has answered.
+    fn invite_by_name(&mut self, user: &str, body: &str) -> Seen {
+        self.ready_caller(user);
+        let text = self.text_of(Caller, "INVITE", "", body);
+        self.deliver(Caller, &text);
+        assert!(self.heard(Callee).is_empty(), "its address is not known");
+        let Some(Event::Resolve { host }) = self.router.poll_event() else {
+            panic!("nobody is asked for the address");
+        };
+        let answer = Resolved {
+            host: &host,
+            addresses: &[self.addresses[&Callee].ip()],
+            ttl: Duration::from_secs(60),
+        };
+        self.out.clear();
+        self.router.resolved(self.now, answer, &mut self.out);
+        let heard = self.heard_one(Callee);
+        self.ready_callee(&heard);
         heard
     }
 
