@@ -389,7 +389,11 @@ impl Dialog {
         pool: &mut Pool,
     ) -> Result<(Block, Spans), DialogError> {
         let remote_tag = response.to()?.tag().ok_or(DialogError::NoTag)?;
-        let reuse = self.state == DialogState::Early && response.code() < 200;
+        // RFC 3261 12.1.2: the route set of an early dialog is that of its first response. Another
+        // tag is another dialog, which may have come another way.
+        let reuse = self.state == DialogState::Early
+            && response.code() < 200
+            && self.remote_tag() == remote_tag;
         let routes = if reuse {
             Scratch::from_slice(self.part(self.spans.routes))
         } else {
@@ -619,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn forks_differ_in_their_tag_and_target_only() {
+    fn forks_differ_in_their_tag_and_target() {
         let mut pool = Pool::default();
         let mut dialog = uac(&mut pool);
         let first = answer(180, "b1", "Contact: <sip:one@10.0.0.1>\n");
@@ -636,6 +640,36 @@ mod tests {
         );
         assert_eq!(fork.state(), DialogState::Confirmed);
         assert_eq!(fork.call_id(), b"c1");
+    }
+
+    #[test]
+    fn each_fork_has_the_route_set_of_its_own_responses() {
+        for pre_loaded in [&b""[..], b"<sip:proxy.example;lr>"] {
+            for code in [183, 200] {
+                let mut pool = Pool::default();
+                let (local, remote) = (b"<sip:alice@a.example>;tag=a1", b"<sip:bob@b.example>");
+                let target = b"sip:bob@b.example";
+                let mut one =
+                    Dialog::uac_through(pre_loaded, b"c1", local, remote, target, &mut pool)
+                        .expect("short");
+                let first = "Record-Route: <sip:p1;lr>\nContact: <sip:one@10.0.0.1>\n";
+                with(&answer(183, "b1", first), |response| {
+                    one.establish(response, &mut pool)
+                })
+                .expect("early");
+                for (tag, more, hop) in [
+                    ("b2", "Record-Route: <sip:p2;lr>\n", "sip:p2;lr"),
+                    ("b3", "", "sip:two@10.0.0.2"),
+                ] {
+                    let text = format!("{more}Contact: <sip:two@10.0.0.2>\n");
+                    let text = answer(code, tag, &text);
+                    let other = with(&text, |response| one.fork(response, &mut pool));
+                    let other = other.expect("a fork");
+                    assert_eq!(other.next_hop(), hop.as_bytes(), "{code}");
+                }
+                assert_eq!(one.next_hop(), b"sip:p1;lr");
+            }
+        }
     }
 
     #[test]
