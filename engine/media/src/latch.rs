@@ -44,6 +44,11 @@ impl Latch {
         }
     }
 
+    /// The same rule without an address.
+    pub(crate) fn anew(&self) -> Latch {
+        Latch::new(self.rule)
+    }
+
     /// Where packets are sent to.
     #[inline]
     pub(crate) fn address(&self) -> Option<SocketAddr> {

@@ -8,6 +8,7 @@
 
 mod config;
 mod echo;
+mod family;
 mod lane;
 mod latch;
 mod media;
@@ -20,4 +21,5 @@ mod round_trip;
 mod silence;
 
 pub use config::*;
+pub use family::Reserved;
 pub use media::Media;

@@ -18,7 +18,8 @@ use crate::silence::Silence;
 
 /// Every stream of one shard.
 ///
-/// Commands: `open`, `open_echo`, `set_remote`, `set_kind`, `set_latching`, `close`. From outside: `receive`, `handle_timeout`. After
+/// Commands: `open`, `open_echo`, `set_remote`, `set_kind`, `set_latching`, `close`,
+/// `reserve`, `give_back`, `change_family`. From outside: `receive`, `handle_timeout`. After
 /// each, drain `poll_event` and look at `poll_timeout`.
 ///
 /// Everything is found by the index of a port pair: a pair belongs to one end of one stream, and a stream
@@ -32,14 +33,14 @@ use crate::silence::Silence;
 pub struct Media {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
-    ports: Ports,
+    pub(crate) ports: Ports,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) parties: Vec<Party>,
-    streams: Vec<Stream>,
+    pub(crate) streams: Vec<Stream>,
     pub(crate) echoes: Vec<Echo>,
     /// When echo streams report.
     reports: Wheel<u32>,
-    silence: Silence,
+    pub(crate) silence: Silence,
     pub(crate) random: Random,
     /// Last reports of closed echo streams, sent at the next `handle_timeout`, and since when they wait.
     farewells: Outbox,
@@ -49,10 +50,10 @@ pub struct Media {
 
 /// A stream, at the index of its caller's pair.
 #[derive(Clone, Copy, Debug, Default)]
-struct Stream {
+pub(crate) struct Stream {
     generation: u32,
     /// The callee's pair; the caller's own for an echo.
-    callee: u32,
+    pub(crate) callee: u32,
     open: bool,
 }
 
@@ -111,7 +112,7 @@ impl Media {
         };
         self.install(caller, callee, terms.kind, terms.latching[0]);
         self.install(callee, caller, terms.kind, terms.latching[1]);
-        Some(self.enlist(terms.owner, caller, callee))
+        Some(self.begin(terms.owner, caller, callee))
     }
 
     /// Opens a stream whose packets go back to their sender; it has only a caller's end. RTCP reports of
@@ -127,10 +128,10 @@ impl Media {
         self.install(pair, pair, Kind::Rtp, latching);
         self.echoes[pair as usize] = Echo::new(&mut self.random);
         self.plan_report(now, pair);
-        Some(self.enlist(owner, pair, pair))
+        Some(self.begin(owner, pair, pair))
     }
 
-    fn take(&mut self, family: Family) -> Option<u32> {
+    pub(crate) fn take(&mut self, family: Family) -> Option<u32> {
         let pair = self.ports.take(family);
         self.counters.ports_exhausted += u64::from(pair.is_none());
         pair
@@ -141,10 +142,14 @@ impl Media {
         self.parties[pair as usize] = Party::new(latching);
     }
 
-    fn enlist(&mut self, owner: u64, caller: u32, callee: u32) -> StreamId {
-        self.silence.join(caller, owner);
+    fn begin(&mut self, owner: u64, caller: u32, callee: u32) -> StreamId {
         self.counters.streams += 1;
         self.counters.streams_opened += 1;
+        self.enlist(owner, caller, callee)
+    }
+
+    pub(crate) fn enlist(&mut self, owner: u64, caller: u32, callee: u32) -> StreamId {
+        self.silence.join(caller, owner);
         let stream = &mut self.streams[caller as usize];
         *stream = Stream {
             generation: stream.generation,
@@ -163,7 +168,7 @@ impl Media {
     }
 
     /// The pair of an end; an echo has none for the callee.
-    fn pair(&self, id: StreamId, end: End) -> Option<u32> {
+    pub(crate) fn pair(&self, id: StreamId, end: End) -> Option<u32> {
         let stream = self.find(id)?;
         match end {
             End::Caller => Some(id.slot),
@@ -214,7 +219,7 @@ impl Media {
     }
 
     /// Tells the watch over silence whether the stream should carry packets.
-    fn expect_packets(&mut self, now: Time, slot: u32) {
+    pub(crate) fn expect_packets(&mut self, now: Time, slot: u32) {
         let callee = self.streams[slot as usize].callee;
         let expected = if callee == slot {
             self.parties[slot as usize].sends && self.lanes[slot as usize].reachable
@@ -258,15 +263,20 @@ impl Media {
             self.free(callee);
         }
         self.free(stream.slot);
-        self.silence.leave(stream.slot);
-        let entry = &mut self.streams[stream.slot as usize];
-        entry.open = false;
-        entry.generation = entry.generation.wrapping_add(1);
+        self.retire(stream.slot);
         self.counters.streams -= 1;
         Some(summary)
     }
 
-    fn free(&mut self, pair: u32) {
+    /// No stream goes by this slot any more.
+    pub(crate) fn retire(&mut self, slot: u32) {
+        self.silence.leave(slot);
+        let entry = &mut self.streams[slot as usize];
+        entry.open = false;
+        entry.generation = entry.generation.wrapping_add(1);
+    }
+
+    pub(crate) fn free(&mut self, pair: u32) {
         let family = Family::of(self.config.pairs[pair as usize].bound);
         self.lanes[pair as usize].partner = NONE;
         self.ports.release(family, pair);

@@ -68,6 +68,16 @@ impl Party {
         self.move_to(now, lane, rtp, rtcp, window);
     }
 
+    /// It has no address any more, until one is signalled.
+    pub(crate) fn forget_address(&mut self, lane: &mut Lane) {
+        lane.reachable = false;
+        lane.wants = false;
+        lane.latch = lane.latch.anew();
+        self.rtcp = self.rtcp.anew();
+        self.signalled = None;
+        self.signalled_rtcp = None;
+    }
+
     fn move_to(
         &mut self,
         now: Time,

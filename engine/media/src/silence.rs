@@ -63,6 +63,11 @@ impl Silence {
         self.at_mut(first).previous = slot;
     }
 
+    /// Whose stream it is.
+    pub(crate) fn owner(&self, slot: u32) -> u64 {
+        self.at(slot).owner
+    }
+
     /// A stream was closed.
     pub(crate) fn leave(&mut self, slot: u32) {
         self.rest(slot);

@@ -38,6 +38,12 @@ enum Step {
     Wait {
         millis: u64,
     },
+    /// An end gets another pair, as when its family changes; or the pair is not needed after all.
+    Move {
+        which: usize,
+        end: End,
+        needed: bool,
+    },
     Close {
         which: usize,
     },
@@ -92,18 +98,20 @@ fn latching() -> impl Strategy<Value = Latching> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let end = prop::sample::select(vec![End::Caller, End::Callee]);
+    let end = || prop::sample::select(vec![End::Caller, End::Callee]);
     let kind = || prop::sample::select(vec![Kind::Rtp, Kind::Rtp, Kind::Udptl]);
     let sockets = FIRST - 1..FIRST + 2 * PAIRS + 1;
     prop_oneof![
         2 => (latching(), kind()).prop_map(|(latching, kind)| Step::Open { latching, kind }),
         1 => latching().prop_map(|latching| Step::Echo { latching }),
-        8 => (0..4_usize, end, remote())
+        8 => (0..4_usize, end(), remote())
             .prop_map(|(which, end, remote)| Step::Signal { which, end, remote }),
         1 => (0..4_usize, kind()).prop_map(|(which, kind)| Step::Kind { which, kind }),
         16 => (sockets, address(), datagram())
             .prop_map(|(socket, from, bytes)| Step::Receive { socket, from, bytes }),
         3 => (0..8000_u64).prop_map(|millis| Step::Wait { millis }),
+        1 => (0..4_usize, end(), any::<bool>())
+            .prop_map(|(which, end, needed)| Step::Move { which, end, needed }),
         1 => (0..4_usize).prop_map(|which| Step::Close { which }),
     ]
 }
@@ -190,6 +198,7 @@ impl World {
                 assert!(self.media.poll_timeout().is_none_or(|due| due > self.now));
                 while self.media.poll_event().is_some() {}
             }
+            Step::Move { which, end, needed } => self.move_end(which, end, needed),
             Step::Close { which } if which < self.streams.len() => {
                 let known = self.streams.remove(which);
                 assert!(self.media.close(self.now, known.id).is_some());
@@ -217,6 +226,26 @@ impl World {
             allowed: Default::default(),
             said: Default::default(),
         });
+    }
+
+    fn move_end(&mut self, which: usize, end: End, needed: bool) {
+        let Some(reserved) = self.media.reserve(Family::V4) else {
+            return;
+        };
+        let Some(known) = self.streams.get_mut(which).filter(|_| needed) else {
+            return self.media.give_back(reserved);
+        };
+        let moved = self.media.change_family(self.now, known.id, end, reserved);
+        let Some(id) = moved else {
+            assert_eq!(known.sockets[1], None, "only an echo keeps its pair");
+            return;
+        };
+        let mut moved = self.streams.remove(which);
+        moved.allowed[index(end)].clear();
+        moved.said[index(end)] = Remote::default();
+        self.know(Some(id));
+        let known = self.streams.last_mut().expect("just added");
+        (known.allowed, known.said) = (moved.allowed, moved.said);
     }
 
     fn signal(&mut self, which: usize, end: End, remote: &Remote) {

@@ -1,6 +1,7 @@
 //! Streams between agents that are plain addresses: each file one behaviour.
 
 mod echo;
+mod family;
 mod hold;
 mod latching;
 mod ports;

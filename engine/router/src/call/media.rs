@@ -70,8 +70,13 @@ impl Call {
 /// is 500 and not 503, which RFC 3261 21.5.4 lets a peer take for the end of more than this request.
 pub(super) fn refusal(core: &mut Core, blocked: Blocked, listener: u16, first: bool) -> Refusal {
     let (code, extra) = match blocked {
-        Blocked::Unreadable => (488, warning(core, listener, "Unreadable SDP")),
-        Blocked::TooMany => (488, warning(core, listener, "Too Many Streams")),
+        Blocked::Unreadable => (488, warning(core, listener, "399", "Unreadable SDP")),
+        Blocked::TooMany => (488, warning(core, listener, "399", "Too Many Streams")),
+        // RFC 3261 20.43.
+        Blocked::Unserved => {
+            let text = "Incompatible network address formats";
+            (488, warning(core, listener, "301", text))
+        }
         Blocked::NoPorts => (503, no_ports(core, "No Media Ports")),
         Blocked::NotConfigured => (503, no_ports(core, "No Media Configured")),
         Blocked::Untimely(Untimely::Glare) => (491, Vec::new()),
@@ -94,8 +99,8 @@ fn no_ports(core: &Core, text: &str) -> Vec<u8> {
     extra
 }
 
-fn warning(core: &Core, listener: u16, text: &str) -> Vec<u8> {
-    let mut extra = b"Warning: 399 ".to_vec();
+fn warning(core: &Core, listener: u16, code: &str, text: &str) -> Vec<u8> {
+    let mut extra = format!("Warning: {code} ").into_bytes();
     extra.extend_from_slice(&core.door(listener).host_port);
     extra.extend_from_slice(b" \"");
     extra.extend_from_slice(text.as_bytes());

@@ -81,11 +81,13 @@ pub(super) struct Identity {
     pub(super) version: u64,
     /// Our address, once there is one.
     pub(super) address: Option<IpAddr>,
+    /// The address in o=. RFC 3264 8: it stays as it was said first, wherever the streams move.
+    pub(super) origin: Option<IpAddr>,
     pub(super) family: Family,
 }
 
 impl Identity {
-    fn address(&self) -> IpAddr {
+    pub(super) fn address(&self) -> IpAddr {
         self.address.unwrap_or(match self.family {
             Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
             Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
@@ -98,7 +100,7 @@ impl Identity {
         out.push(b' ');
         print::number(out, self.version);
         out.push(b' ');
-        print_address(out, self.address());
+        print_address(out, self.origin.unwrap_or(self.address()));
     }
 }
 
@@ -292,6 +294,7 @@ mod tests {
             session_id: 5,
             version: 6,
             address: Some(OURS[0].parse().unwrap()),
+            origin: None,
             family: Family::V4,
         };
         let session = Session::parse(text.as_bytes()).expect("a description");

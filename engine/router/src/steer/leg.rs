@@ -45,6 +45,7 @@ impl Leg {
                 session_id: core.random.next_u64() >> 1,
                 version: 1,
                 address: None,
+                origin: None,
                 family,
             },
             printed: None,
@@ -96,6 +97,7 @@ impl Steering {
         };
         let identity = &mut self.legs[to as usize].identity;
         identity.address = shown.iter().find_map(ours).or(identity.address);
+        identity.origin = identity.origin.or(Some(identity.address()));
         let start = out.len();
         let mut print = |identity: &Identity, out: &mut Vec<u8>| {
             out.truncate(start);

@@ -48,6 +48,8 @@ pub(crate) enum Blocked {
     NoPorts,
     /// No ports are configured. The same.
     NotConfigured,
+    /// It moves a stream to an address family without ports. 488.
+    Unserved,
     /// It is an offer at the wrong time.
     Untimely(Untimely),
 }
@@ -353,6 +355,6 @@ mod tests {
     #[test]
     fn a_steered_call_of_one_stream_stays_small() {
         let bytes = size_of::<Steering>();
-        assert!(bytes <= 704, "{bytes}");
+        assert!(bytes <= 720, "{bytes}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use media::{End, Family, Kind, Media, Remote, StreamId};
+use media::{End, Family, Kind, Media, Remote, Reserved, StreamId};
 use smallvec::SmallVec;
 use stack::Time;
 use wire::Host;
@@ -110,6 +110,8 @@ pub(super) struct Slot {
     pub(super) fresh: bool,
     /// The last answer wants no such stream, or the offer before it.
     pub(super) refused: bool,
+    /// Ports of the other family, for the end whose offer is pending.
+    reserved: Option<Reserved>,
 }
 
 impl Slot {
@@ -130,6 +132,44 @@ impl Slot {
 
     pub(super) fn say(&mut self, end: End, described: Option<Described>) {
         self.said[end as usize] = described;
+    }
+
+    /// The family the pending offer of this end moves its stream to, if it does.
+    pub(super) fn moves(&self, media: &Media, end: End) -> Option<Family> {
+        let proposed = self.proposed.as_ref().filter(|proposed| proposed.open)?;
+        let ours = media.family(self.stream?, end)?;
+        proposed.family().filter(|family| *family != ours)
+    }
+
+    /// Keeps ports of this family for the pending offer; false when none is free.
+    pub(super) fn reserve(&mut self, media: &mut Media, family: Family) -> bool {
+        self.give_back(media);
+        self.reserved = media.reserve(family);
+        self.reserved.is_some()
+    }
+
+    pub(super) fn give_back(&mut self, media: &mut Media) {
+        if let Some(reserved) = self.reserved.take() {
+            media.give_back(reserved);
+        }
+    }
+
+    /// The offer of this end has an answer: unless that refuses the line, the stream moves to the ports
+    /// that were kept for it. Returns its family there.
+    pub(super) fn change_family(
+        &mut self,
+        media: &mut Media,
+        now: Time,
+        end: End,
+        answer: &Described,
+    ) -> Option<Family> {
+        let (stream, true) = (self.stream?, answer.open) else {
+            self.give_back(media);
+            return None;
+        };
+        let moved = media.change_family(now, stream, end, self.reserved.take()?)?;
+        self.stream = Some(moved);
+        media.family(moved, end)
     }
 
     /// The offer of this end has its answer: both are in force.

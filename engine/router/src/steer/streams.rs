@@ -29,7 +29,9 @@ impl Steering {
                 .get(line)
                 .map(|section| Described::read(section, crossing.peer));
             self.slots[line].proposed = Some(described.unwrap_or_default());
-            let opened = self.open(core, crossing.now, crossing.from, line);
+            let opened = self
+                .open(core, crossing.now, crossing.from, line)
+                .and_then(|()| self.reserve(core, crossing.from.into(), line));
             if let Err(blocked) = opened
                 && refusable
             {
@@ -78,6 +80,27 @@ impl Steering {
         Ok(())
     }
 
+    /// An offer that moves its stream to the other address family has the ports kept that its answer will
+    /// name. What had such an address before, and no ports, stays as it is.
+    fn reserve(&mut self, core: &mut Core, end: End, line: usize) -> Result<(), Blocked> {
+        let slot = &mut self.slots[line];
+        let Some(family) = slot.moves(&core.media, end) else {
+            return Ok(());
+        };
+        if core.media.serves(family) {
+            let reserved = slot.reserve(&mut core.media, family);
+            return if reserved {
+                Ok(())
+            } else {
+                Err(no_ports(core))
+            };
+        }
+        match slot.said(end).and_then(Described::family) {
+            Some(before) if before == family => Ok(()),
+            _ => Err(Blocked::Unserved),
+        }
+    }
+
     /// The other side's answer: what was offered is in force, or is not wanted. `completes` says that it
     /// is the answer of the pending offer, and not one of another fork.
     pub(super) fn answer(&mut self, core: &mut Core, crossing: Crossing<'_, '_>, completes: bool) {
@@ -87,7 +110,13 @@ impl Steering {
             let said = section.map(|section| Described::read(section, crossing.peer));
             let said = said.unwrap_or_default();
             if completes {
-                slot.agree(answerer.other(), said);
+                let offerer = answerer.other();
+                if let Some(family) =
+                    slot.change_family(&mut core.media, crossing.now, offerer, &said)
+                {
+                    self.legs[crossing.from.other() as usize].family = family;
+                }
+                slot.agree(offerer, said);
             } else {
                 slot.say(answerer, Some(said));
                 slot.weigh();
@@ -133,6 +162,7 @@ impl Steering {
     pub(super) fn retract(&mut self, core: &mut Core, now: Time) {
         for line in 0..self.slots.len() {
             self.slots[line].proposed = None;
+            self.slots[line].give_back(&mut core.media);
             if self.slots[line].fresh {
                 self.close(core, now, line);
             }
@@ -152,7 +182,8 @@ impl Steering {
 
     /// Closes the stream of a line and tells what became of it.
     pub(super) fn close(&mut self, core: &mut Core, now: Time, line: usize) {
-        let slot = std::mem::take(&mut self.slots[line]);
+        let mut slot = std::mem::take(&mut self.slots[line]);
+        slot.give_back(&mut core.media);
         let Some(stream) = slot.stream else { return };
         if let Some(summary) = core.media.close(now, stream)
             && core.events.len() < EVENTS_MAX

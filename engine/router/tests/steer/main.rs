@@ -123,6 +123,7 @@ struct World {
     branches: u32,
     addresses: HashMap<Side, SocketAddr>,
     phones: HashMap<Side, Phone>,
+    v4_pairs: u16,
 }
 
 fn pairs(count: u16, v6: bool) -> impl Iterator<Item = PortPair> {
@@ -197,6 +198,7 @@ impl World {
                 (Callee, "127.0.0.2:5070".parse().unwrap()),
             ]),
             phones: HashMap::new(),
+            v4_pairs: v4,
         }
     }
 
@@ -422,7 +424,7 @@ impl World {
     }
 
     fn datagram(&mut self, from: &str, port: u16, bytes: &[u8]) -> Option<(String, u16)> {
-        let v4_pairs = self.v4_pairs();
+        let v4_pairs = self.v4_pairs;
         let v6 = port >= PORTS[1];
         let first = if v6 { 2 * v4_pairs } else { 0 };
         let listener = LISTENERS + first + (port - PORTS[usize::from(v6)]);
@@ -442,11 +444,6 @@ impl World {
             PORTS[1] + socket - 2 * v4_pairs
         };
         Some((flow.remote.to_string(), from))
-    }
-
-    fn v4_pairs(&self) -> u16 {
-        let pairs = self.router.counters().media.pairs as u16;
-        if pairs == 60 { 40 } else { pairs }
     }
 
     fn events(&mut self) -> Vec<Event> {
