@@ -14,7 +14,9 @@ use crate::cli;
 use crate::config::{self, Config, Environment, LoadError, Loaded, Origin};
 use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
-use crate::{doctor, effective, housekeeping, logging, modes, plan, report, service, supervisor};
+use crate::{
+    doctor, effective, housekeeping, lent_ports, logging, modes, plan, report, service, supervisor,
+};
 
 /// Does what was asked and says how it went.
 pub(crate) fn execute(command: cli::Command) -> ExitCode {
@@ -198,6 +200,9 @@ fn summary(loaded: &Loaded) -> String {
     if let Some(warning) = plan::media_warning(&loaded.config, loaded) {
         line("warning", &warning);
     }
+    if let Some(warning) = lent_ports::warning(config) {
+        line("warning", &warning);
+    }
     format!(
         "{out}\n{}\n\nok\n",
         effective::table(&config::settings(loaded))
@@ -290,6 +295,7 @@ fn doctor(path: Option<&Path>) -> ExitCode {
     let mut findings = probe::findings(&reactor, &udp, shards);
     let logs = loaded.latency_directory();
     findings.extend(logs.map(|directory| housekeeping::finding(&directory)));
+    findings.extend(lent_ports::finding(&loaded.config));
     say(&format!(
         "{}\n\n{}\n{}",
         doctor::table(&findings),

@@ -17,6 +17,7 @@ mod effective;
 mod housekeeping;
 mod latency_metrics;
 mod launch;
+mod lent_ports;
 mod letter;
 mod logging;
 mod metrics;

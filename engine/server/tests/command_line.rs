@@ -72,6 +72,29 @@ fn check_shows_where_media_goes_and_warns_when_a_route_needs_it_in_vain() {
 }
 
 #[test]
+fn media_ports_that_other_programs_may_have_are_warned_of() {
+    let sysctl = |name: &str| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
+    let lent = sysctl("ip_local_port_range").expect("Linux");
+    let first: u16 = lent.split_whitespace().next().unwrap().parse().unwrap();
+    let desk = Desk::new();
+    let config = |low: u16| {
+        let high = low + 9;
+        format!("[[listen]]\naddress = \"127.0.0.1:5060\"\n[media]\nports = \"{low}-{high}\"\n")
+    };
+    for (low, warned) in [(first - 10, false), (first - 8, true)] {
+        let (code, out, _) = check(&desk, &config(low));
+        assert_eq!(code, Some(0));
+        let warning = "warning   media.ports: 2 of 10 ports are in net.ipv4.ip_local_port_range";
+        let found = out.lines().any(|line| line.starts_with(warning));
+        assert_eq!(found, warned, "{out}");
+        let (_, out, _) = tipring(&["doctor", "--config", "tipring.toml"], &desk.path(""));
+        let row = out.lines().find(|line| line.contains("media ports"));
+        let row = row.expect("a row of the media ports");
+        assert_eq!(row.contains("warn"), warned, "{row}");
+    }
+}
+
+#[test]
 fn check_names_line_column_and_key_of_every_mistake_in_both_files() {
     let desk = Desk::new();
     let bad = rdb("^1", "127.0.0.1:5070").replace("30", "\"soon\"");

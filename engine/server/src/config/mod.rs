@@ -17,4 +17,4 @@ pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
 pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use schema::*;
-pub(crate) use value::Network;
+pub(crate) use value::{Network, PortRange};
