@@ -8,10 +8,10 @@ mod lab;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use lab::{Call, Desk, Engine, Phone, audio, audio_port, call, rdb};
+use lab::talk::{Talk, eight_ports, media_section, rtp, steered_rdb};
+use lab::{Call, Desk, Engine, Phone, call, rdb};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -247,19 +247,6 @@ fn prometheus_sees_the_calls() {
     );
 }
 
-/// The lowest of eight ports in a row that nobody has: below those the kernel chooses for others, and
-/// each test and test process looks elsewhere.
-fn eight_ports() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let own = std::process::id() as u16 % 60 * 320;
-    let is_free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok();
-    let low = || 10_000 + own + NEXT.fetch_add(8, Ordering::Relaxed) % 2_000;
-    let found = (0..1000)
-        .map(|_| low())
-        .find(|&low| (low..low + 8).all(is_free));
-    found.expect("eight free ports")
-}
-
 #[test]
 fn media_ports_are_open_from_the_start_and_their_strangers_are_counted() {
     let desk = Desk::new();
@@ -267,10 +254,7 @@ fn media_ports_are_open_from_the_start_and_their_strangers_are_counted() {
     let address = free.expect("a free port");
     let metrics = format!("[metrics]\naddress = \"{address}\"\n");
     let low = eight_ports();
-    let media = format!(
-        "[engine]\nshards = 2\n[media]\nports = \"{low}-{}\"\n",
-        low + 7
-    );
+    let media = format!("[engine]\nshards = 2\n{}", media_section(low));
     let mut engine = Engine::start(&desk, &format!("{media}{metrics}"));
     let stranger = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     for port in low..low + 8 {
@@ -304,65 +288,58 @@ fn media_ports_are_open_from_the_start_and_their_strangers_are_counted() {
     assert_eq!(engine.end().code(), Some(0));
 }
 
-/// RTP with this sequence number: 20 ms of PCMA.
-fn rtp(sequence: u16) -> Vec<u8> {
-    let mut packet = vec![0x80, 8];
-    packet.extend(sequence.to_be_bytes());
-    packet.extend((u32::from(sequence) * 160).to_be_bytes());
-    packet.extend(0x1234_5678u32.to_be_bytes());
-    packet.extend([sequence as u8; 160]);
-    packet
-}
-
 #[test]
 fn the_media_of_a_steered_call_passes_through_both_ways_as_it_was() {
     let desk = Desk::new();
     let callee = Phone::new(([127, 0, 0, 1], 9).into(), "callee");
-    let steered = rdb("^100$", &callee.address().to_string());
-    let steered = steered.replace(r#""steerMedia": false"#, r#""steerMedia": true"#);
-    desk.write("rdb.json", &steered);
+    desk.write("rdb.json", &steered_rdb("^100$", &callee));
     let low = eight_ports();
-    let media = format!(
-        "[engine]\nshards = 2\n[media]\nports = \"{low}-{}\"\n",
-        low + 7
-    );
-    let engine = Engine::start(&desk, &format!("{ROUTED}{media}"));
-    let caller = Phone::new(engine.address, "caller");
-    let streams = [0, 1].map(|_| {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let patience = Some(Duration::from_secs(20));
-        socket.set_read_timeout(patience).expect("a timeout");
-        socket
-    });
-
-    let uri = format!("sip:100@{}", engine.address);
-    caller.request_with("INVITE", &uri, &format!("<{uri}>"), 1, &audio(&streams[0]));
-    let invite = callee.wait_for("INVITE");
-    callee.answer_with(&invite, "200 OK", &audio(&streams[1]));
-    let answered = caller.wait_for("200");
-    let (to, contact) = (answered.header("To"), answered.header("Contact"));
-    let contact = contact.expect("Contact").trim_matches(['<', '>']);
-    caller.request("ACK", contact, to.expect("To"), 1);
-    callee.wait_for("ACK");
-
-    // Each party sends to the router's port it was told, and hears the other from that port.
-    let ports = [audio_port(&answered), audio_port(&invite)];
+    let media = media_section(low);
+    let engine = Engine::start(&desk, &format!("{ROUTED}[engine]\nshards = 2\n{media}"));
+    let talk = Talk::begin(&engine, &callee);
+    let own = low..low + 8;
     assert!(
-        ports.iter().all(|port| (low..low + 8).contains(port)),
-        "{ports:?}"
+        talk.ports.iter().all(|port| own.contains(port)),
+        "{:?}",
+        talk.ports
     );
-    for sequence in 0..50 {
-        for (from, to) in [(0, 1), (1, 0)] {
-            let packet = rtp(sequence);
-            streams[from]
-                .send_to(&packet, ("127.0.0.1", ports[from]))
-                .expect("sent");
-            let mut heard = [0; 2048];
-            let (length, sender) = streams[to].recv_from(&mut heard).expect("media");
-            assert_eq!(heard[..length], packet);
-            assert_eq!(sender.port(), ports[to]);
-        }
-    }
+    talk.converse(50);
+}
+
+/// Whether what the callee sends from elsewhere than its description says reaches the caller: its packet
+/// from there goes first.
+fn roams(talk: &Talk) -> bool {
+    let elsewhere = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let to = ("127.0.0.1", talk.ports[1]);
+    elsewhere.send_to(&rtp(7), to).expect("sent");
+    talk.say(1, &rtp(8));
+    talk.hear(0).0 == rtp(7)
+}
+
+#[test]
+fn a_reload_changes_how_far_the_media_of_new_calls_may_roam() {
+    let desk = Desk::new();
+    let callee = Phone::new(([127, 0, 0, 1], 9).into(), "callee");
+    desk.write("rdb.json", &steered_rdb("^100$", &callee));
+    let peer = "[[peer]]\nname = \"all\"\naddresses = [\"127.0.0.0/8\"]\nclass = \"trunk\"\n";
+    let media = media_section(eight_ports());
+    let rule =
+        |rule: &str| format!("{ROUTED}[engine]\nshards = 1\n{media}{peer}media = \"{rule}\"\n");
+    let mut engine = Engine::start(&desk, &rule("strict"));
+    let old = Talk::begin(&engine, &callee);
+    assert!(!roams(&old));
+    desk.write("tipring.toml", &lab::config(&rule("latch")));
+    engine.signal(SIGHUP);
+    engine.wait_for("\"message\":\"reloaded\"");
+    // The shard is told a moment after this was logged.
+    let roamed = (0..1000).any(|_| {
+        let talk = Talk::begin(&engine, &callee);
+        let roamed = roams(&talk);
+        talk.end(&callee);
+        roamed
+    });
+    assert!(roamed, "the new rule holds for no call");
+    assert!(!roams(&old), "a call keeps the rule it began with");
 }
 
 #[test]
@@ -370,10 +347,7 @@ fn a_media_port_that_is_taken_is_left_out_with_a_warning() {
     let desk = Desk::new();
     let low = eight_ports();
     let _stranger = UdpSocket::bind(("127.0.0.1", low + 3)).expect("it was free");
-    let media = format!(
-        "[engine]\nshards = 1\n[media]\nports = \"{low}-{}\"\n",
-        low + 7
-    );
+    let media = format!("[engine]\nshards = 1\n{}", media_section(low));
     let engine = Engine::start(&desk, &media);
     let line = engine.said("left out").expect("a warning");
     let first = format!("\"first\":{}", low + 2);
@@ -390,10 +364,7 @@ fn a_media_port_that_is_taken_is_left_out_with_a_warning() {
 fn a_trace_of_sip_shows_no_media() {
     let desk = Desk::new();
     let low = eight_ports();
-    let media = format!(
-        "[engine]\nshards = 1\n[media]\nports = \"{low}-{}\"\n",
-        low + 7
-    );
+    let media = format!("[engine]\nshards = 1\n{}", media_section(low));
     let mut engine = Engine::start_with(&desk, &media, |command| {
         command.arg("--sip-trace");
     });

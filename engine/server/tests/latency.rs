@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use lab::talk::{Talk, eight_ports, media_section, steered_rdb};
 use lab::{Desk, Engine, Phone, call, rdb, tipring};
 use latency::{Header, Log, LogWriter, Set, Span};
 use std::time::{Duration, SystemTime};
@@ -59,27 +60,55 @@ fn counts(logs: &[PathBuf]) -> BTreeMap<String, u64> {
     counts
 }
 
+/// Counts by metric as the report says them, all shards together.
+fn reported(desk: &Desk, log: &Path) -> BTreeMap<String, u64> {
+    let path = log.to_str().expect("a name");
+    let (code, text, error) = tipring(&["report", path, "--json"], &desk.path("."));
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let rows = report["rows"].as_array().expect("rows");
+    let all = rows.iter().filter(|row| row["source"].is_null());
+    let count = |row: &serde_json::Value| {
+        let metric = row["metric"].as_str().expect("a name").to_owned();
+        (metric, row["count"].as_u64().expect("a number"))
+    };
+    all.map(count).collect()
+}
+
 #[test]
 fn every_call_is_in_the_report() {
     let desk = Desk::new();
     let logs = measured(&desk, "");
     assert_eq!(logs.len(), 1, "{logs:?}");
-    let path = logs[0].to_str().expect("a name");
-    let (code, text, error) = tipring(&["report", path, "--json"], &desk.path("."));
-    assert_eq!((code, error.as_str()), (Some(0), ""));
-    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let rows = report["rows"].as_array().expect("rows");
-    let of = |metric: &str| {
-        let row = rows
-            .iter()
-            .find(|row| row["metric"] == metric && row["source"].is_null());
-        row.and_then(|row| row["count"].as_u64())
-    };
+    let report = reported(&desk, &logs[0]);
+    let of = |metric: &str| report.get(metric).copied();
     assert_eq!(of("invite_in_to_out"), Some(CALLS));
     // INVITE, ACK and BYE of each call.
     assert_eq!(of("request_in_to_out"), Some(3 * CALLS));
     assert!(of("turn").is_some_and(|turns| turns >= 5 * CALLS));
     assert_eq!(of("rtp_residence"), None);
+}
+
+#[test]
+fn the_way_of_media_and_the_wait_in_the_kernel_are_in_the_report() {
+    const PACKETS: u16 = 30;
+    let desk = Desk::new();
+    let callee = Phone::new(([127, 0, 0, 1], 9).into(), "callee");
+    desk.write("rdb.json", &steered_rdb("^100$", &callee));
+    let media = media_section(eight_ports());
+    let config = format!(
+        "[routing]\nrdb = \"rdb.json\"\n[latency]\ndirectory = \"logs\"\nkernel_wait_every = 1\n{media}"
+    );
+    let mut engine = Engine::start(&desk, &config);
+    let talk = Talk::begin(&engine, &callee);
+    talk.converse(PACKETS);
+    talk.end(&callee);
+    engine.signal(SIGTERM);
+    assert_eq!(engine.end().code(), Some(0));
+    let report = reported(&desk, &logs(&desk.path("logs"))[0]);
+    assert_eq!(report["rtp_residence"], 2 * u64::from(PACKETS));
+    // Of SIP, in every turn here: the INVITE, its 200, the ACK, the BYE and its 200, and what was repeated.
+    assert!(report["kernel_queue_wait"] >= 5, "{report:?}");
 }
 
 #[test]
@@ -131,18 +160,51 @@ fn other_tools_read_the_log() {
     );
 }
 
+/// A router that is to write its log every second; `adapt` makes that impossible. What it says of it, after
+/// which it carries a call and ends in order.
+fn runs_without_logs(
+    desk: &Desk,
+    says: &str,
+    adapt: impl FnOnce(&mut std::process::Command),
+) -> String {
+    let callee = Phone::new(([127, 0, 0, 1], 9).into(), "callee");
+    desk.write("rdb.json", &rdb("^100$", &callee.address().to_string()));
+    let config = "[engine]\nshards = 1\n[routing]\nrdb = \"rdb.json\"\n\
+                  [latency]\ndirectory = \"logs\"\ninterval_s = 1\n";
+    let mut engine = Engine::start_with(desk, config, adapt);
+    let line = match engine.said(says) {
+        Some(line) => line.to_owned(),
+        None => engine.wait_for(says),
+    };
+    let caller = Phone::new(engine.address, "caller");
+    let call = call(&engine, caller, callee, "100");
+    call.caller.request("BYE", &call.contact, &call.to, 2);
+    call.callee.answer(&call.callee.wait_for("BYE"), "200 OK");
+    call.caller.wait_for("200");
+    engine.signal(SIGTERM);
+    assert_eq!(engine.end().code(), Some(0));
+    line
+}
+
 #[test]
 fn a_place_that_cannot_be_written_to_stops_no_call() {
     let desk = Desk::new();
     desk.write("logs", "a file where the directory should be");
-    let callee = Phone::new(([127, 0, 0, 1], 9).into(), "callee");
-    desk.write("rdb.json", &rdb("^100$", &callee.address().to_string()));
-    let config = "[routing]\nrdb = \"rdb.json\"\n[latency]\ndirectory = \"logs\"\ninterval_s = 1\n";
-    let mut engine = Engine::start(&desk, config);
-    let line = engine.wait_for("latency log: cannot be written");
+    let line = runs_without_logs(&desk, "latency log: cannot be written", |_| {});
     assert!(line.contains("\"level\":\"ERROR\""), "{line}");
-    let caller = Phone::new(engine.address, "caller");
-    call(&engine, caller, callee, "100");
+}
+
+/// The files' executor refuses to start below 512 KiB of locked memory, whatever the privileges; one
+/// shard's ring fits into less.
+#[test]
+fn an_executor_of_files_that_cannot_start_stops_no_call() {
+    let desk = Desk::new();
+    let line = runs_without_logs(&desk, "no latency logs", |command| {
+        lab::with_locked_memory(command, 500);
+    });
+    assert!(line.contains("\"level\":\"WARN\""), "{line}");
+    assert!(line.contains("LimitMEMLOCK"), "{line}");
+    assert!(!desk.path("logs").exists());
 }
 
 // --- the report

@@ -5,6 +5,8 @@
 // Each test file uses its own part of the lab.
 #![allow(dead_code, clippy::disallowed_methods)]
 
+pub(crate) mod talk;
+
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -59,6 +61,11 @@ pub(crate) fn rdb(pattern: &str, hostport: &str) -> String {
     )
 }
 
+/// A configuration with a listener, a JSON log and these sections.
+pub(crate) fn config(extra: &str) -> String {
+    format!("[[listen]]\naddress = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n{extra}")
+}
+
 /// A running tipring.
 pub(crate) struct Engine {
     child: Child,
@@ -75,9 +82,7 @@ impl Engine {
     }
 
     pub(crate) fn start_with(desk: &Desk, extra: &str, adapt: impl FnOnce(&mut Command)) -> Engine {
-        let text =
-            format!("[[listen]]\naddress = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n{extra}");
-        let config = desk.write("tipring.toml", &text);
+        let config = desk.write("tipring.toml", &config(extra));
         let mut command = Command::new(TIPRING);
         command
             .args(["run", "--config"])
@@ -307,25 +312,6 @@ fn body(sdp: &str) -> String {
     format!("{kind}Content-Length: {}\r\n\r\n{sdp}", sdp.len())
 }
 
-/// A session description of one audio stream at this socket.
-pub(crate) fn audio(socket: &UdpSocket) -> String {
-    let port = socket.local_addr().expect("bound").port();
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
-    )
-}
-
-/// The port of the audio stream a message describes.
-pub(crate) fn audio_port(message: &Message) -> u16 {
-    let line = message
-        .text
-        .lines()
-        .find(|line| line.starts_with("m=audio "));
-    let port = line.and_then(|line| line.split(' ').nth(1)?.parse().ok());
-    port.unwrap_or_else(|| panic!("no audio in\n{}", message.text))
-}
-
 /// A call that was set up.
 pub(crate) struct Call {
     pub(crate) caller: Phone,
@@ -357,6 +343,21 @@ pub(crate) fn call(engine: &Engine, caller: Phone, callee: Phone, number: &str) 
         contact,
         to,
     }
+}
+
+/// Lets `command` lock so many KiB at most.
+pub(crate) fn with_locked_memory(command: &mut Command, kib: u32) {
+    let mut shell = Command::new("bash");
+    let limited = format!("ulimit -l {kib} && exec \"$0\" \"$@\"");
+    shell.args(["-c", &limited]).arg(command.get_program());
+    shell.args(command.get_args()).stderr(Stdio::piped());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    *command = shell;
 }
 
 /// The variables of SRGo that override a configuration: those of the tests' own surroundings must not.
