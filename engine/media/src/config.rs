@@ -61,6 +61,14 @@ impl Family {
             IpAddr::V6(_) => Family::V6,
         }
     }
+
+    /// The opposite family.
+    pub fn other(self) -> Family {
+        match self {
+            Family::V4 => Family::V6,
+            Family::V6 => Family::V4,
+        }
+    }
 }
 
 /// One end of a stream.

@@ -21,6 +21,16 @@ impl CallId {
         generation: 0,
     };
 
+    /// Our tag of this call on one leg, which `random` tells from others.
+    pub(crate) fn token(self, shard: u8, random: u64) -> Token {
+        Token {
+            shard,
+            slot: self.slot,
+            generation: self.generation,
+            random,
+        }
+    }
+
     /// The call as the owner of media streams.
     pub(crate) fn owner(self) -> u64 {
         u64::from(self.slot) << 32 | u64::from(self.generation)

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::Media;
+use media::{Family, Media};
 use stack::dialog::Dialog;
 use stack::pool::Pool;
 use stack::timer::{TimerKey, Wheel};
@@ -318,6 +318,17 @@ impl Core {
         match self.listener_for(remote.ip(), peer.listener) {
             Some(listener) => Flow { listener, remote },
             None => peer,
+        }
+    }
+
+    /// The family of media to a party that signals from here: the same, unless only the other has ports.
+    pub(crate) fn media_family(&self, signalling: IpAddr) -> Family {
+        let family = Family::of(signalling.to_canonical());
+        let other = family.other();
+        if self.media.serves(family) || !self.media.serves(other) {
+            family
+        } else {
+            other
         }
     }
 

@@ -90,3 +90,9 @@ pub(crate) fn check_scheme(uri: &Uri<'_>) -> Result<(), Refusal> {
 pub(crate) fn retry_after(seconds: u32) -> Vec<u8> {
     format!("Retry-After: {seconds}\r\n").into_bytes()
 }
+
+/// A Warning line (RFC 3261 20.43) of the agent with this host and port.
+pub(crate) fn warning(agent: &[u8], code: &str, text: &str) -> Vec<u8> {
+    let agent = String::from_utf8_lossy(agent);
+    format!("Warning: {code} {agent} \"{text}\"\r\n").into_bytes()
+}

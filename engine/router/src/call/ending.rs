@@ -1,12 +1,13 @@
 //! How a call ends: CANCEL, BYE from either side or from us, timeouts, an ACK that never came.
 
-use stack::{Outbox, ServerId, Time, Token};
+use stack::{Outbox, ServerId, Time};
 use wire::{Message, Method};
 
+use super::own::Own;
 use super::print::{self, Reason, Request};
 use super::relay::relay_response;
 use super::{After, Call, Stage};
-use crate::core::{Alarm, Core, Purpose, Side, User};
+use crate::core::{Alarm, Core, Purpose, Side};
 
 impl Call {
     /// The caller's CANCEL of the INVITE that made the call (RFC 3261 9.2). The CANCEL itself has been
@@ -303,33 +304,14 @@ impl Call {
         now: Time,
         to: Side,
         max_forwards: u32,
-        printed: impl Fn(&Request<'_>, &mut Vec<u8>),
+        printed: impl FnOnce(&Request<'_>, &mut Vec<u8>),
         out: &mut Outbox,
     ) {
-        let flow = self.flow(core, now, to);
-        let cseq = self.leg_mut(to).dialog.next_cseq();
-        let dialog = &self.leg(to).dialog;
-        let user = User {
-            call: self.id,
-            purpose: Purpose::Bye,
+        let bye = Own {
+            max_forwards,
+            ..self.own(to, Method::Bye, Purpose::Bye)
         };
-        let door = &core.doors[usize::from(flow.listener)];
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog,
-                method: b"BYE",
-                cseq,
-                branch,
-                max_forwards,
-            };
-            printed(&request, out);
-        };
-        if core
-            .transactions
-            .request(now, flow, Method::Bye, user, print, out)
-            .is_some()
-        {
+        if bye.send(core, now, printed, out).is_some() {
             self.byes += 1;
         }
     }

@@ -100,10 +100,5 @@ fn no_ports(core: &Core, text: &str) -> Vec<u8> {
 }
 
 fn warning(core: &Core, listener: u16, code: &str, text: &str) -> Vec<u8> {
-    let mut extra = format!("Warning: {code} ").into_bytes();
-    extra.extend_from_slice(&core.door(listener).host_port);
-    extra.extend_from_slice(b" \"");
-    extra.extend_from_slice(text.as_bytes());
-    extra.extend_from_slice(b"\"\r\n");
-    extra
+    local::warning(&core.door(listener).host_port, code, text)
 }

@@ -8,6 +8,7 @@ mod answers;
 mod early;
 mod ending;
 mod media;
+mod own;
 mod print;
 mod probe;
 mod relay;
@@ -28,7 +29,9 @@ use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use early::check_offer;
+pub(crate) use own::Own;
 pub(crate) use print::{MAX_FORWARDS, Reason, Request};
+pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
 
@@ -162,8 +165,8 @@ impl Call {
     pub(crate) fn tag(&self, side: Side) -> Token {
         let [caller, callee] = self.secrets;
         match side {
-            Side::Caller => token(self.shard, self.id, caller),
-            Side::Callee => token(self.shard, self.id, callee),
+            Side::Caller => self.id.token(self.shard, caller),
+            Side::Callee => self.id.token(self.shard, callee),
         }
     }
 
@@ -291,15 +294,6 @@ impl Call {
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
         }
-    }
-}
-
-fn token(shard: u8, id: CallId, random: u64) -> Token {
-    Token {
-        shard,
-        slot: id.slot,
-        generation: id.generation,
-        random,
     }
 }
 

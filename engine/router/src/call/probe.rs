@@ -4,24 +4,23 @@
 
 use std::time::Duration;
 
-use stack::{Outbox, Time, Token};
+use stack::{Outbox, Time};
 use wire::Method;
 
-use super::print::{self, Reason, Request};
+use super::print::Reason;
 use super::{After, Call};
-use crate::core::{Alarm, Core, Purpose, Side, User};
+use crate::core::{Alarm, Core, Purpose, Side};
+
+/// What a probe says: an OPTIONS names what its sender takes (RFC 3261 11.1).
+pub(crate) const ACCEPT: &[u8] = b"Accept: application/sdp\r\n";
 
 impl Call {
-    /// The call is connected: its first probe is due after a random part of the interval, so that calls
-    /// which began together are not probed together.
+    /// The call is connected.
     pub(super) fn start_probing(&mut self, core: &mut Core, now: Time) {
-        let Some(interval) = core.timers.in_dialog_probe else {
-            return;
-        };
-        let nanoseconds = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
-        let first = Duration::from_nanos(core.random.next_u64() % nanoseconds.max(1));
-        core.disarm(&mut self.probe);
-        self.probe = core.arm(now, self.id, Alarm::Probe(Side::Caller), Some(first));
+        if let Some(first) = first_probe(core) {
+            core.disarm(&mut self.probe);
+            self.probe = core.arm(now, self.id, Alarm::Probe(Side::Caller), Some(first));
+        }
     }
 
     /// One leg is due; the other one is next.
@@ -40,36 +39,17 @@ impl Call {
 
     /// RFC 3261 11.2 allows OPTIONS inside a dialog; it makes none and refreshes nothing.
     fn send_probe(&mut self, core: &mut Core, now: Time, side: Side, out: &mut Outbox) {
-        let flow = self.flow(core, now, side);
-        let cseq = self.leg_mut(side).dialog.next_cseq();
-        let dialog = &self.leg(side).dialog;
-        let user = User {
-            call: self.id,
-            purpose: Purpose::Probe,
-        };
-        let door = &core.doors[usize::from(flow.listener)];
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog,
-                method: b"OPTIONS",
-                cseq,
-                branch,
-                max_forwards: print::MAX_FORWARDS,
-            };
-            request.print_own(out, b"Accept: application/sdp\r\n");
-        };
-        let sent = core
-            .transactions
-            .request(now, flow, Method::Options, user, print, out);
+        let probe = self.own(side, Method::Options, Purpose::Probe);
+        let sent = probe.send(
+            core,
+            now,
+            |request, out| request.print_own(out, ACCEPT),
+            out,
+        );
         core.counters.probes += u64::from(sent.is_some());
     }
 
     /// A probe was answered, will never be (408), or could not be delivered (503).
-    ///
-    /// RFC 3261 12.2.1.2: 408 and 481 mean that the peer has no dialog any more. RFC 5057 5.1 has 404 and
-    /// some others end it too; many peers answer an OPTIONS so that they carry calls for all the same,
-    /// and a call that works is not ended for it. Nor is it for one ICMP error, which may pass.
     pub(crate) fn on_probe_answer(
         &mut self,
         core: &mut Core,
@@ -77,12 +57,35 @@ impl Call {
         code: u16,
         out: &mut Outbox,
     ) -> After {
-        if !matches!(code, 408 | 481) || !self.is_connected() {
+        if !self.is_connected() {
             return After::Keep;
         }
-        core.counters.probes_failed += 1;
-        core.counters.calls_unresponsive += 1;
-        let reason = Reason::sip(code, "In-Dialog Probe Failed");
-        self.end_both(core, now, &reason, out)
+        match failed_probe(core, code) {
+            Some(reason) => self.end_both(core, now, &reason, out),
+            None => After::Keep,
+        }
     }
+}
+
+/// When the first probe of a call is due: after a random part of the interval, so that calls which began
+/// together are not probed together. `None` without probing.
+pub(crate) fn first_probe(core: &mut Core) -> Option<Duration> {
+    let interval = core.timers.in_dialog_probe?;
+    let nanoseconds = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+    let first = core.random.next_u64() % nanoseconds.max(1);
+    Some(Duration::from_nanos(first))
+}
+
+/// Why a call ends whose probe was answered with this code, if it does; that is counted.
+///
+/// RFC 3261 12.2.1.2: 408 and 481 mean that the peer has no dialog any more. RFC 5057 5.1 has 404 and some
+/// others end it too; many peers answer an OPTIONS so that they carry calls for all the same, and a call
+/// that works is not ended for it. Nor is it for one ICMP error, which may pass.
+pub(crate) fn failed_probe(core: &mut Core, code: u16) -> Option<Reason> {
+    if !matches!(code, 408 | 481) {
+        return None;
+    }
+    core.counters.probes_failed += 1;
+    core.counters.calls_unresponsive += 1;
+    Some(Reason::sip(code, "In-Dialog Probe Failed"))
 }

@@ -118,8 +118,7 @@ impl Call {
         let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, setup.destination.clone(), setup.source)?;
         let secrets = [core.random.next_u64(), core.random.next_u64()];
-        let [caller_tag, callee_tag] =
-            secrets.map(|random| super::token(core.shard, setup.id, random));
+        let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
 
         let caller = Dialog::uas(setup.request, &caller_tag.tag_text(), &mut core.pool)?;

@@ -1,11 +1,11 @@
 //! The ACK of a call to the router itself, and how it ends: BYE from either side, timers, orders, an ACK
 //! that never came.
 
-use stack::{Outbox, ServerId, Time, Token};
+use stack::{Outbox, ServerId, Time};
 use wire::{Message, Method, print};
 
 use super::{EchoCall, description, read};
-use crate::call::{After, MAX_FORWARDS, Reason, Request};
+use crate::call::{After, MAX_FORWARDS, Own, Reason, Request};
 use crate::core::{Alarm, Core, Purpose, User};
 
 impl EchoCall {
@@ -103,29 +103,16 @@ impl EchoCall {
         extra: &[u8],
         out: &mut Outbox,
     ) -> bool {
-        let flow = core.next_hop(now, &self.dialog, self.peer);
-        let cseq = self.dialog.next_cseq();
-        let dialog = &self.dialog;
-        let user = User {
-            call: self.id,
-            purpose,
+        let call = self.id;
+        let request = Own {
+            dialog: &mut self.dialog,
+            peer: self.peer,
+            user: User { call, purpose },
+            method,
+            max_forwards: MAX_FORWARDS,
         };
-        let door = &core.doors[usize::from(flow.listener)];
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog,
-                method: method.as_str().as_bytes(),
-                cseq,
-                branch,
-                max_forwards: MAX_FORWARDS,
-            };
-            request.print_own(out, extra);
-        };
-        let sent = core
-            .transactions
-            .request(now, flow, method, user, print, out);
-        sent.is_some()
+        let printed = |request: &Request<'_>, out: &mut Vec<u8>| request.print_own(out, extra);
+        request.send(core, now, printed, out).is_some()
     }
 
     /// The caller's BYE. A 2xx it has not ACKed is repeated until it does (RFC 3261 13.3.1.4).

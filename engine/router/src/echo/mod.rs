@@ -171,7 +171,7 @@ impl EchoCall {
         record: &Record,
     ) -> Result<EchoCall, Refusal> {
         let secret = core.random.next_u64();
-        let tag = token(core.shard, id, secret).tag_text();
+        let tag = id.token(core.shard, secret).tag_text();
         let dialog = Dialog::uas(request, &tag, &mut core.pool)?;
         Ok(EchoCall {
             id,
@@ -294,7 +294,7 @@ impl EchoCall {
                 session::print_answer(&mut text, offer, choice, &local);
             }
         } else if self.described.is_empty() {
-            let family = own_family(core, self.peer);
+            let family = core.media_family(self.peer.remote.ip());
             self.open_stream(core, now, family)?;
             if let Some(local) = self.local(core) {
                 session::print_offer(&mut text, &local);
@@ -375,7 +375,7 @@ impl EchoCall {
 
     /// Our tag, and the user of our Contact.
     pub(crate) fn tag(&self) -> Token {
-        token(self.shard, self.id, self.secret)
+        self.id.token(self.shard, self.secret)
     }
 
     /// Whether an in-dialog request belongs here: our tag, the Call-ID and the caller's tag must all be
@@ -411,25 +411,4 @@ fn read<'a>(
     let choice = session::choose(&session, serves);
     let choice = choice.map_err(|why| not_acceptable(core, source, why))?;
     Ok(Some((session, choice)))
-}
-
-/// The family of our own offer: that of the signalling, when it has ports.
-fn own_family(core: &Core, source: Flow) -> Family {
-    let family = Family::of(source.remote.ip().to_canonical());
-    if core.media.serves(family) {
-        return family;
-    }
-    match family {
-        Family::V4 => Family::V6,
-        Family::V6 => Family::V4,
-    }
-}
-
-fn token(shard: u8, id: CallId, random: u64) -> Token {
-    Token {
-        shard,
-        slot: id.slot,
-        generation: id.generation,
-        random,
-    }
 }

@@ -27,16 +27,7 @@ pub(super) struct Leg {
 impl Leg {
     /// A leg over which messages go to `way`. `peer` is the address there, when it is known already.
     pub(super) fn new(core: &mut Core, way: IpAddr, peer: Option<IpAddr>) -> Leg {
-        let family = Family::of(way.to_canonical());
-        let other = match family {
-            Family::V4 => Family::V6,
-            Family::V6 => Family::V4,
-        };
-        let family = if core.media.serves(family) || !core.media.serves(other) {
-            family
-        } else {
-            other
-        };
+        let family = core.media_family(way);
         Leg {
             family,
             latching: peer.map_or_else(Latching::default, |peer| core.peers.latching(peer)),

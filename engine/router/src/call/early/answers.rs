@@ -1,15 +1,15 @@
 //! What the callee answers to an INVITE whose caller has no early media: the first 18x with SDP, the
 //! others, the PRACKs they ask for, the 2xx at last; and the caller's ACK of its early 200.
 
-use stack::{Outbox, Time, Token};
+use stack::{Outbox, Time};
 use wire::{HeaderName, Index, Message, Method};
 
 use super::session::{is_same, session_of};
 use super::{Given, Offer, Other, Reliable, allows_update};
 use crate::call::answers::INVITE_CSEQ;
-use crate::call::print::{self, Form, Reason, Request};
+use crate::call::print::{self, Form, Reason};
 use crate::call::{After, Call, FORKS_MAX, Stage};
-use crate::core::{Alarm, Core, Purpose, Side, User};
+use crate::core::{Alarm, Core, Purpose, Side};
 
 /// From the callee.
 impl Call {
@@ -157,29 +157,9 @@ impl Call {
         out: &mut Outbox,
     ) -> bool {
         let held = self.holds_given(response);
-        let flow = self.flow(core, now, Side::Callee);
-        let cseq = self.callee.dialog.next_cseq();
-        let dialog = &self.callee.dialog;
-        let user = User {
-            call: self.id,
-            purpose: Purpose::Prack(held),
-        };
         let rack = print::rack_line(rseq, INVITE_CSEQ, b"INVITE");
-        let door = &core.doors[usize::from(flow.listener)];
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog,
-                method: b"PRACK",
-                cseq,
-                branch,
-                max_forwards: print::MAX_FORWARDS,
-            };
-            request.print_own(out, &rack);
-        };
-        let sent = core
-            .transactions
-            .request(now, flow, Method::Prack, user, print, out);
+        let prack = self.own(Side::Callee, Method::Prack, Purpose::Prack(held));
+        let sent = prack.send(core, now, |request, out| request.print_own(out, &rack), out);
         sent.is_some()
     }
 

@@ -20,6 +20,7 @@ use super::print::{self, Reason, Request};
 use super::{After, Call, Refusal, Stage};
 use crate::core::{Core, Side};
 use crate::headers::RECAST;
+use crate::local;
 use crate::rdb::{CallFlow, Record};
 
 /// What has to be remembered until both sides have the same session.
@@ -83,11 +84,8 @@ pub(crate) fn check_offer(request: &Message<'_>, agent: &[u8]) -> Result<(), Ref
     if request.has_sdp() {
         return Ok(());
     }
-    let mut extra = b"Warning: 399 ".to_vec();
-    extra.extend_from_slice(agent);
-    extra.extend_from_slice(b" \"An offer is needed in the INVITE\"\r\n");
     Err(Refusal {
-        extra,
+        extra: local::warning(agent, "399", "An offer is needed in the INVITE"),
         ..Refusal::code(488)
     })
 }

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use stack::{ClientId, Outbox, Time, Token};
+use stack::{ClientId, Outbox, Time};
 use wire::{Message, Method};
 
 use crate::call::answers::send_ack;
-use crate::call::print::{self, Reason, Request};
-use crate::call::{After, Call, Stage};
+use crate::call::print::{Reason, Request};
+use crate::call::{After, Call, MAX_FORWARDS, Own, Stage};
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::headers::BODY;
 
@@ -98,32 +98,22 @@ impl Call {
 
     /// False when no transaction is free.
     fn send_offer(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> bool {
-        let flow = self.flow(core, now, Side::Caller);
-        let tag = self.tag(Side::Caller);
-        let cseq = self.caller.dialog.next_cseq();
-        let user = User {
-            call: self.id,
-            purpose: Purpose::Reoffer,
-        };
-        let dialog = &self.caller.dialog;
+        let (tag, call) = (self.tag(Side::Caller), self.id);
         let Some(offer) = self.early.as_mut().and_then(|early| early.offer.as_mut()) else {
             return true;
         };
-        let door = &core.doors[usize::from(flow.listener)];
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog,
-                method: b"INVITE",
-                cseq,
-                branch,
-                max_forwards: print::MAX_FORWARDS,
-            };
+        let purpose = Purpose::Reoffer;
+        let invite = Own {
+            dialog: &mut self.caller.dialog,
+            peer: self.caller.peer,
+            user: User { call, purpose },
+            method: Method::Invite,
+            max_forwards: MAX_FORWARDS,
+        };
+        let printed = |request: &Request<'_>, out: &mut Vec<u8>| {
             request.print_offer(out, &tag, &offer.headers, &offer.body);
         };
-        offer.client = core
-            .transactions
-            .request(now, flow, Method::Invite, user, print, out);
+        offer.client = invite.send(core, now, printed, out);
         offer.client.is_some()
     }
 
