@@ -1,0 +1,146 @@
+//! Nobody gets into a stream but its party, save within the window before that party's first packet
+//! where the route of a stream may be learned from packets; and nothing goes anywhere but to what was
+//! signalled or learned.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use ::media::Latching;
+
+use super::{Finding, Index, Said, WINDOW, find, is_media};
+use crate::agent::AgentId;
+use crate::packet::{Form, Packet};
+use crate::world::ports::outside;
+
+pub(super) fn check(index: &Index<'_>, findings: &mut Vec<Finding>) {
+    let mut first: HashMap<(SocketAddr, SocketAddr), &Packet> = HashMap::new();
+    for packet in index.evidence.packets {
+        if packet.inbound {
+            first.entry((packet.ours, packet.remote)).or_insert(packet);
+        } else if let Some(what) = fault(index, packet, &first) {
+            findings.push(find(packet, "intruders", what));
+        }
+    }
+}
+
+type First<'a> = HashMap<(SocketAddr, SocketAddr), &'a Packet>;
+
+fn fault(index: &Index<'_>, left: &Packet, first: &First<'_>) -> Option<&'static str> {
+    let learned = first.get(&(left.ours, left.remote));
+    let party = left.agent();
+    if let Some(origin) = index.origin(left)
+        && left.author().map(|author| author.call) != party.map(|party| party.call)
+        && !origin.forged
+        && !may_move(index, origin)
+    {
+        return Some("an intruder is heard");
+    }
+    let signalled = party.is_some_and(|party| is_signalled(index, party, left));
+    if signalled {
+        return None;
+    }
+    match learned {
+        None => Some("it goes to where nobody said or sent anything"),
+        Some(origin) if origin.agent().is_some() => None,
+        Some(origin) if may_move(index, origin) => None,
+        Some(_) => Some("an intruder hears it"),
+    }
+}
+
+/// Whether the party has named this address of its own before.
+fn is_signalled(index: &Index<'_>, party: AgentId, left: &Packet) -> bool {
+    let said = index.said.iter().filter(|said| said.from == party);
+    let before = said.take_while(|said| said.at <= left.at);
+    before.into_iter().any(|said| {
+        let mut lines = said.what.lines.iter();
+        lines.any(|line| {
+            let named = [line.address(), line.control(false)];
+            named.contains(&Some(left.remote))
+        })
+    })
+}
+
+/// Whether the packets of this stranger could move the stream of a port, in the window and before the
+/// first packet of the port's party.
+fn may_move(index: &Index<'_>, stranger: &Packet) -> bool {
+    let arrived = index.arrived(stranger.ours);
+    let strange = arrived
+        .iter()
+        .filter(|packet| packet.remote == stranger.remote);
+    strange
+        .take_while(|packet| packet.at <= stranger.at)
+        .any(|packet| moves_at(index, packet))
+        || stranger.form == Form::Rtcp && follows(index, stranger)
+}
+
+/// RTCP on a port of its own may follow to the host to which its RTP was moved.
+fn follows(index: &Index<'_>, control: &Packet) -> bool {
+    let mut rtp = control.ours;
+    rtp.set_port(rtp.port() & !1);
+    let mut arrived = index.arrived(rtp).iter();
+    arrived.any(|packet| {
+        let same = packet.remote.ip() == control.remote.ip();
+        same && packet.at <= control.at && moves_at(index, packet)
+    })
+}
+
+/// Whether this very packet could.
+fn moves_at(index: &Index<'_>, stranger: &Packet) -> bool {
+    if !is_media(stranger.form) {
+        return false;
+    }
+    // Without a packet of the party nobody can tell whose port it is: the window alone counts.
+    let Some(party) = party_of(index, stranger.ours) else {
+        return true;
+    };
+    let rule = index.talk_plan(party).map(|plan| plan.latching);
+    let spoken = |said: &&Said| said.from.call == party.call && said.at <= stranger.at;
+    let window = index
+        .said
+        .iter()
+        .filter(spoken)
+        .any(|said| stranger.at < said.at + WINDOW);
+    let unlatched = !is_latched(index, party, stranger);
+    match rule {
+        Some(Latching::Latch) => window && unlatched,
+        Some(Latching::LatchSameHost) | Some(Latching::Strict) | None => false,
+    }
+}
+
+/// Whether the party's own packets had claimed the port already, from where it last said they come.
+fn is_latched(index: &Index<'_>, party: AgentId, stranger: &Packet) -> bool {
+    let Some(plan) = index.talk_plan(party) else {
+        return false;
+    };
+    let said = index.said.iter().filter(|said| said.from == party);
+    let newest = said.take_while(|said| said.at <= stranger.at).last();
+    let Some(newest) = newest else { return false };
+    let named: Vec<SocketAddr> = newest
+        .what
+        .lines
+        .iter()
+        .filter_map(|line| line.address())
+        .map(|inside| outside(party, plan.nat, inside))
+        .collect();
+    let arrived = index.arrived(stranger.ours).iter();
+    let before = arrived.take_while(|packet| packet.at < stranger.at);
+    before.into_iter().any(|packet| {
+        let own = packet.author() == Some(party) && is_media(packet.form);
+        own && named.contains(&packet.remote) && was_taken(index, packet)
+    })
+}
+
+/// A party's packet that went on has claimed its port.
+fn was_taken(index: &Index<'_>, packet: &Packet) -> bool {
+    let left = packet.mark.and_then(|mark| index.left.get(&mark));
+    left.is_some_and(|left| left.iter().any(|left| left.at == packet.at))
+}
+
+/// Whose port this is: that of the party whose packets go through it.
+fn party_of(index: &Index<'_>, ours: SocketAddr) -> Option<AgentId> {
+    let mut arrived = index.arrived(ours).iter();
+    let first = arrived.find(|packet| {
+        packet.author().is_some() && packet.author() == packet.agent() && was_taken(index, packet)
+    });
+    first.and_then(|packet| packet.author())
+}
