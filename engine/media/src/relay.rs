@@ -108,11 +108,19 @@ impl Media {
                 return Admission::Stranger;
             };
             let host = Some(address.ip());
+            let party = &self.parties[pair];
+            if party.rtcp.is_open() && party.sent_rtcp_before(now, from.remote) {
+                return Admission::Known;
+            }
             return self.parties[pair]
                 .rtcp
                 .admit(now, from.remote, host, proves);
         }
-        let admission = self.lanes[pair].latch.admit(now, from.remote, None, proves);
+        let latch = &mut self.lanes[pair].latch;
+        if latch.is_open() && self.parties[pair].sent_before(now, from.remote) {
+            return Admission::Known;
+        }
+        let admission = latch.admit(now, from.remote, None, proves);
         if admission == Admission::Moved {
             self.parties[pair].follow(now, self.config.latch_window);
         }
