@@ -23,6 +23,14 @@ define need
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $(2) >/dev/null; }
 endef
 
+# $(call need-idle,COMMAND,PACKAGE,SERVICE): the same for a server that is started by hand only: where the
+# package has just been installed its service is switched off
+define need-idle
+	@command -v $(1) >/dev/null || { $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $(2) >/dev/null; \
+		[ ! -d /run/systemd/system ] || $(SUDO) systemctl disable -q --now $(3) || true; }
+endef
+
 setup: ## Install what `make run` needs (a C linker)
 	$(call need,cc,build-essential)
 
@@ -31,8 +39,9 @@ setup-test: setup ## Install what `make test` needs: sipp, sipsak, baresip
 	$(call need,sipsak,sipsak)
 	$(call need,baresip,baresip-core)
 
-setup-bench: setup ## Install what `make bench` and `make compare` need: kamailio
-	$(call need,kamailio,kamailio)
+setup-bench: setup ## Install what `make bench`, `compare` and `media-compare` need: kamailio, rtpengine
+	$(call need-idle,kamailio,kamailio,kamailio)
+	$(call need-idle,rtpengine,rtpengine-daemon,rtpengine-daemon)
 
 # ---- running
 
@@ -66,7 +75,7 @@ scenarios: setup-test ## Real sipp through the router, every behaviour of sipp-s
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask scenarios --router $(CHECKED_ROUTER)
 
-clients: setup-test ## sipsak and baresip place calls through the router
+clients: setup-test ## sipsak and baresip place calls, hear the echo and talk through the router
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask clients --router $(CHECKED_ROUTER)
 
@@ -83,8 +92,12 @@ compare: build setup-bench ## The same load through tipring and Kamailio, interl
 	@$(CARGO) build --release --locked -p tipring-bench
 	@target/release/tipring-bench compare --router $(ROUTER) --callers 1 --rate 5000 $(ARGS)
 
-micro: ## Criterion micro-benchmarks: parse, print, transactions, timers, route look-up, a whole call
-	@$(CARGO) bench --locked -p tipring-wire -p tipring-stack -p tipring-router
+media-compare: build setup-bench ## Steered media through the bare reactor, tipring and rtpengine in userspace, interleaved
+	@$(CARGO) build --release --locked -p tipring-bench
+	@target/release/tipring-bench media-compare --router $(ROUTER) --rounds 3 $(ARGS)
+
+micro: ## Criterion micro-benchmarks: parse, print, transactions, timers, RTP relay, route look-up, a whole call
+	@$(CARGO) bench --locked -p tipring-wire -p tipring-stack -p tipring-media -p tipring-router
 	@$(CARGO) bench --locked -p tipring-shard --bench call
 
 GUNGRAUN := $(shell sed -n '/^name = "gungraun"$$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
@@ -108,4 +121,4 @@ clean: ## Remove what was built
 	@$(CARGO) clean
 
 .PHONY: help setup setup-test setup-bench run build doctor test lint unit sim scenarios clients docs \
-	bench compare micro instructions bpf fmt clean
+	bench compare media-compare micro instructions bpf fmt clean

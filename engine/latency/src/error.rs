@@ -52,3 +52,8 @@ pub enum ReadError {
         source: DeserializeError,
     },
 }
+
+/// Logs could not be merged.
+#[derive(Debug, thiserror::Error)]
+#[error("the histograms of these logs cannot be added up: {0}")]
+pub struct MergeError(pub(crate) hdrhistogram::AdditionError);

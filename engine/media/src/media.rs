@@ -309,7 +309,7 @@ impl Media {
     }
 
     #[inline]
-    fn count(&mut self, fate: Fate) {
+    pub(crate) fn count(&mut self, fate: Fate) {
         let counters = &mut self.counters;
         match fate {
             Fate::Relayed => {}
@@ -362,6 +362,7 @@ impl Media {
     fn plan_report(&mut self, now: Time, pair: u32) {
         let echo = &mut self.echoes[pair as usize];
         let due = now + echo.interval(&mut self.random);
+        self.reports.pass(now);
         echo.timer = Some(self.reports.arm(due, pair));
     }
 

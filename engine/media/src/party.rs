@@ -136,8 +136,8 @@ impl Party {
         self.rtcp.extend(now, window + RTCP_LATER);
     }
 
-    /// Clock rate of a payload type; RFC 3551 6 and RFC 7587 4.1 where signalling said nothing but
-    /// names.
+    /// Clock rate of a payload type: as signalled, or 8000, which PCMU, PCMA, G722 and G729 have (RFC 3551
+    /// 6).
     pub(crate) fn rate(&self, payload_type: u8) -> u32 {
         let named = self.rates.iter().find(|(named, _)| *named == payload_type);
         match named {

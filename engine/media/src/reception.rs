@@ -368,8 +368,8 @@ mod tests {
         ) {
             let mut numbers: Vec<u16> = (0..kept.len()).filter(|at| kept[*at])
                 .map(|at| start.wrapping_add(at as u16)).collect();
-            for at in 2..numbers.len() {
-                if swaps[at] { numbers.swap(at, at - 1); }
+            for (at, _) in swaps.iter().enumerate().skip(2).filter(|(_, swap)| **swap) {
+                if at < numbers.len() { numbers.swap(at, at - 1); }
             }
             let sequence = feed(numbers.iter().copied());
             if let (Some(first), Some(last)) = (numbers.first(), numbers.iter().max_by_key(|n| n.wrapping_sub(start))) {

@@ -82,12 +82,10 @@ impl Media {
         }
     }
 
-    /// A packet that moved the stream is told as such; where it could not go is counted beside.
+    /// A packet that moved the stream is told as such; what else became of it is counted all the same.
     #[cold]
     fn moved(&mut self, fate: Fate) -> Fate {
-        if let Fate::Dropped(Drop::Nowhere) = fate {
-            self.counters.dropped_nowhere += 1;
-        }
+        self.count(fate);
         Fate::Latched
     }
 

@@ -40,7 +40,7 @@ impl Passed {
 pub(crate) fn ntp(now: Time) -> u64 {
     const SECOND: u64 = 1_000_000_000;
     let (seconds, rest) = (now.as_nanos() / SECOND, now.as_nanos() % SECOND);
-    seconds << 32 | (rest << 32) / SECOND
+    (seconds << 32) + (rest << 32) / SECOND
 }
 
 /// A duration in units of 1/65536 s, as DLSR is told.
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn clocks_are_written_as_ntp_does() {
-        assert_eq!(ntp(millis(1500)), 1 << 32 | 1 << 31);
+        assert_eq!(ntp(millis(1500)), 0x1_8000_0000);
         assert_eq!(units(Duration::from_millis(1500)), 0x1_8000);
         assert_eq!(units(Duration::MAX), u32::MAX);
         ntp(Time::from_nanos(u64::MAX));

@@ -12,6 +12,8 @@ pub struct Counters {
     pub spins: u64,
     /// Spins that were rewarded: work came before the time was up.
     pub spins_paid: u64,
+    /// Calls of `submit` that had something to submit.
+    pub submits: u64,
     /// Turns that a [`crate::Waker`] ended or shortened.
     pub wakes: u64,
     /// Datagrams received.

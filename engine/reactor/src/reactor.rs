@@ -220,6 +220,21 @@ impl Reactor {
         sends.flush(batch, &mut outlet);
     }
 
+    /// Hands what was flushed to the kernel now instead of with the next turn, and returns when it has
+    /// left: for an owner who wants to know when that is. One system call, which the next turn saves
+    /// unless it would have slept at once. Takes no completions.
+    ///
+    /// # Errors
+    /// As [`Reactor::turn`].
+    pub fn submit(&mut self) -> Result<(), TurnError> {
+        let queued = self.ring.submission().len() as u32;
+        if queued == 0 {
+            return Ok(());
+        }
+        self.counters.submits += 1;
+        may_go_on(self.registered.submit(queued))
+    }
+
     /// Submits, waits until something happened or the deadline passed, and hands every completion
     /// to `on`. Without a deadline it waits until a datagram or a waker ends it. It may also end
     /// with nothing to hand over (a signal, a receive to arm again): call it in a loop.

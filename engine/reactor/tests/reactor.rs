@@ -118,6 +118,29 @@ fn datagrams_come_in_and_go_out_on_their_own_socket() {
 }
 
 #[test]
+fn what_is_submitted_leaves_without_a_turn() {
+    let (mut reactor, bound) = reactor_on(&["127.0.0.1:0"], small());
+    let peer = peer("127.0.0.1:0");
+    let address = peer.local_addr().unwrap();
+    let mut batch = SendBatch::default();
+    for round in 0..200u8 {
+        batch.push(SocketId(0), address, Coalesce::Never, &[round; 40]);
+        batch.push(SocketId(0), address, Coalesce::Never, &[round; 40]);
+        reactor.flush(&mut batch);
+        reactor.submit().unwrap();
+        // No turn yet, and both have arrived.
+        assert!((0..2).all(|_| receive(&peer) == [round; 40]));
+        // What comes in is still taken, and the memory of what was sent is used again.
+        peer.send_to(&[round], bound[0]).unwrap();
+        assert_eq!(collect(&mut reactor, 1)[0].2, [round]);
+    }
+    let submits = reactor.counters().submits;
+    assert!(submits >= 200, "{submits}");
+    reactor.submit().unwrap();
+    assert_eq!(reactor.counters().submits, submits, "nothing was queued");
+}
+
+#[test]
 fn ipv6_works_the_same() {
     let Ok(peer) = UdpSocket::bind("[::1]:0") else {
         return eprintln!("skipped: no IPv6 here");

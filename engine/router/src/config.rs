@@ -253,4 +253,18 @@ pub struct Counters {
     pub calls_refused_down: u64,
     /// 0 while the application server is down, else 1, also without one.
     pub application_server_up: u64,
+    /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
+    /// ends here, the one that follows it is the router's own.
+    pub forwarded: u64,
+}
+
+/// The few counters that are asked for after every turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// [`Counters::calls_started`].
+    pub invites: u64,
+    /// [`Counters::forwarded`].
+    pub requests: u64,
+    /// Media packets sent on: [`media::Counters::relayed`].
+    pub media: u64,
 }

@@ -328,6 +328,8 @@ impl Core {
         alarm: Alarm,
         after: Option<Duration>,
     ) -> Option<TimerKey> {
+        // Near to now it lies in a fine slot: a coarse one would wake the shard before its time, and look late.
+        self.alarms.pass(now);
         after.map(|after| self.alarms.arm(now + after, (call, alarm)))
     }
 

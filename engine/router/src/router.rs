@@ -13,7 +13,7 @@ use crate::call::{
     request_uri,
 };
 use crate::calls::{CallId, Calls};
-use crate::config::{Command, Config, Counters, Event, Resolved, Wake};
+use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
 use crate::core::{Core, Purpose, Side, User};
 use crate::echo::EchoCall;
 use crate::entry::Entry;
@@ -62,6 +62,15 @@ impl Router {
             media: self.core.media.counters(),
             application_server_up: u64::from(self.core.application_server_is_up()),
             ..self.core.counters
+        }
+    }
+
+    /// How far the counters have come that tell what a turn passed on.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            invites: self.core.counters.calls_started,
+            requests: self.core.counters.forwarded,
+            media: self.core.media.counters().relayed,
         }
     }
 
@@ -581,9 +590,11 @@ impl Router {
             };
             self.finish(id, after);
         } else if let Some(echo) = self.calls.echo_mut(id) {
-            // Its only request is the BYE.
-            let after = echo.on_bye_done();
-            self.finish(id, after);
+            if response.code() >= 200 {
+                let (purpose, code) = (answer.user.purpose, response.code());
+                let after = echo.on_answer(&mut self.core, now, purpose, code, out);
+                self.finish(id, after);
+            }
         } else if (200..300).contains(&response.code()) {
             self.on_late_2xx(now, &answer, flow, response, out);
         }
@@ -674,7 +685,7 @@ impl Router {
             return application_server::on_outcome(&mut self.core, client, probed);
         }
         if let Some(echo) = self.calls.echo_mut(user.call) {
-            let after = echo.on_bye_done();
+            let after = echo.on_answer(&mut self.core, now, user.purpose, code, out);
             return self.finish(user.call, after);
         }
         let Some(call) = self.calls.get_mut(user.call) else {

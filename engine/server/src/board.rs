@@ -20,6 +20,8 @@ pub(crate) struct Snapshot {
     pub(crate) handed_over: u64,
     /// Datagrams lost because that shard's mailbox was full.
     pub(crate) hand_over_refused: u64,
+    /// Times the latencies of an interval could not be handed to the housekeeping when it ended.
+    pub(crate) latency_delayed: u64,
 }
 
 /// One shard's board.

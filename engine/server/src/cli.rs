@@ -31,7 +31,12 @@ pub(crate) enum Command {
     /// others have ended, a second one ends them at once; Ctrl-C ends them at once; SIGUSR1 logs a
     /// line of numbers for each shard.
     Run(Run),
-    /// Say what is wrong with a configuration and its routing DB, or what they amount to.
+    /// Say what is wrong with a configuration and its routing DB, or what they amount to: every key with
+    /// its value and where that came from.
+    ///
+    /// The environment variables of SRGo override the file, here as in `run`: server_ipv4,
+    /// auto_server_ipv4, sip_udp_port, http_port, as_sip_udp, proxy_udp_server, ka_interval,
+    /// indialogue_interval.
     ///
     /// Exit code 0 when `run` would accept them, 1 when not.
     Check(Check),
@@ -43,6 +48,12 @@ pub(crate) enum Command {
     ///
     /// Exit code 0 when tipring can run here, 1 when not.
     Doctor(Check),
+    /// Say what latency logs (.hlog) hold: percentiles by metric and shard, intervals that stand out,
+    /// and two plots.
+    ///
+    /// Several files are one run: give all that a run wrote. Logs of tipring-bench and of other HDR
+    /// tools can be read, too. Exit code 1 when a file cannot be read.
+    Report(Report),
     /// Print what a configuration may contain.
     #[command(subcommand)]
     Config(Config),
@@ -83,6 +94,38 @@ pub(crate) struct Route {
     /// A routing DB by itself, instead of a configuration.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(crate) rdb: Option<PathBuf>,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The logs of one run; of a directory, every .hlog in it.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Compare two runs, each one file or one directory: `--compare A B`.
+    #[arg(long)]
+    pub(crate) compare: bool,
+    /// Only this metric, e.g. invite_in_to_out. May be given several times.
+    #[arg(long)]
+    pub(crate) metric: Vec<String>,
+    /// Only this shard, by number. May be given several times.
+    #[arg(long)]
+    pub(crate) shard: Vec<String>,
+    /// Only intervals that begin this many seconds after the first one, or later.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) from: Option<f64>,
+    /// Only intervals that begin less than this many seconds after the first one.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) to: Option<f64>,
+    /// Where to write the plots; beside the first file when not given.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_svg")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write no plots.
+    #[arg(long)]
+    pub(crate) no_svg: bool,
+    /// Print JSON, values in nanoseconds.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to print.

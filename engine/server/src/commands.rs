@@ -11,10 +11,10 @@ use reactor::{affinity, probe};
 use router::rdb::{self, Table};
 
 use crate::cli;
-use crate::config::{self, Config, Loaded, Origin};
+use crate::config::{self, Config, Environment, LoadError, Loaded, Origin};
 use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
-use crate::{doctor, logging, plan, service, supervisor};
+use crate::{doctor, effective, housekeeping, logging, modes, plan, report, service, supervisor};
 
 /// Does what was asked and says how it went.
 pub(crate) fn execute(command: cli::Command) -> ExitCode {
@@ -23,10 +23,19 @@ pub(crate) fn execute(command: cli::Command) -> ExitCode {
         cli::Command::Check(arguments) => check(arguments.config.as_deref()),
         cli::Command::Route(arguments) => route(&arguments),
         cli::Command::Doctor(arguments) => doctor(arguments.config.as_deref()),
+        cli::Command::Report(arguments) => match report::report(&arguments) {
+            Ok(text) => say(&text),
+            Err(error) => fail(&error),
+        },
         cli::Command::Config(cli::Config::Schema) => say(&schema()),
         cli::Command::Config(cli::Config::Default) => say(config::BUILT_IN),
         cli::Command::Version => say(&format!("tipring {}\n", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+/// The configuration as it stands in the file, or built in, and in this process's environment.
+fn load(path: Option<&Path>) -> Result<Loaded, LoadError> {
+    config::load(path, &Environment::of_process())
 }
 
 /// Prints. A reader that has gone away (`tipring check | head`) is no error of ours.
@@ -45,7 +54,7 @@ fn fail(reason: &dyn std::fmt::Display) -> ExitCode {
 // --- run
 
 fn run(arguments: cli::Run) -> ExitCode {
-    let loaded = match config::load(arguments.config.as_deref()) {
+    let loaded = match load(arguments.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error),
     };
@@ -88,8 +97,15 @@ fn announce(loaded: &Loaded, engine: &Engine) {
         media_pairs = engine.media_pairs,
         rdb = %loaded.rdb,
         records = loaded.table.len(),
+        environment = loaded.overrides.variables().join(" "),
         "started"
     );
+    for mode in modes::sentences(&loaded.config) {
+        tracing::info!("{mode}");
+    }
+    for warning in modes::warnings(&loaded.config) {
+        tracing::warn!("{warning}");
+    }
     warn_of_records(loaded);
 }
 
@@ -105,7 +121,7 @@ fn warn_of_records(loaded: &Loaded) {
 // --- check
 
 fn check(path: Option<&Path>) -> ExitCode {
-    match config::load(path) {
+    match load(path) {
         Ok(loaded) => say(&summary(&loaded)),
         Err(error) => fail(&error),
     }
@@ -170,15 +186,22 @@ fn summary(loaded: &Loaded) -> String {
         "rdb",
         &format!("{}, {}", loaded.rdb, records(&loaded.table)),
     );
+    for mode in modes::sentences(config) {
+        line("mode", &mode);
+    }
+    for warning in modes::warnings(config) {
+        line("warning", &warning);
+    }
     for remark in loaded.table.warnings() {
         line("warning", &format!("{}: {remark}", loaded.rdb));
     }
     if let Some(warning) = plan::media_warning(&loaded.config, loaded) {
         line("warning", &warning);
     }
-    line("ok", &"");
-    out.truncate(out.trim_end().len());
-    out + "\n"
+    format!(
+        "{out}\n{}\n\nok\n",
+        effective::table(&config::settings(loaded))
+    )
 }
 
 fn media(config: &Config) -> String {
@@ -222,21 +245,29 @@ fn shards(loaded: &Loaded) -> String {
 
 fn route(arguments: &cli::Route) -> ExitCode {
     match table(arguments.rdb.clone(), arguments.config.as_deref()) {
-        Ok(table) => explain(&table, &arguments.number),
+        Ok((table, modes)) => explain(&table, &modes, &arguments.number),
         Err(error) => fail(&error),
     }
 }
 
-fn table(rdb: Option<PathBuf>, path: Option<&Path>) -> Result<Arc<Table>, config::LoadError> {
+/// The routing DB, and what the configuration around it does to calls.
+fn table(
+    rdb: Option<PathBuf>,
+    path: Option<&Path>,
+) -> Result<(Arc<Table>, Vec<String>), LoadError> {
     match rdb {
-        Some(rdb) => config::load_rdb(&Origin::File(rdb)),
-        None => config::load(path).map(|loaded| loaded.table),
+        Some(rdb) => Ok((config::load_rdb(&Origin::File(rdb))?, Vec::new())),
+        None => load(path).map(|loaded| (loaded.table, modes::sentences(&loaded.config))),
     }
 }
 
-fn explain(table: &Arc<Table>, number: &str) -> ExitCode {
+fn explain(table: &Arc<Table>, modes: &[String], number: &str) -> ExitCode {
     let explanation = rdb::explain(table, number);
-    say(&format!("{explanation}\n"));
+    let modes: String = modes
+        .iter()
+        .map(|mode| format!("\n  mode          {mode}"))
+        .collect();
+    say(&format!("{explanation}{modes}\n"));
     match explanation.winner {
         Some(_) => ExitCode::SUCCESS,
         None => ExitCode::FAILURE,
@@ -246,7 +277,7 @@ fn explain(table: &Arc<Table>, number: &str) -> ExitCode {
 // --- doctor, config
 
 fn doctor(path: Option<&Path>) -> ExitCode {
-    let loaded = match config::load(path) {
+    let loaded = match load(path) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error),
     };
@@ -256,11 +287,14 @@ fn doctor(path: Option<&Path>) -> ExitCode {
         plan::reactor(&loaded.config, shards),
         plan::udp(&loaded.config),
     );
-    let findings = probe::findings(&reactor, &udp, shards);
+    let mut findings = probe::findings(&reactor, &udp, shards);
+    let logs = loaded.latency_directory();
+    findings.extend(logs.map(|directory| housekeeping::finding(&directory)));
     say(&format!(
-        "{}\n\n{}\n",
+        "{}\n\n{}\n{}",
         doctor::table(&findings),
-        doctor::verdict(&findings)
+        doctor::verdict(&findings),
+        lines(&modes::sentences(&loaded.config))
     ));
     match findings
         .iter()
@@ -269,6 +303,13 @@ fn doctor(path: Option<&Path>) -> ExitCode {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     }
+}
+
+fn lines(sentences: &[String]) -> String {
+    sentences
+        .iter()
+        .map(|sentence| format!("{sentence}\n"))
+        .collect()
 }
 
 fn schema() -> String {

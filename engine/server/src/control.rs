@@ -11,6 +11,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::board::Board;
 use crate::dns::{self, Families, Replies};
+use crate::housekeeping::Summaries;
+use crate::latency_metrics::LatencyGauges;
 use crate::letter::Question;
 use crate::metrics::Gauges;
 
@@ -28,6 +30,8 @@ pub(crate) struct Control {
     pub(crate) boards: Vec<Board>,
     /// The configured limits.
     pub(crate) limits: crate::config::Limits,
+    /// The shards' latencies, when they are measured.
+    pub(crate) latencies: Option<Summaries>,
 }
 
 /// The control thread could not start.
@@ -74,10 +78,11 @@ async fn serve(control: Control, started: mpsc::Sender<Result<(), ControlError>>
         metrics,
         boards,
         limits,
+        latencies,
     } = control;
     let outcome = metrics.map_or(Ok(()), |address| {
         export(address)?;
-        tokio::spawn(copy_boards(boards, limits));
+        tokio::spawn(copy_boards(boards, limits, latencies));
         Ok(())
     });
     let failed = outcome.is_err();
@@ -103,13 +108,21 @@ fn export(address: SocketAddr) -> Result<(), ControlError> {
     Ok(())
 }
 
-async fn copy_boards(boards: Vec<Board>, limits: crate::config::Limits) {
+async fn copy_boards(
+    boards: Vec<Board>,
+    limits: crate::config::Limits,
+    latencies: Option<Summaries>,
+) {
+    let latencies = latencies.map(|of| LatencyGauges::register(boards.len(), of));
     let gauges = Gauges::register(boards.len(), &limits);
     let mut ticks = tokio::time::interval(COPY_EVERY);
     loop {
         ticks.tick().await;
         for (shard, board) in boards.iter().enumerate() {
             gauges.copy(shard, &board.read());
+        }
+        if let Some(latencies) = &latencies {
+            latencies.copy();
         }
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
@@ -23,10 +23,12 @@ use crate::config::{Coalesce, Loaded, SteeringMode};
 use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
+use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
 use crate::ports::{self, PortsError};
+use crate::stopwatch::{Laps, Stopwatch};
 use crate::worker::{Station, Turn, Worker};
 
 /// The engine could not start. Local causes all; the text says what to do.
@@ -100,6 +102,8 @@ pub(crate) struct Engine {
     pub(crate) places: Places,
     /// How datagrams find their shard.
     pub(crate) steered: Steered,
+    /// The thread that has the latencies; `None` when none are measured.
+    pub(crate) housekeeper: Option<Housekeeper>,
     /// Port pairs open for media, all shards together.
     pub(crate) media_pairs: usize,
 }
@@ -153,7 +157,8 @@ pub(crate) fn launch(
         steer_key: keys.steer,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
-    let clock = Clock::start();
+    let (clock, base) = (Clock::start(), SystemTime::now());
+    let (mut stopwatches, laps) = stopwatches(loaded, places.len());
     let mut berths = Vec::new();
     for (id, (sockets, media)) in by_shard(groups).into_iter().zip(media).enumerate() {
         let shard = common.shard(id as u8, keys.seed(id), &sockets, media.pairs);
@@ -169,6 +174,7 @@ pub(crate) fn launch(
             resolver: ask.clone(),
             notices: notify.clone(),
             sip_trace,
+            stopwatch: stopwatches.next().unwrap_or_default(),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
@@ -180,6 +186,8 @@ pub(crate) fn launch(
         .collect::<Result<Vec<_>, _>>()?;
     let mut mesh = Mesh::new(&wakers);
     let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
+    let summaries = Summaries::new(places.len());
+    let housekeeper = keep_house(loaded, &places, &allowed, base, laps, &summaries)?;
     control::start(Control {
         questions,
         replies,
@@ -187,6 +195,7 @@ pub(crate) fn launch(
         metrics: config.metrics.address.as_ref().map(|address| address.0),
         boards: berths.iter().map(|berth| berth.board.clone()).collect(),
         limits: config.limits.clone(),
+        latencies: housekeeper.as_ref().map(|_| summaries),
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
@@ -197,8 +206,52 @@ pub(crate) fn launch(
         addresses,
         places,
         steered,
+        housekeeper,
         media_pairs,
     })
+}
+
+/// A stopwatch for each shard and where their laps come out; none when nobody could see them.
+fn stopwatches(loaded: &Loaded, shards: usize) -> (std::vec::IntoIter<Stopwatch>, Vec<Laps>) {
+    let latency = &loaded.config.latency;
+    let shards = if loaded.config.measures_latency() {
+        shards
+    } else {
+        0
+    };
+    let interval = Duration::from_secs(latency.interval_s);
+    let (stopwatches, laps): (Vec<_>, _) = (0..shards).map(|_| Stopwatch::start(interval)).unzip();
+    (stopwatches.into_iter(), laps)
+}
+
+fn keep_house(
+    loaded: &Loaded,
+    places: &Places,
+    allowed: &[usize],
+    base: SystemTime,
+    laps: Vec<Laps>,
+    summaries: &Summaries,
+) -> Result<Option<Housekeeper>, LaunchError> {
+    if laps.is_empty() {
+        return Ok(None);
+    }
+    let latency = &loaded.config.latency;
+    let logs = loaded.latency_directory().map(|directory| Logs {
+        directory,
+        rotate_bytes: latency.rotate_bytes,
+        rotate_files: latency.rotate_files,
+        base,
+    });
+    let free = |cpu: &&usize| !places.contains(&Some(**cpu));
+    let work = Housekeeping {
+        laps,
+        summaries: summaries.clone(),
+        logs,
+        cpu: allowed.iter().rev().find(free).copied(),
+    };
+    Housekeeper::start(work)
+        .map(Some)
+        .map_err(LaunchError::Thread)
 }
 
 fn bind(
@@ -305,6 +358,7 @@ struct Seat {
     resolver: tokio::sync::mpsc::Sender<Question>,
     notices: mpsc::Sender<Notice>,
     sip_trace: bool,
+    stopwatch: Stopwatch,
 }
 
 /// A shard's ends of the mailboxes.
@@ -424,6 +478,7 @@ fn shard_thread(
         coalescing: Coalescing::new(mode, peers),
         sip_trace: seat.sip_trace,
         turn: Turn::default(),
+        stopwatch: seat.stopwatch,
     };
     let outcome = Worker { reactor, station }.run();
     let _ = notices.send(Notice::Ended(seat.id, outcome));

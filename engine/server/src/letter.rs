@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shard::Command;
-use stack::Flow;
+use stack::{Flow, Time};
 
 use crate::peers::PeerTable;
 
@@ -19,6 +19,8 @@ pub(crate) enum Letter {
         flow: Flow,
         /// Its payload.
         bytes: Box<[u8]>,
+        /// When the other shard read it.
+        read: Time,
     },
     /// From another shard: the network says that this peer cannot be reached. All shards send from
     /// one address, so the kernel may tell any of them.
@@ -35,7 +37,7 @@ pub(crate) enum Letter {
         /// How long that may be remembered.
         ttl: Duration,
     },
-    /// From the supervisor, for the router.
+    /// From the supervisor, or from the shard that asks the application server, for the router.
     Command(Command),
     /// From the supervisor: the peers of a reload.
     Peers(Arc<PeerTable>),

@@ -56,6 +56,9 @@ const SEND_ERRORS: &str = "Datagrams that could not be sent, by reason.";
 const ENDS: &str = "Calls that ended without an answer or were never started, by cause.";
 const MALFORMED: &str = "Malformed messages, by what was done about them.";
 const REPEATED: &str = "Messages sent again, by kind.";
+const PROBES: &str = "OPTIONS sent to see who still lives, by whom.";
+const PROBES_FAILED: &str =
+    "OPTIONS that were not answered, or in a way that says no, by whom they were for.";
 const TIMEOUTS: &str = "Transactions that ended without what they waited for, by what it was.";
 
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
@@ -168,6 +171,11 @@ const COUNTERS: &[Metric] = &[
         "Letters to other shards lost because their mailbox was full. Should stay 0.",
         |s| s.hand_over_refused,
     ),
+    count(
+        "tipring_latency_delayed_total",
+        "Intervals whose latencies were handed over late: the housekeeping is behind.",
+        |s| s.latency_delayed,
+    ),
     // SIP messages.
     count(
         "tipring_requests_total",
@@ -207,8 +215,13 @@ const COUNTERS: &[Metric] = &[
     // Calls.
     count(
         "tipring_calls_started_total",
-        "INVITEs that left towards a callee.",
+        "INVITEs that left towards a callee, or were answered by the echo.",
         |s| s.shard.calls_started,
+    ),
+    count(
+        "tipring_calls_echoed_total",
+        "Calls that the router answered itself (EchoResponder).",
+        |s| s.shard.calls_echoed,
     ),
     count(
         "tipring_calls_answered_total",
@@ -249,6 +262,39 @@ const COUNTERS: &[Metric] = &[
         ("cause", "limited"),
         ENDS,
         |s| s.shard.calls_limited,
+    ),
+    kind(
+        "tipring_calls_unanswered_total",
+        ("cause", "application_server_down"),
+        ENDS,
+        |s| s.shard.calls_refused_down,
+    ),
+    count(
+        "tipring_calls_unresponsive_total",
+        "Answered calls ended because a leg failed an in-dialog probe.",
+        |s| s.shard.calls_unresponsive,
+    ),
+    // Probes.
+    kind("tipring_probes_total", ("of", "leg"), PROBES, |s| {
+        s.shard.probes
+    }),
+    kind(
+        "tipring_probes_total",
+        ("of", "application_server"),
+        PROBES,
+        |s| s.shard.application_server_probes,
+    ),
+    kind(
+        "tipring_probes_failed_total",
+        ("of", "leg"),
+        PROBES_FAILED,
+        |s| s.shard.probes_failed,
+    ),
+    kind(
+        "tipring_probes_failed_total",
+        ("of", "application_server"),
+        PROBES_FAILED,
+        |s| s.shard.application_server_probes_failed,
     ),
     // Transactions.
     count(
@@ -430,6 +476,11 @@ const LEVELS: &[Metric] = &[
         "tipring_media_port_pairs",
         "Media port pairs there are.",
         |s| s.shard.media.pairs,
+    ),
+    count(
+        "tipring_application_server_up",
+        "0 while the application server is down, else 1, also without one.",
+        |s| s.shard.application_server_up,
     ),
 ];
 

@@ -56,6 +56,10 @@ pub(crate) fn reactor(config: &Config, shards: usize) -> ReactorConfig {
         spin: Duration::from_micros(udp.spin_us),
         sockets_max: u16::try_from(sockets).unwrap_or(u16::MAX),
         small_buffers: if pairs > 0 { media.buffers } else { 0 },
+        receive_times_every: match config.measures_latency() {
+            true => config.latency.kernel_wait_every,
+            false => 0,
+        },
         ..ReactorConfig::default()
     }
 }
@@ -147,6 +151,7 @@ impl Common<'_> {
                 ..media_settings(&self.config.media, seed)
             },
             peers: latching(self.config.media.latching, &self.config.peer),
+            outbound: outbound(self.config),
         }
     }
 }
@@ -191,6 +196,26 @@ fn listener(listen: &Listen, socket: &UdpListener) -> shard::Listener {
     }
 }
 
+/// Where calls leave to beside what the routing DB says.
+pub(crate) fn outbound(config: &Config) -> shard::Outbound {
+    let server = &config.application_server;
+    let application_server = server.address.map(|address| shard::ApplicationServer {
+        address: address.0,
+        sources: server.sources.iter().map(|source| source.0).collect(),
+        keep_alive: seconds(server.keep_alive_s),
+        failures: server.failures,
+    });
+    shard::Outbound {
+        application_server,
+        proxy: config.routing.outbound_proxy.map(|address| address.0),
+    }
+}
+
+/// 0 is never.
+fn seconds(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
 fn timers(config: &Config) -> shard::Timers {
     let timers = &config.timers;
     shard::Timers {
@@ -201,6 +226,7 @@ fn timers(config: &Config) -> shard::Timers {
             trying: Duration::from_millis(timers.trying_ms),
         },
         ringing: Duration::from_secs(timers.ringing_s),
+        in_dialog_probe: seconds(timers.in_dialog_probe_s),
     }
 }
 

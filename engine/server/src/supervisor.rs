@@ -15,7 +15,7 @@ use crate::config::{self, Config, Loaded};
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
-use crate::{plan, service};
+use crate::{modes, plan, service};
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(crate) fn supervise(
     path: Option<PathBuf>,
     notices: &mpsc::Receiver<Notice>,
 ) -> ExitCode {
-    let shards = engine.shards;
+    let (shards, housekeeper) = (engine.shards, engine.housekeeper);
     let mut supervisor = Supervisor {
         drained: vec![false; shards.len()],
         watchdog: Watchdog::new(shards.len()),
@@ -66,7 +66,13 @@ pub(crate) fn supervise(
         failed: false,
     };
     supervisor.watch(notices);
-    supervisor.join()
+    let code = supervisor.join();
+    // After the shards, which hand over their last interval when they end.
+    if let Some(housekeeper) = housekeeper {
+        housekeeper.finish();
+    }
+    tracing::info!("stopped");
+    code
 }
 
 struct Supervisor {
@@ -182,7 +188,7 @@ impl Supervisor {
     /// changes nothing.
     fn reload(&mut self) {
         service::reloading();
-        match config::load(self.path.as_deref()) {
+        match config::load(self.path.as_deref(), &config::Environment::of_process()) {
             Ok(loaded) => self.take_over(loaded),
             Err(error) => {
                 let mistakes = error.lines();
@@ -204,8 +210,13 @@ impl Supervisor {
         let latching = plan::latching(self.config.media.latching, &loaded.config.peer);
         self.tell_all(|| Letter::Command(Command::Peers(Arc::clone(&latching))));
         self.tell_all(|| Letter::Command(Command::Route(Arc::clone(&loaded.table))));
+        let outbound = plan::outbound(&loaded.config);
+        self.tell_all(|| Letter::Command(Command::Outbound(outbound.clone())));
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
+        for mode in modes::sentences(&loaded.config) {
+            tracing::info!("{mode}");
+        }
         // Ports are what they were at the start, whatever the new file says of them.
         if let Some(warning) = plan::media_warning(&self.config, &loaded) {
             tracing::warn!("reload: {warning}");
@@ -215,6 +226,7 @@ impl Supervisor {
         }
         self.config.peer = loaded.config.peer;
         self.config.routing = loaded.config.routing;
+        self.config.application_server = loaded.config.application_server;
     }
 
     /// Logs a line of numbers for each shard.
@@ -271,7 +283,6 @@ impl Supervisor {
                 return ExitCode::FAILURE;
             }
         }
-        tracing::info!("stopped");
         ExitCode::SUCCESS
     }
 }
@@ -285,6 +296,7 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("limits", running.limits != wanted.limits),
         ("timers", running.timers != wanted.timers),
         ("metrics", running.metrics != wanted.metrics),
+        ("latency", running.latency != wanted.latency),
         ("log", running.log != wanted.log),
         ("media", running.media != wanted.media),
     ];
@@ -341,6 +353,8 @@ mod tests {
         let running = Config::default();
         let mut wanted = running.clone();
         wanted.routing.rdb = Some("other.json".into());
+        wanted.routing.outbound_proxy = "192.0.2.1:5060".to_owned().try_into().ok();
+        wanted.application_server.failures += 1;
         wanted.peer.clear();
         assert!(need_restart(&running, &wanted).is_empty());
         wanted.udp.spin_us += 1;

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use latency::Metric;
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender};
 use reactor::{Completion, Reactor, Send, SendBatch, SocketId, TurnError};
-use shard::{Applied, Event, Input, Shard};
+use shard::{Applied, Command, Event, Input, Shard};
 use stack::{Flow, Outbox, Time};
 
 use crate::board::{Board, Snapshot};
@@ -16,6 +17,7 @@ use crate::drops::Drops;
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::Coalescing;
 use crate::sip_trace::{self, Direction};
+use crate::stopwatch::Stopwatch;
 
 /// One shard with everything around it. Lives and dies on its own thread.
 pub(crate) struct Worker {
@@ -55,6 +57,8 @@ pub(crate) struct Station {
     pub(crate) sip_trace: bool,
     /// What the loop itself keeps.
     pub(crate) turn: Turn,
+    /// Where its latencies are recorded.
+    pub(crate) stopwatch: Stopwatch,
 }
 
 /// What the loop carries from turn to turn.
@@ -64,11 +68,14 @@ pub(crate) struct Turn {
     batch: SendBatch,
     snapshot: Snapshot,
     publish_at: Time,
+    turns: u32,
     stopped: bool,
 }
 
 /// How often the numbers on the board are renewed.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// How many turns there are to one look at media sockets.
+const TURNS_A_LOOK: u32 = 64;
 
 impl Worker {
     /// Carries calls until told to stop.
@@ -79,14 +86,18 @@ impl Worker {
     /// 3. Order: letters, datagrams, timers, events, sends. What a turn causes leaves in that turn,
     ///    and an order the supervisor gave before a datagram came is obeyed before it is read.
     /// 4. Nothing is sent but by `send`, once a turn, so that datagrams to one peer can go together.
-    /// 5. A datagram of another shard is copied to its mailbox and changes nothing here.
+    /// 5. What the turn sends leaves before its latencies are taken, and these come last.
+    /// 6. A datagram of another shard is copied to its mailbox and changes nothing here.
     pub(crate) fn run(mut self) -> Result<(), TurnError> {
         while !self.station.turn.stopped {
             let now = self.receive()?;
             self.station.fire_timers(now);
             self.station.answer_events(now);
             self.send();
+            let sent = self.sent()?;
+            self.look_for_drops();
             self.publish(now);
+            self.station.measure(now, sent);
         }
         // What the last turn flushed leaves with one more.
         self.reactor
@@ -141,6 +152,26 @@ impl Worker {
         self.reactor.flush(batch);
     }
 
+    /// The time at which the turn's datagrams had left; `None` when nobody wants to know.
+    fn sent(&mut self) -> Result<Option<Time>, TurnError> {
+        if !self.station.stopwatch.is_running() {
+            return Ok(None);
+        }
+        self.reactor.submit()?;
+        Ok(Some(self.station.time()))
+    }
+
+    /// In one turn of so many: asks some media sockets what the kernel dropped. A busy shard comes
+    /// round all of them in seconds; in one that hardly turns nothing is dropped.
+    fn look_for_drops(&mut self) {
+        let turns = &mut self.station.turn.turns;
+        *turns = turns.wrapping_add(1);
+        if turns.is_multiple_of(TURNS_A_LOOK) {
+            let ask = |id| self.reactor.kernel_drops(id);
+            self.station.media_drops.look(ask);
+        }
+    }
+
     /// Once a second: looks for datagrams the kernel dropped, and renews the board.
     fn publish(&mut self, now: Time) {
         if now < self.station.turn.publish_at {
@@ -156,7 +187,7 @@ impl Worker {
             .sum();
         let ask = |id| self.reactor.kernel_drops(id);
         let drops = self.station.drops.look(ask);
-        let media_drops = self.station.media_drops.look(ask);
+        let media_drops = self.station.media_drops.total();
         self.station.warn_of_drops(now);
         let snapshot = &mut self.station.turn.snapshot;
         snapshot.beat += 1;
@@ -165,6 +196,7 @@ impl Worker {
         snapshot.kernel_drops = drops;
         snapshot.media_kernel_drops = media_drops;
         snapshot.hand_over_refused = refused;
+        snapshot.latency_delayed = self.station.stopwatch.delayed();
         self.station.board.publish(snapshot);
     }
 }
@@ -181,9 +213,23 @@ impl Station {
 
     /// The begin of a batch: its time, and the letters that were there before its datagrams are read.
     fn begin(&mut self) -> Time {
-        let now = Time::from_nanos(self.clock.now_ns());
+        let now = self.time();
         self.read_letters(now);
         now
+    }
+
+    fn time(&self) -> Time {
+        Time::from_nanos(self.clock.now_ns())
+    }
+
+    /// The end of a turn that began at `begun` and whose datagrams left at `sent`.
+    fn measure(&mut self, begun: Time, sent: Option<Time>) {
+        if let Some(sent) = sent {
+            // Later than `sent` when the board was renewed.
+            let end = self.time();
+            self.stopwatch
+                .end_turn(begun, sent, end, self.shard.progress());
+        }
     }
 
     fn deliver(&mut self, now: Time, completion: Completion<'_>) {
@@ -199,8 +245,10 @@ impl Station {
                 socket,
                 from,
                 bytes,
+                waited,
                 ..
             } => {
+                self.stopwatch.note_wait(Metric::KernelQueueWait, waited);
                 self.datagram(
                     now,
                     Flow {
@@ -230,6 +278,7 @@ impl Station {
             let letter = Letter::Datagram {
                 flow,
                 bytes: bytes.into(),
+                read: now,
             };
             self.turn.snapshot.handed_over += u64::from(neighbour.send(letter).is_ok());
         }
@@ -257,9 +306,12 @@ impl Station {
     }
 
     fn read_letter(&mut self, now: Time, letter: Letter) {
+        if let Letter::Datagram { read, .. } = &letter {
+            self.stopwatch.note(Metric::HandOverWait, *read, now);
+        }
         let out = &mut self.turn.outbox;
         let applied = match &letter {
-            Letter::Datagram { flow, bytes } => {
+            Letter::Datagram { flow, bytes, .. } => {
                 self.shard
                     .apply(now, Input::Datagram { flow: *flow, bytes }, out)
             }
@@ -297,7 +349,9 @@ impl Station {
     }
 
     fn fire_timers(&mut self, now: Time) {
-        if self.shard.poll_timeout().is_some_and(|(at, _)| at <= now) {
+        let due = self.shard.poll_timeout().filter(|(at, _)| *at <= now);
+        if let Some((at, _)) = due {
+            self.stopwatch.note(Metric::TimerLateness, at, now);
             self.shard.apply(now, Input::Timeout, &mut self.turn.outbox);
         }
     }
@@ -308,6 +362,11 @@ impl Station {
                 Event::Resolve { host } => self.ask(now, host),
                 // The supervisor outlives its shards, unless the process is ending anyway.
                 Event::Drained => drop(self.notices.send(Notice::Drained(self.id))),
+                Event::ApplicationServer {
+                    address,
+                    up,
+                    change,
+                } => self.tell_of_application_server(address, up, change),
                 Event::LimitReached { limit, value } => tracing::warn!(
                     shard = self.id,
                     limit,
@@ -318,6 +377,28 @@ impl Station {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
                 }
             }
+        }
+    }
+
+    /// Another shard's word on the application server is as good as its own: only the first one asks. A
+    /// letter lost to a full mailbox is made good by the next, which comes after every question.
+    fn tell_of_application_server(
+        &mut self,
+        address: SocketAddr,
+        up: bool,
+        change: Option<shard::Probed>,
+    ) {
+        match change {
+            Some(why) if up => tracing::info!(%address, %why, "application server is up"),
+            Some(why) => tracing::error!(
+                %address,
+                %why,
+                "application server is down: refusing calls to it with 503"
+            ),
+            None => {}
+        }
+        for neighbour in self.neighbours.iter_mut().flatten() {
+            let _ = neighbour.send(Letter::Command(Command::ApplicationServer { up }));
         }
     }
 

@@ -27,7 +27,12 @@ fn check_says_what_a_good_configuration_amounts_to() {
     let (shards, rest): (Vec<&str>, Vec<&str>) =
         out.lines().partition(|line| line.starts_with("shards"));
     assert!(shards[0].starts_with("shards    1 on CPUs "), "{shards:?}");
-    insta::assert_snapshot!(rest.join("\n"), @r#"
+    let summary: Vec<&str> = rest
+        .into_iter()
+        .take_while(|line| !line.is_empty())
+        .collect();
+    assert!(out.ends_with("\n\nok\n"), "{out}");
+    insta::assert_snapshot!(summary.join("\n"), @r#"
         config    tipring.toml
         listen    udp [::]:5060, advertised as sip.example.com
         peer      a (trunk): 192.0.2.1/32
@@ -36,7 +41,6 @@ fn check_says_what_a_good_configuration_amounts_to() {
         limits    250000 calls, 1000000 transactions
         metrics   off
         rdb       rdb.json, 1 record
-        ok
         "#);
 }
 
@@ -145,7 +149,17 @@ fn the_schema_describes_every_section() {
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
     assert_eq!(code, Some(0));
     for section in [
-        "engine", "listen", "udp", "peer", "routing", "limits", "timers", "metrics", "log", "media",
+        "engine",
+        "listen",
+        "udp",
+        "peer",
+        "routing",
+        "limits",
+        "timers",
+        "metrics",
+        "log",
+        "application_server",
+        "media",
     ] {
         assert!(schema["properties"][section].is_object(), "{section}");
     }
@@ -205,6 +219,44 @@ fn an_address_that_is_taken_is_named_with_what_to_do() {
     );
     assert!(err.contains("no other program has the port"), "{err}");
     assert!(err.contains("tipring doctor"), "{err}");
+}
+
+#[test]
+fn more_media_ports_than_files_may_be_open_are_refused_with_what_to_do() {
+    let desk = Desk::new();
+    let config = "[engine]\nshards = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+                  [media]\nports = \"10000-10999\"\n";
+    desk.write("tipring.toml", config);
+    let run = |command: &str| {
+        // Soft and hard limit both: what a start may not raise.
+        let shell = format!(
+            "ulimit -n 800; {} {command} --config tipring.toml",
+            lab::TIPRING
+        );
+        let output = assert_cmd::Command::new("bash")
+            .args(["-c", &shell])
+            .current_dir(desk.path(""))
+            .output()
+            .expect("bash");
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    };
+    let (code, said) = run("run");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("files are to be open"), "{said}");
+    assert!(
+        said.contains("only 800 may") && said.contains("LimitNOFILE"),
+        "{said}"
+    );
+    let (code, said) = run("doctor");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("open files") && said.contains("LimitNOFILE"),
+        "{said}"
+    );
 }
 
 #[test]

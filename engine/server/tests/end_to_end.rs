@@ -11,7 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use lab::{Call, Desk, Engine, Phone, call, rdb};
+use lab::{Call, Desk, Engine, Phone, audio, audio_port, call, rdb};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -304,6 +304,67 @@ fn media_ports_are_open_from_the_start_and_their_strangers_are_counted() {
     assert_eq!(engine.end().code(), Some(0));
 }
 
+/// RTP with this sequence number: 20 ms of PCMA.
+fn rtp(sequence: u16) -> Vec<u8> {
+    let mut packet = vec![0x80, 8];
+    packet.extend(sequence.to_be_bytes());
+    packet.extend((u32::from(sequence) * 160).to_be_bytes());
+    packet.extend(0x1234_5678u32.to_be_bytes());
+    packet.extend([sequence as u8; 160]);
+    packet
+}
+
+#[test]
+fn the_media_of_a_steered_call_passes_through_both_ways_as_it_was() {
+    let desk = Desk::new();
+    let callee = Phone::new(([127, 0, 0, 1], 9).into(), "callee");
+    let steered = rdb("^100$", &callee.address().to_string());
+    let steered = steered.replace(r#""steerMedia": false"#, r#""steerMedia": true"#);
+    desk.write("rdb.json", &steered);
+    let low = eight_ports();
+    let media = format!(
+        "[engine]\nshards = 2\n[media]\nports = \"{low}-{}\"\n",
+        low + 7
+    );
+    let engine = Engine::start(&desk, &format!("{ROUTED}{media}"));
+    let caller = Phone::new(engine.address, "caller");
+    let streams = [0, 1].map(|_| {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let patience = Some(Duration::from_secs(20));
+        socket.set_read_timeout(patience).expect("a timeout");
+        socket
+    });
+
+    let uri = format!("sip:100@{}", engine.address);
+    caller.request_with("INVITE", &uri, &format!("<{uri}>"), 1, &audio(&streams[0]));
+    let invite = callee.wait_for("INVITE");
+    callee.answer_with(&invite, "200 OK", &audio(&streams[1]));
+    let answered = caller.wait_for("200");
+    let (to, contact) = (answered.header("To"), answered.header("Contact"));
+    let contact = contact.expect("Contact").trim_matches(['<', '>']);
+    caller.request("ACK", contact, to.expect("To"), 1);
+    callee.wait_for("ACK");
+
+    // Each party sends to the router's port it was told, and hears the other from that port.
+    let ports = [audio_port(&answered), audio_port(&invite)];
+    assert!(
+        ports.iter().all(|port| (low..low + 8).contains(port)),
+        "{ports:?}"
+    );
+    for sequence in 0..50 {
+        for (from, to) in [(0, 1), (1, 0)] {
+            let packet = rtp(sequence);
+            streams[from]
+                .send_to(&packet, ("127.0.0.1", ports[from]))
+                .expect("sent");
+            let mut heard = [0; 2048];
+            let (length, sender) = streams[to].recv_from(&mut heard).expect("media");
+            assert_eq!(heard[..length], packet);
+            assert_eq!(sender.port(), ports[to]);
+        }
+    }
+}
+
 #[test]
 fn a_media_port_that_is_taken_is_left_out_with_a_warning() {
     let desk = Desk::new();
@@ -374,4 +435,58 @@ fn the_service_manager_is_told() {
     engine.signal(SIGTERM);
     next("STOPPING=1");
     assert_eq!(engine.end().code(), Some(0));
+}
+
+/// An application server that is busy with every call and answers whoever asks whether it lives, until
+/// it is told to stop; whether there was a call.
+fn serve(server: &Phone) -> bool {
+    let mut called = false;
+    loop {
+        let request = server.wait_for("SIP/2.0");
+        match request.start().split(' ').next() {
+            Some("OPTIONS") => server.answer(&request, "405 Method Not Allowed"),
+            Some("INVITE") => {
+                called = true;
+                server.answer(&request, "486 Busy Here");
+            }
+            Some("STOP") => return called,
+            _ => {}
+        }
+    }
+}
+
+/// Calls until twelve have been answered so, each with a Call-ID of its own, so that every shard gets
+/// some. A shard may be told of a change a moment after it was logged.
+fn calls_are_answered(engine: &Engine, status: &str) {
+    let uri = format!("sip:100@{}", engine.address);
+    let answered = (0..1000).filter(|_| {
+        let caller = Phone::new(engine.address, "caller");
+        caller.request("INVITE", &uri, &format!("<{uri}>"), 1);
+        let answer = caller.wait_for("SIP/2.0");
+        answer.start().contains(status)
+    });
+    assert_eq!(answered.take(12).count(), 12, "calls answered {status}");
+}
+
+#[test]
+fn an_application_server_that_dies_and_lives_again_is_routed_around() {
+    let desk = Desk::new();
+    let server = Phone::new(([127, 0, 0, 1], 9).into(), "server");
+    let address = server.address();
+    let extra =
+        "[engine]\nshards = 3\n[timers]\ntrying_ms = 0\n[application_server]\nfailures = 1\n";
+    let mut engine = Engine::start_with(&desk, extra, |command| {
+        command.env("as_sip_udp", address.to_string());
+        command.env("ka_interval", "1");
+    });
+    engine.wait_for(&format!("application server {address}"));
+    server.answer(&server.wait_for("OPTIONS"), "200 OK");
+    // It answers no more: down once the next question has been due.
+    engine.wait_for("application server is down");
+    calls_are_answered(&engine, " 503 ");
+    let serving = std::thread::spawn(move || serve(&server));
+    engine.wait_for("application server is up");
+    calls_are_answered(&engine, " 100 ");
+    Phone::new(address, "stop").request("STOP", "sip:server", "<sip:server>", 1);
+    assert!(serving.join().expect("the server"), "no call reached it");
 }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use router::{Command, Config, Counters, Event, Resolved, Router, Wake};
+use router::{Command, Config, Counters, Event, Progress, Resolved, Router, Wake};
 use stack::{Flow, Outbox, Time};
 
 use crate::steer;
@@ -88,6 +88,11 @@ impl Shard {
     /// What this shard has counted so far.
     pub fn counters(&self) -> Counters {
         self.router.counters()
+    }
+
+    /// How far the counters have come that tell what a turn passed on. Cheap: asked for every turn.
+    pub fn progress(&self) -> Progress {
+        self.router.progress()
     }
 
     /// Calls in progress, those that are just ending included.

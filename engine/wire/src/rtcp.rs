@@ -532,7 +532,8 @@ mod tests {
                 match packet {
                     Packet::SenderReport { blocks, .. } => { blocks.count(); }
                     Packet::SourceDescription(chunks) => {
-                        prop_assert!(chunks.map(|(_, items)| items.count()).count() <= 31);
+                        let items: Vec<usize> = chunks.map(|(_, items)| items.count()).collect();
+                        prop_assert!(items.len() <= 31);
                     }
                     Packet::Goodbye { sources, .. } => { sources.count(); }
                     _ => {}

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// How long a script waits for a message it needs.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The body every offer and answer of the scripts has.
 pub(crate) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\n\
@@ -150,6 +150,18 @@ impl Agent {
         tag: &str,
         body: &str,
     ) -> Result<(), Failure> {
+        self.answer_with(request, code, tag, "", body)
+    }
+
+    /// The same, with further complete header lines.
+    pub(crate) fn answer_with(
+        &self,
+        request: &Message,
+        code: u16,
+        tag: &str,
+        extra: &str,
+        body: &str,
+    ) -> Result<(), Failure> {
         let vias: String = request
             .all("Via")
             .map(|via| format!("Via: {via}\r\n"))
@@ -160,7 +172,8 @@ impl Agent {
         }
         let text = format!(
             "SIP/2.0 {code} Scripted\r\n{vias}From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
-             CSeq: {cseq}\r\nContact: <sip:{name}@{own}>\r\n{kind}Content-Length: {length}\r\n\r\n{body}",
+             CSeq: {cseq}\r\nContact: <sip:{name}@{own}>\r\n{extra}{kind}\
+             Content-Length: {length}\r\n\r\n{body}",
             from = request.header("From"),
             call_id = request.header("Call-ID"),
             cseq = request.header("CSeq"),
@@ -239,6 +252,27 @@ impl Agent {
         })
     }
 
+    /// Waits for a provisional response to `request` with this code.
+    pub(crate) fn expect_provisional(
+        &self,
+        request: &Request,
+        code: u16,
+    ) -> Result<Message, Failure> {
+        self.expect(&format!("{code} to {}", request.method), |m| {
+            m.branch() == request.branch && m.code() == Some(code)
+        })
+    }
+
+    /// Waits for the next request of this method in the dialog of `earlier`: repeated ones are let pass.
+    pub(crate) fn expect_next(&self, method: &str, earlier: &Message) -> Result<Message, Failure> {
+        self.expect(&format!("{method} in the dialog"), |m| {
+            m.request_method() == Some(method)
+                && m.header("Call-ID") == earlier.header("Call-ID")
+                && !m.tag("To").is_empty()
+                && m.cseq_number() > earlier.cseq_number()
+        })
+    }
+
     /// Waits for a request of this method.
     pub(crate) fn expect_request(&self, method: &str) -> Result<Message, Failure> {
         self.expect(method, |m| m.request_method() == Some(method))
@@ -246,10 +280,20 @@ impl Agent {
 
     /// The ACK for the final `answer` to `invite`: of the transaction for a failure, of its own for a 2xx.
     pub(crate) fn acknowledge(&self, invite: &Request, answer: &Message) -> Result<(), Failure> {
+        self.acknowledge_with(invite, answer, "")
+    }
+
+    /// The same with a body: the answer to an offer that came in a 2xx.
+    pub(crate) fn acknowledge_with(
+        &self,
+        invite: &Request,
+        answer: &Message,
+        body: &str,
+    ) -> Result<(), Failure> {
         let accepted = answer.code().is_some_and(|code| code < 300);
         let mut ack = Request {
             method: "ACK",
-            body: String::new(),
+            body: body.to_owned(),
             ..invite.clone()
         };
         ack.to = answer.header("To").to_owned();
@@ -285,13 +329,14 @@ impl Agent {
         invite: &Message,
         tag: &str,
     ) -> Request {
+        let request = self.request(method, "");
         Request {
             uri: invite.target().to_owned(),
             to: invite.header("From").to_owned(),
             from: format!("{};tag={tag}", invite.header("To")),
             call_id: invite.header("Call-ID").to_owned(),
-            cseq: 101,
-            ..self.request(method, "")
+            cseq: 100 + self.serial.get(),
+            ..request
         }
     }
 }

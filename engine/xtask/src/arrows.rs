@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn a_new_member_needs_a_row() {
-        let found = offences(&["tipring-media".to_owned()], &[]);
-        assert_eq!(found, ["tipring-media has no row in the table of rooms"]);
+        let found = offences(&["tipring-newcomer".to_owned()], &[]);
+        assert_eq!(found, ["tipring-newcomer has no row in the table of rooms"]);
     }
 
     #[test]

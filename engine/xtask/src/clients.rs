@@ -1,31 +1,33 @@
 //! `cargo xtask clients`: clients we did not write use the router. sipsak asks it with OPTIONS; a baresip
-//! calls another baresip through it, is answered, and hangs up. Both are Debian packages.
+//! calls another baresip through it, is answered, and hangs up; one hears its own tone from the echo number;
+//! two hear each other's through steerMedia. All are Debian packages.
 
+use crate::baresip::{ESTABLISHED, Phone};
 use crate::failure::{Failure, check};
 use crate::house;
 use crate::router::{Router, Setup};
 use crate::spawned::{Spawned, is_installed};
 use clap::Args;
-use serde_json::json;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The caller's and the callee's addresses.
 const ALICE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 31));
 const BOB: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 32));
-/// The number the caller dials.
+/// The numbers: Bob's, Bob's with media through the router, and the echo.
 const NUMBER: &str = "12345";
-/// Seconds after which the calling baresip hangs up and ends.
-const TALK_S: u32 = 4;
-/// Where baresip's modules may be: Debian's place first.
-const MODULES: &[&str] = &[
-    "/usr/lib/baresip/modules",
-    "/usr/lib64/baresip/modules",
-    "/usr/local/lib/baresip/modules",
-];
-/// What baresip says on both sides when a call is up.
-const ESTABLISHED: &str = "Call established";
+const STEERED: &str = "12346";
+const ECHO: &str = "12347";
+/// The tones that Alice and Bob play, in hertz.
+const ALICES_TONE: u32 = 440;
+const BOBS_TONE: u32 = 880;
+/// Seconds after which the calling baresip hangs up and ends: without and with sound.
+const CALL_S: u32 = 4;
+const TALK_S: u32 = 7;
+/// Pairs of media ports of the router.
+const MEDIA_PAIRS: u16 = 16;
 
 /// How to run the clients.
 #[derive(Debug, Args)]
@@ -53,6 +55,14 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
         (
             "baresip_calls_baresip",
             baresip_call(router.address, bob, &directory),
+        ),
+        (
+            "baresip_hears_its_echo",
+            baresip_echo(router.address, &directory),
+        ),
+        (
+            "baresips_talk_through_router",
+            baresips_talk(router.address, bob, &directory),
         ),
         ("router_ends", router.stop()),
     ];
@@ -84,16 +94,40 @@ fn tell(outcomes: &[(&str, Result<(), Failure>)]) -> bool {
 }
 
 fn start_router(program: &Path, directory: &Path, bob: SocketAddr) -> Result<Router, Failure> {
-    let record = json!({ "outRuriHostport": bob.to_string(), "outCallFlow": "Transparent" });
-    let rdb = json!([{ "userpartPattern": format!("^{NUMBER}$"), "routingRecord": record }]);
-    let settings = toml::Table::new();
+    let rdb = routes(bob);
+    let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let first = house::free_ports(&loopback, 2 * MEDIA_PAIRS)?;
+    let ports = format!("{first}-{}", first + 2 * MEDIA_PAIRS - 1);
+    let mut settings = toml::Table::new();
+    settings.insert(
+        "media".into(),
+        toml::Table::from_iter([("ports".into(), ports.into())]).into(),
+    );
     Router::start(&Setup {
         program,
         directory,
         shards: 2,
         rdb: &rdb,
         settings: &settings,
+        environment: &[],
     })
+}
+
+/// The routing DB of the three numbers.
+fn routes(bob: SocketAddr) -> Value {
+    let record = |number: &str, flow: &str, steered: bool| {
+        json!({
+            "userpartPattern": format!("^{number}$"),
+            "routingRecord": {
+                "outRuriHostport": bob.to_string(), "outCallFlow": flow, "steerMedia": steered,
+            },
+        })
+    };
+    json!([
+        record(NUMBER, "Transparent", false),
+        record(STEERED, "Transparent", true),
+        record(ECHO, "EchoResponder", false),
+    ])
 }
 
 /// sipsak ends with 0 when its OPTIONS gets a 200.
@@ -109,71 +143,85 @@ fn sipsak(router: SocketAddr, directory: &Path) -> Result<(), Failure> {
 
 /// Alice dials Bob through the router: both say that the call is up, and Bob that it ended.
 fn baresip_call(router: SocketAddr, bob: SocketAddr, directory: &Path) -> Result<(), Failure> {
-    let alice = house::free_address(ALICE)?;
-    let answering = format!("<sip:{NUMBER}@{bob}>;regint=0;answermode=auto\n");
-    let _bob = baresip("bob", bob, &answering, directory, &[])?;
-    wait_for("bob", "baresip is ready", directory)?;
-    let dial = [
-        "-t",
-        &TALK_S.to_string(),
-        "-e",
-        &format!("/dial sip:{NUMBER}@{router}"),
-    ]
-    .map(str::to_owned);
-    let calling = format!("<sip:alice@{alice}>;regint=0\n");
-    let mut alice = baresip("alice", alice, &calling, directory, &dial)?;
-    wait_for("alice", ESTABLISHED, directory)?;
-    wait_for("bob", ESTABLISHED, directory)?;
-    alice.wait(Duration::from_secs(u64::from(TALK_S) + 10))?;
-    wait_for("bob", "terminated (duration", directory)
+    let bob = answering("bob", (NUMBER, bob), directory, None);
+    let _bob = ready(&bob)?;
+    let alice = calling("alice", directory, None)?;
+    let mut call = dial(&alice, NUMBER, router, CALL_S)?;
+    alice.says(ESTABLISHED)?;
+    bob.says(ESTABLISHED)?;
+    call.wait(Duration::from_secs(u64::from(CALL_S) + 10))?;
+    bob.says("terminated (duration")
 }
 
-fn baresip(
-    name: &str,
-    address: SocketAddr,
-    account: &str,
-    directory: &Path,
-    options: &[String],
+/// Alice dials the echo and hears her own tone.
+fn baresip_echo(router: SocketAddr, directory: &Path) -> Result<(), Failure> {
+    let alice = calling("echo-alice", directory, Some(ALICES_TONE))?;
+    let mut call = dial(&alice, ECHO, router, TALK_S)?;
+    alice.says(ESTABLISHED)?;
+    call.wait(Duration::from_secs(u64::from(TALK_S) + 10))?;
+    alice.heard(ALICES_TONE)
+}
+
+/// Alice dials Bob, the media passes through the router: each hears the other's tone.
+fn baresips_talk(router: SocketAddr, bob: SocketAddr, directory: &Path) -> Result<(), Failure> {
+    let bob = answering("talk-bob", (STEERED, bob), directory, Some(BOBS_TONE));
+    let _bob = ready(&bob)?;
+    let alice = calling("talk-alice", directory, Some(ALICES_TONE))?;
+    let mut call = dial(&alice, STEERED, router, TALK_S)?;
+    alice.says(ESTABLISHED)?;
+    bob.says(ESTABLISHED)?;
+    call.wait(Duration::from_secs(u64::from(TALK_S) + 10))?;
+    bob.says("terminated (duration")?;
+    alice.heard(BOBS_TONE)?;
+    bob.heard(ALICES_TONE)
+}
+
+fn answering<'a>(
+    name: &'a str,
+    (number, address): (&str, SocketAddr),
+    directory: &'a Path,
+    plays: Option<u32>,
+) -> Phone<'a> {
+    Phone {
+        name,
+        address,
+        account: format!("<sip:{number}@{address}>;regint=0;answermode=auto\n"),
+        directory,
+        plays,
+    }
+}
+
+fn calling<'a>(
+    name: &'a str,
+    directory: &'a Path,
+    plays: Option<u32>,
+) -> Result<Phone<'a>, Failure> {
+    let address = house::free_address(ALICE)?;
+    Ok(Phone {
+        name,
+        address,
+        account: format!("<sip:alice@{address}>;regint=0\n"),
+        directory,
+        plays,
+    })
+}
+
+/// Starts a phone that answers.
+fn ready(phone: &Phone<'_>) -> Result<Spawned, Failure> {
+    let running = phone.start(&[])?;
+    phone.says("baresip is ready")?;
+    Ok(running)
+}
+
+/// Starts a phone that calls and hangs up after `seconds`.
+fn dial(
+    phone: &Phone<'_>,
+    number: &str,
+    router: SocketAddr,
+    seconds: u32,
 ) -> Result<Spawned, Failure> {
-    let home = directory.join(format!("{name}-home"));
-    make(&home)?;
-    for (file, text) in [
-        ("config", configuration(address)),
-        ("accounts", account.into()),
-        ("contacts", "".into()),
-    ] {
-        let what = format!("cannot write {file} of {name}");
-        std::fs::write(home.join(file), text).map_err(Failure::machine(what))?;
-    }
-    let mut arguments = vec!["-4".to_owned(), "-f".into(), home.display().to_string()];
-    arguments.extend(options.iter().cloned());
-    Spawned::start(name, "baresip".as_ref(), &arguments, directory)
-}
-
-/// Codecs and the menu; no sound device, since the proof is in the signalling.
-fn configuration(address: SocketAddr) -> String {
-    let modules = MODULES
-        .iter()
-        .find(|path| Path::new(path).is_dir())
-        .unwrap_or(&MODULES[0]);
-    format!(
-        "sip_listen {address}\nmodule_path {modules}\nmodule g711.so\n\
-         module_tmp account.so\nmodule_app menu.so\n"
-    )
-}
-
-/// Waits until the log of `name` has `words`.
-fn wait_for(name: &str, words: &str, directory: &Path) -> Result<(), Failure> {
-    let log = directory.join(format!("{name}.log"));
-    let until = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < until {
-        let text = std::fs::read(&log).unwrap_or_default();
-        if String::from_utf8_lossy(&text).contains(words) {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Err(Failure::Timeout(format!("{words:?} in {}", log.display())))
+    let dialled = format!("/dial sip:{number}@{router}");
+    phone.start(&["-t".into(), seconds.to_string(), "-e".into(), dialled])
 }
 
 fn make(directory: &Path) -> Result<(), Failure> {
@@ -207,8 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn baresip_listens_where_it_is_told() {
-        let text = configuration("127.0.0.31:5071".parse().unwrap());
-        assert!(text.starts_with("sip_listen 127.0.0.31:5071\n"));
+    fn each_number_has_its_route() {
+        let routes = routes("127.0.0.32:5070".parse().unwrap());
+        let flows: Vec<&Value> = (0..3)
+            .map(|n| &routes[n]["routingRecord"]["outCallFlow"])
+            .collect();
+        assert_eq!(flows, ["Transparent", "Transparent", "EchoResponder"]);
+        assert_eq!(routes[1]["routingRecord"]["steerMedia"], true);
     }
 }

@@ -9,14 +9,18 @@
 
 mod agent;
 mod arrows;
+mod baresip;
 mod clients;
 mod failure;
 mod house;
 mod random;
 mod router;
+mod rtp;
 mod scenarios;
+mod sdp;
 mod sip;
 mod spawned;
+mod tone;
 mod torture;
 
 use clap::{Parser, Subcommand};

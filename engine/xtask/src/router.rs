@@ -32,6 +32,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) rdb: &'a Value,
     /// Tables and keys laid over the generated configuration.
     pub(crate) settings: &'a toml::Table,
+    /// Variables of its environment; `{router_port}` stands for the port of its IPv4 listener.
+    pub(crate) environment: &'a [(String, String)],
 }
 
 /// A router that runs and answers.
@@ -42,6 +44,8 @@ pub(crate) struct Router {
     terminated: Cell<bool>,
     /// Its IPv4 listener.
     pub(crate) address: SocketAddr,
+    /// Its IPv6 listener.
+    pub(crate) address_v6: SocketAddr,
 }
 
 impl Router {
@@ -53,13 +57,18 @@ impl Router {
         let config = configuration(setup, &[address, address_v6]);
         write(setup.directory, "tipring.toml", &config.to_string())?;
         let arguments = ["run", "--config", "tipring.toml"].map(str::to_owned);
-        let program = setup.program.as_os_str();
-        let process = Spawned::start("router", program, &arguments, setup.directory)?;
+        let command = (setup.program.as_os_str(), &arguments[..]);
+        let port = address.port().to_string();
+        let filled =
+            |(name, text): &(String, String)| (name.clone(), text.replace("{router_port}", &port));
+        let environment: Vec<_> = setup.environment.iter().map(filled).collect();
+        let process = Spawned::start_with("router", command, setup.directory, &environment)?;
         let mut router = Router {
             process,
             directory: setup.directory.to_owned(),
             terminated: Cell::new(false),
             address,
+            address_v6,
         };
         router.wait_until_it_answers()?;
         Ok(router)
@@ -210,6 +219,7 @@ mod tests {
             shards: 2,
             rdb: &Value::Null,
             settings,
+            environment: &[],
         };
         configuration(
             &setup,

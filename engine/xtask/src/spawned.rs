@@ -24,12 +24,23 @@ impl Spawned {
         arguments: &[String],
         directory: &Path,
     ) -> Result<Spawned, Failure> {
+        Spawned::start_with(name, (program, arguments), directory, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_with(
+        name: &str,
+        (program, arguments): (&OsStr, &[String]),
+        directory: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Spawned, Failure> {
         let say = format!("cannot start {name} ({})", program.to_string_lossy());
         let log = File::create(directory.join(format!("{name}.log")))
             .map_err(Failure::machine(say.clone()))?;
         let errors = log.try_clone().map_err(Failure::machine(say.clone()))?;
         let child = guarded(program)
             .args(arguments)
+            .envs(environment.iter().map(|(name, text)| (name, text)))
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(log)
@@ -116,6 +127,16 @@ mod tests {
         assert!(Path::new(&entry).exists());
         drop(child);
         assert!(!Path::new(&entry).exists());
+    }
+
+    #[test]
+    fn the_environment_is_given() {
+        let directory = std::env::temp_dir();
+        let line = ["-c", "test \"$as_sip_udp\" = 1.2.3.4"].map(str::to_owned);
+        let given = [("as_sip_udp".to_owned(), "1.2.3.4".to_owned())];
+        let command = ("sh".as_ref(), &line[..]);
+        let mut shell = Spawned::start_with("xtask-test-env", command, &directory, &given).unwrap();
+        assert!(shell.wait(Duration::from_secs(10)).unwrap().success());
     }
 
     #[test]

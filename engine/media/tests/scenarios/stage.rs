@@ -1,6 +1,6 @@
 //! A media room with its clock and outbox, and packets to feed it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use media::{
@@ -68,17 +68,18 @@ pub(crate) fn voice(ssrc: u32, sequence: u16) -> Vec<u8> {
     bytes
 }
 
+fn pair(bound: &str, advertised: &str, number: u16) -> PortPair {
+    PortPair {
+        bound: bound.parse().unwrap(),
+        advertised: advertised.parse().unwrap(),
+        rtp_port: 10_000 + 2 * number,
+    }
+}
+
 impl Stage {
     pub(crate) fn new(pairs: u16) -> Stage {
-        let pair = |bound: IpAddr, advertised: &str| {
-            move |number: u16| PortPair {
-                bound,
-                advertised: advertised.parse().unwrap(),
-                rtp_port: 10_000 + 2 * number,
-            }
-        };
-        let four = (0..pairs).map(pair("10.0.0.1".parse().unwrap(), "198.51.100.1"));
-        let six = (pairs..2 * pairs).map(pair("2001:db8::1".parse().unwrap(), "2001:db8::1"));
+        let four = (0..pairs).map(|number| pair("10.0.0.1", "198.51.100.1", number));
+        let six = (pairs..2 * pairs).map(|number| pair("2001:db8::1", "2001:db8::1", number));
         let config = Config {
             pairs: four.chain(six).collect(),
             first_listener: FIRST,

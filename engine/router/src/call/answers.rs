@@ -435,6 +435,7 @@ pub(super) fn send_ack(
     let tag = dialog.remote_tag();
     core.transactions
         .acknowledge_2xx(now, client, tag, flow, print, out);
+    core.counters.forwarded += u64::from(ack.is_some());
 }
 
 impl super::Rung {

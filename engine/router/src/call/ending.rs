@@ -147,7 +147,9 @@ impl Call {
         let printed = |request: &Request<'_>, out: &mut Vec<u8>| {
             request.print_relayed(out, bye, None, b"", body.of(bye));
         };
+        let byes = self.byes;
         self.send_bye(core, now, from.other(), max_forwards, printed, out);
+        core.counters.forwarded += u64::from(self.byes > byes);
         body.give_back(core);
         let after = self.ending(core, now);
         match self.byes {
@@ -262,6 +264,7 @@ impl Call {
             self.unacked = true;
         }
         self.unacked |= self.early_200_waits();
+        self.cancel_offer(core, now, out);
         let Some(reinvite) = self.reinvite.take() else {
             return;
         };
@@ -269,6 +272,9 @@ impl Call {
             core.transactions.acknowledge(now, reinvite.server);
             self.ack_reinvite(core, now, reinvite, None, out);
         } else {
+            // Who has sent a provisional and then nothing more would keep the transaction for ever
+            // (RFC 3261 9.1: with a CANCEL it ends after 64*T1 at the latest).
+            core.transactions.cancel(now, reinvite.client, b"", out);
             // RFC 3261 15.1.2: requests pending at a BYE are answered 487.
             let tag = self.tag(reinvite.from).tag_text();
             let end = |out: &mut Vec<u8>| wire::print::end(out, b"");

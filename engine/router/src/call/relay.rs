@@ -118,6 +118,7 @@ impl Call {
             .is_some()
         {
             core.counters.relayed += 1;
+            core.counters.forwarded += 1;
             self.refresh_target(core, from, request);
         }
     }
@@ -156,6 +157,7 @@ impl Call {
             return;
         };
         core.counters.relayed += 1;
+        core.counters.forwarded += 1;
         core.transactions.set_server_user(server, user);
         let cseq_in = request.cseq().map_or(0, |cseq| cseq.number);
         self.reinvite = Some(Reinvite {

@@ -167,6 +167,7 @@ impl Call {
             });
         };
         core.counters.calls_started += 1;
+        core.counters.forwarded += 1;
         let mut call = Call {
             id: setup.id,
             shard: core.shard,

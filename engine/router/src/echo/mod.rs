@@ -1,8 +1,10 @@
 //! `EchoResponder`: calls whose callee is the router. It rings, answers, and sends back what it hears.
 //!
-//! Here are the call and what happens to it from its INVITE to its end; requests inside it are in
-//! `requests`, what it says of its media in `session`. Nothing here waits for anybody but the caller.
+//! Here are the call and what it says when it begins; its ACKs and its end are in `ending`, requests
+//! inside it in `requests`, its descriptions in `session`. Nothing here waits for anybody but the caller.
 
+mod ending;
+mod probe;
 mod requests;
 mod session;
 
@@ -13,13 +15,13 @@ use stack::dialog::Dialog;
 use stack::timer::TimerKey;
 use stack::{Flow, Outbox, ServerId, Time, Token};
 use wire::sdp::Session;
-use wire::{HeaderName, Message, Method, print, session_descriptions};
+use wire::{HeaderName, Message, print, session_descriptions};
 
 use self::session::{Choice, Unusable};
-use crate::call::{After, MAX_FORWARDS, Reason, Refusal, Request};
+use crate::call::{Reason, Refusal};
 use crate::calls::CallId;
 use crate::config::{Event, MediaEnded};
-use crate::core::{Alarm, Core, Purpose, User};
+use crate::core::{Core, Purpose, User};
 use crate::local;
 use crate::rdb::Record;
 
@@ -56,6 +58,8 @@ pub(crate) struct EchoCall {
     described: Vec<u8>,
     max_duration: Option<Duration>,
     alarm: Option<TimerKey>,
+    /// When the caller is asked next whether its dialog still lives.
+    probe: Option<TimerKey>,
     /// It is over but for the ACK of a 2xx or the answer to our BYE.
     ending: bool,
     /// Our BYE waits for the ACK of the 2xx (RFC 3261 15).
@@ -119,7 +123,7 @@ fn no_ports(core: &mut Core) -> Refusal {
 
 /// Beginning.
 impl EchoCall {
-    /// Answers the INVITE: 180 and 200.
+    /// Answers the INVITE: 100, 180 and 200.
     ///
     /// # Errors
     /// The answer to an INVITE that makes no call; nothing was sent or opened then.
@@ -151,6 +155,7 @@ impl EchoCall {
         }
         core.counters.calls_started += 1;
         core.counters.calls_echoed += 1;
+        call.try_first(core, now, server, out);
         call.ring(core, now, server, out);
         call.accept(core, now, server, cseq, offer.is_none(), out);
         call.dialog.confirm();
@@ -183,10 +188,21 @@ impl EchoCall {
             described: Vec::new(),
             max_duration: record.max_duration,
             alarm: None,
+            probe: None,
             ending: false,
             owed_bye: None,
             bye_sent: false,
         })
+    }
+
+    /// The 100 that the transaction would send by itself if the answer took its time; callers of test
+    /// numbers look for it. RFC 3261 8.2.6.1: no tag, and nothing but the head.
+    fn try_first(&self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
+        if !core.timers.stack.trying.is_zero() {
+            let end = |out: &mut Vec<u8>| print::end(out, b"");
+            core.transactions
+                .respond(now, server, 100, b"", None, end, out);
+        }
     }
 
     fn ring(&self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
@@ -373,165 +389,8 @@ impl EchoCall {
     /// Gives back everything the call holds.
     pub(crate) fn release(mut self, core: &mut Core) {
         core.disarm(&mut self.alarm);
+        core.disarm(&mut self.probe);
         self.dialog.release(&mut core.pool);
-    }
-}
-
-/// Ending.
-impl EchoCall {
-    /// The caller's ACK of a 2xx; with the answer in it, when the offer was ours.
-    pub(crate) fn on_ack(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        ack: &Message<'_>,
-        out: &mut Outbox,
-    ) -> After {
-        let number = ack.cseq().map_or(0, |cseq| cseq.number);
-        let Some(open) = self.open.take_if(|open| open.cseq == number) else {
-            return After::Keep;
-        };
-        core.transactions.acknowledge(now, open.server);
-        if self.ending {
-            return self.settle(core, now, out);
-        }
-        if self.alarm.is_none() {
-            self.alarm = core.arm(now, self.id, Alarm::MaxDuration, self.max_duration);
-        }
-        if open.offered && !self.take_answer(core, now, ack) {
-            return self.end(core, now, &Reason::sip(488, "No Usable Answer"), out);
-        }
-        After::Keep
-    }
-
-    fn take_answer(&mut self, core: &mut Core, now: Time, ack: &Message<'_>) -> bool {
-        let answer = description(ack).and_then(|answer| read(core, self.peer, answer));
-        let family = self.stream.map(|(_, family)| family);
-        match answer {
-            Ok(Some((_, choice))) if choice.line == self.line && Some(choice.family) == family => {
-                self.hear(core, now, &choice);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// BYE with a Reason, as soon as it may be sent. The media stops at once.
-    fn end(&mut self, core: &mut Core, now: Time, reason: &Reason, out: &mut Outbox) -> After {
-        if self.ending {
-            return After::Keep;
-        }
-        self.owed_bye = Some(reason.clone());
-        self.begin_to_end(core, now);
-        self.settle(core, now, out)
-    }
-
-    fn begin_to_end(&mut self, core: &mut Core, now: Time) {
-        self.ending = true;
-        core.counters.calls_ended += 1;
-        core.disarm(&mut self.alarm);
-        self.close_stream(core, now);
-    }
-
-    /// Sends the BYE that is owed once every 2xx has its ACK; the call is over when nothing is awaited.
-    fn settle(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
-        if self.open.is_some() {
-            return After::Keep;
-        }
-        if let Some(reason) = self.owed_bye.take() {
-            self.send_bye(core, now, &reason, out);
-        }
-        if self.bye_sent {
-            After::Keep
-        } else {
-            After::Remove
-        }
-    }
-
-    fn send_bye(&mut self, core: &mut Core, now: Time, reason: &Reason, out: &mut Outbox) {
-        let flow = core.next_hop(now, &self.dialog, self.peer);
-        let cseq = self.dialog.next_cseq();
-        let dialog = &self.dialog;
-        let user = User {
-            call: self.id,
-            purpose: Purpose::Bye,
-        };
-        let door = &core.doors[usize::from(flow.listener)];
-        let print = |out: &mut Vec<u8>, branch: &Token| {
-            let request = Request {
-                door,
-                dialog,
-                method: b"BYE",
-                cseq,
-                branch,
-                max_forwards: MAX_FORWARDS,
-            };
-            request.print_own(out, reason.as_bytes());
-        };
-        let sent = core
-            .transactions
-            .request(now, flow, Method::Bye, user, print, out);
-        self.bye_sent = sent.is_some();
-    }
-
-    /// The caller's BYE. A 2xx it has not ACKed is repeated until it does (RFC 3261 13.3.1.4).
-    fn on_bye(&mut self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) -> After {
-        self.owed_bye = None;
-        let tag = self.tag().tag_text();
-        let end = |out: &mut Vec<u8>| print::end(out, b"");
-        core.transactions
-            .respond(now, server, 200, b"", Some(&tag), end, out);
-        if !self.ending {
-            self.begin_to_end(core, now);
-        }
-        self.settle(core, now, out)
-    }
-
-    /// Our BYE was answered, or will never be.
-    pub(crate) fn on_bye_done(&mut self) -> After {
-        self.bye_sent = false;
-        After::Remove
-    }
-
-    /// Nobody ever ACKed a 2xx (RFC 3261 13.3.1.4: the dialog ends with BYE).
-    pub(crate) fn on_unacknowledged(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        server: ServerId,
-        out: &mut Outbox,
-    ) -> After {
-        if self.open.take_if(|open| open.server == server).is_none() {
-            return After::Keep;
-        }
-        if self.ending {
-            return self.settle(core, now, out);
-        }
-        self.end(core, now, &Reason::sip(408, "No ACK"), out)
-    }
-
-    /// `maxCallDuration` is over: the only timer of such a call.
-    pub(crate) fn on_alarm(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        alarm: Alarm,
-        out: &mut Outbox,
-    ) -> After {
-        self.alarm = None;
-        core.counters.calls_timed_out += u64::from(alarm.is_limit());
-        self.end(core, now, &Reason::q850(31, "Call Duration Limit"), out)
-    }
-
-    /// The operator ends every call.
-    pub(crate) fn end_now(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
-        self.end(core, now, &Reason::q850(41, "Router Shutdown"), out)
-    }
-
-    /// The caller has sent no media for the configured time.
-    pub(crate) fn on_silence(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
-        core.counters.calls_silent += 1;
-        self.end(core, now, &Reason::q850(41, "Media Timeout"), out)
     }
 }
 

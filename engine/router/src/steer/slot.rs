@@ -81,14 +81,13 @@ impl Described {
     }
 }
 
-/// Where packets can be sent: not to a hold's 0.0.0.0, and not to a group.
+/// Where packets are wanted, if anywhere. Whether they can be sent there is for the media to know.
 fn address(connection: &Connection<'_>, peer: IpAddr) -> Option<IpAddr> {
-    let address = match connection.host {
+    match connection.host {
         _ if connection.is_unspecified() => None,
         Host::Ip(ip) => Some(ip.to_canonical()),
         Host::Name(_) | Host::None => Some(peer.to_canonical()),
-    };
-    address.filter(|ip| !ip.is_multicast())
+    }
 }
 
 fn rates(section: &sdp::Media<'_>) -> SmallVec<[(u8, u32); 4]> {
@@ -162,7 +161,7 @@ impl Slot {
         }
         for end in [End::Caller, End::Callee] {
             if self.said(end).is_some() {
-                let remote = self.remote(media, stream, end);
+                let remote = self.remote(end);
                 media.set_remote(now, stream, end, &remote);
             }
         }
@@ -170,7 +169,7 @@ impl Slot {
 
     /// An end as both descriptions have it. What it sends it sends as the other wants to hear it (RFC
     /// 3264 5.1), so the clock rates are the other's.
-    fn remote(&self, media: &Media, stream: StreamId, end: End) -> Remote {
+    fn remote(&self, end: End) -> Remote {
         let Some(said) = self.said(end).filter(|_| !self.refused) else {
             return Remote::default();
         };
@@ -181,12 +180,6 @@ impl Slot {
                 remote.rates.clone_from(&other.remote.rates);
             }
         }
-        // The port towards this end has a family, and nothing of another can be sent from it.
-        let ours = media.local(stream, end).map(|local| local.address);
-        let reachable =
-            |there: &SocketAddr| ours.is_some_and(|ours| ours.is_ipv4() == there.is_ipv4());
-        remote.rtp = remote.rtp.filter(reachable);
-        remote.rtcp = remote.rtcp.filter(reachable);
         remote
     }
 }
@@ -238,7 +231,6 @@ mod tests {
             ("c=IN IP4 phone.example\r\n", Some("192.0.2.5:4000")),
             ("c=IN IP4 0.0.0.0\r\n", None),
             ("c=IN IP6 held.invalid\r\n", None),
-            ("c=IN IP4 224.2.1.1/127\r\n", None),
             ("c=ATM NSAP 47\r\n", None),
             ("", None),
         ] {

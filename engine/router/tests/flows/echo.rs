@@ -1,14 +1,15 @@
 //! `EchoResponder`: the life of a call whose callee is the router.
 
-use super::world::{CALLER, Sent, World, kinds, one, sdp, world, world_of, world_with_ports};
+use super::world::{CALLER, Sent, World, kinds, one, sdp, world, world_probing, world_with_ports};
 use stack::{Flow, Outbox};
-use tipring_router::{Command, Event, Limits};
+use std::time::Duration;
+use tipring_router::{Command, Event};
 
 /// A call that was answered and ACKed.
 fn talking(user: &str) -> World {
     let mut world = world();
     let sent = world.call(user, "", &sdp(1, 4000, ""));
-    assert_eq!(kinds(&sent, CALLER), ["180", "200"]);
+    assert_eq!(kinds(&sent, CALLER), ["100", "180", "200"]);
     assert!(world.ack(1, "").is_empty());
     world
 }
@@ -32,10 +33,10 @@ fn ended(mut world: World, sent: &[Sent], reason: &str) {
 }
 
 #[test]
-fn an_invite_is_answered_180_and_200_at_once() {
+fn an_invite_is_answered_100_180_and_200_at_once() {
     let mut world = world();
     let sent = world.call("8", "Record-Route: <sip:proxy;lr>\r\n", &sdp(1, 4000, ""));
-    assert_eq!(kinds(&sent, CALLER), ["180", "200"]);
+    assert_eq!(kinds(&sent, CALLER), ["100", "180", "200"]);
     let answer = one(&sent, CALLER, "200");
     assert_eq!(answer.header("Content-Type"), Some("application/sdp"));
     assert_eq!(answer.header("Record-Route"), Some("<sip:proxy;lr>"));
@@ -176,6 +177,34 @@ fn byes_that_cross_are_both_answered() {
 }
 
 #[test]
+fn a_caller_that_has_forgotten_the_call_is_found_by_a_probe() {
+    for (answer, ends) in [
+        ("200 OK", false),
+        ("404 Not Found", false),
+        ("481 Gone", true),
+    ] {
+        let mut world = world_probing(Duration::from_secs(20));
+        world.call("8", "", &sdp(1, 4000, ""));
+        world.ack(1, "");
+        let sent = world.seconds(20);
+        let probe = one(&sent, CALLER, "OPTIONS");
+        let sent = world.answer(&probe, answer, "", "", "");
+        assert_eq!(
+            kinds(&sent, CALLER).contains(&"BYE".to_owned()),
+            ends,
+            "{answer}"
+        );
+        assert_eq!(world.counters().probes, 1);
+        if ends {
+            let reason = "SIP;cause=481;text=\"In-Dialog Probe Failed\"";
+            ended(world, &sent, reason);
+        } else {
+            hang_up(world);
+        }
+    }
+}
+
+#[test]
 fn a_request_after_the_end_is_481() {
     let mut world = talking("8");
     world.command(&Command::EndAll);
@@ -270,12 +299,12 @@ fn rtp_is_echoed_to_its_sender() {
 #[test]
 fn ten_thousand_echo_calls_at_once_are_answered_each_in_its_turn_and_leave_nothing() {
     const CALLS: usize = 10_000;
-    let mut world = world_of(CALLS as u16, Limits::default());
+    let mut world = world_with_ports(CALLS as u16);
     let mut tags = Vec::with_capacity(CALLS);
     for n in 0..CALLS {
         world.call = format!("call-{n}");
         let sent = world.call("8", "", &sdp(1, 4000, ""));
-        assert_eq!(kinds(&sent, CALLER), ["180", "200"]);
+        assert_eq!(kinds(&sent, CALLER), ["100", "180", "200"]);
         tags.push(
             one(&sent, CALLER, "200")
                 .header("To")

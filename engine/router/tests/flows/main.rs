@@ -5,6 +5,7 @@ mod early;
 mod early_ends;
 mod early_reliable;
 mod early_requests;
+mod early_steered;
 mod echo;
 mod echo_offers;
 mod storms;

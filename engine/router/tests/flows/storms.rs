@@ -175,6 +175,11 @@ proptest! {
     }
 
     #[test]
+    fn a_steered_transformed_call_leaves_nothing(steps in prop::collection::vec(step(), 0..24)) {
+        storm("4", &steps);
+    }
+
+    #[test]
     fn a_transparent_call_leaves_nothing(steps in prop::collection::vec(step(), 0..24)) {
         storm("5", &steps);
     }

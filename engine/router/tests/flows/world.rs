@@ -15,6 +15,9 @@ const ROUTES: &str = r#"[
     {"userpartPattern": "^6", "routingRecord": {
         "outRuriHostport": "127.0.0.2:5070", "outCallFlow": "TransformEarlyToFinal",
         "noAnswerTimeout": 20, "maxCallDuration": 60}},
+    {"userpartPattern": "^4", "routingRecord": {
+        "outRuriHostport": "127.0.0.2:5070", "outCallFlow": "TransformEarlyToFinal",
+        "steerMedia": true}},
     {"userpartPattern": "^5", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
     {"userpartPattern": "^8", "routingRecord": {"outCallFlow": "EchoResponder"}},
     {"userpartPattern": "^9", "routingRecord": {
@@ -102,14 +105,23 @@ pub(crate) struct World {
 
 /// A world whose router has this many port pairs for media.
 pub(crate) fn world_with_ports(pairs: u16) -> World {
-    world_of(pairs, Limits::default())
+    world_of(pairs, Timers::default())
+}
+
+/// A world whose router asks inside answered calls whether they live.
+pub(crate) fn world_probing(interval: Duration) -> World {
+    let timers = Timers {
+        in_dialog_probe: Some(interval),
+        ..Timers::default()
+    };
+    world_of(4, timers)
 }
 
 pub(crate) fn world() -> World {
     world_with_ports(4)
 }
 
-pub(crate) fn world_of(pairs: u16, limits: Limits) -> World {
+fn world_of(pairs: u16, timers: Timers) -> World {
     let host: IpAddr = "127.0.0.1".parse().expect("an address");
     let pair = |n| media::PortPair {
         bound: host,
@@ -126,8 +138,8 @@ pub(crate) fn world_of(pairs: u16, limits: Limits) -> World {
             advertise_host: "127.0.0.1".to_owned(),
             advertise_port: 5060,
         }],
-        timers: Timers::default(),
-        limits,
+        timers,
+        limits: Limits::default(),
         table: Arc::new(Table::parse(ROUTES).expect("a good table")),
         outbound: Default::default(),
         server_name: None,

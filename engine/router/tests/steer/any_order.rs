@@ -150,6 +150,7 @@ impl Play {
         }
         assert_eq!(self.world.router.counters().calls, 0);
         assert_eq!(self.world.router.counters().media.pairs_used, 0);
+        assert!(self.world.router.is_idle());
     }
 }
 

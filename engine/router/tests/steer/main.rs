@@ -12,6 +12,7 @@ mod latching;
 mod limits;
 mod offer_answer;
 mod reinvite;
+mod silence;
 mod timing;
 
 use std::collections::HashMap;
@@ -156,11 +157,20 @@ impl World {
         World::with_peers(v4, v6, Peers::default())
     }
 
+    fn with_silence(silence: Duration) -> World {
+        World::with(4, 0, Peers::default(), Some(silence))
+    }
+
     fn with_peers(v4: u16, v6: u16, peers: Peers) -> World {
+        World::with(v4, v6, peers, None)
+    }
+
+    fn with(v4: u16, v6: u16, peers: Peers, silence: Option<Duration>) -> World {
         let media = media::Config {
             pairs: pairs(v4, false).chain(pairs(v6, true)).collect(),
             first_listener: LISTENERS,
             seed: 7,
+            silence,
             ..media::Config::default()
         };
         let config = Config {

@@ -70,6 +70,18 @@ impl<'t> Document<'t> {
 
     /// Where a key like `listen[0].address` stands, or else the nearest table around it.
     pub(crate) fn span_of(&self, key: &str) -> Option<Range<usize>> {
+        self.find(key).map(|(span, _)| span)
+    }
+
+    /// Where the value of a key stands; `None` when the text does not have that very key.
+    pub(crate) fn span_of_value(&self, key: &str) -> Option<Range<usize>> {
+        self.find(key)
+            .filter(|(_, exact)| *exact)
+            .map(|(span, _)| span)
+    }
+
+    /// The place of a key or of what is around it, and whether it is the key's own.
+    fn find(&self, key: &str) -> Option<(Range<usize>, bool)> {
         let mut found = None;
         let mut steps = steps_of(key).into_iter();
         let Some(Step::Key(first)) = steps.next() else {
@@ -77,12 +89,12 @@ impl<'t> Document<'t> {
         };
         let mut value = self.root.get_ref().get(first.as_str());
         while let Some(here) = value {
-            found = Some(here.span());
             value = match steps.next() {
                 Some(Step::Key(key)) => here.get_ref().get(key.as_str()),
                 Some(Step::Index(index)) => here.get_ref().get(index),
-                None => None,
+                None => return Some((here.span(), true)),
             };
+            found = Some((here.span(), false));
         }
         found
     }
@@ -302,5 +314,9 @@ mod tests {
         assert_eq!(at("list[1].name"), Some((47, "'b'")));
         assert_eq!(at("list[1].class"), Some((31, "[[list]]")));
         assert_eq!(at("absent"), None);
+        let value = |key: &str| document.span_of_value(key).map(|span| &text[span]);
+        assert_eq!(value("list[1].name"), Some("'b'"));
+        assert_eq!(value("list[1].class"), None);
+        assert_eq!(value("list[2].name"), None);
     }
 }

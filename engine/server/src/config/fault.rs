@@ -124,6 +124,11 @@ impl<'t> Place<'t> {
     }
 }
 
+/// The line a span begins in, from 1.
+pub(crate) fn line_of(text: &str, span: &Range<usize>) -> usize {
+    Place::of(text, span).line
+}
+
 /// The byte at a line and column, both from 1, columns in bytes as JSON readers count them.
 pub(crate) fn span_at(text: &str, line: usize, column: usize) -> Option<Range<usize>> {
     let before: usize = text

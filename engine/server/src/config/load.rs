@@ -9,6 +9,7 @@ use garde::Validate;
 use router::rdb::{RdbErrors, Remark, Table};
 
 use super::document::Document;
+use super::environment::{Environment, Overrides};
 use super::fault::{self, Fault, Faults};
 use super::rules;
 use super::schema::Config;
@@ -24,10 +25,24 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// Where they came from.
     pub(crate) origin: Origin,
+    /// The text of that.
+    pub(crate) text: String,
+    /// What the environment overrides in it.
+    pub(crate) overrides: Overrides,
     /// The compiled routing DB.
     pub(crate) table: Arc<Table>,
     /// Where that came from.
     pub(crate) rdb: Origin,
+}
+
+impl Loaded {
+    /// Where interval logs go; `None`: nowhere. A relative directory is meant beside the file that
+    /// names it, as the routing DB is.
+    pub(crate) fn latency_directory(&self) -> Option<PathBuf> {
+        let latency = &self.config.latency;
+        let directory = latency.directory.as_ref().filter(|_| latency.enabled)?;
+        Some(beside(&self.origin, directory))
+    }
 }
 
 /// A file, or what is built into the binary.
@@ -70,14 +85,24 @@ impl fmt::Display for LoadError {
     }
 }
 
-/// Loads the configuration at `path`, or the built-in one, and its routing DB.
-pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, LoadError> {
+/// Loads the configuration at `path`, or the built-in one, as the environment overrides it, and its
+/// routing DB.
+pub(crate) fn load(path: Option<&Path>, environment: &Environment) -> Result<Loaded, LoadError> {
     let (origin, text) = match path {
         None => (Origin::BuiltIn, BUILT_IN.to_owned()),
         Some(path) => (Origin::File(path.to_owned()), read(path)?),
     };
-    let (config, faults) = parse(&text);
-    let mut parts = Vec::from_iter(Faults::of(origin.to_string(), text, faults));
+    complete(origin, text, environment)
+}
+
+fn complete(origin: Origin, text: String, environment: &Environment) -> Result<Loaded, LoadError> {
+    let parsed = parse(&text, environment);
+    let Parsed {
+        config, overrides, ..
+    } = parsed;
+    let file = Faults::of(origin.to_string(), text.clone(), parsed.faults);
+    let around = Faults::of("environment".into(), String::new(), parsed.around);
+    let mut parts: Vec<Faults> = file.into_iter().chain(around).collect();
     // Even with faults [routing] may be good, so that one check shows the mistakes of both files.
     let rdb = rdb_origin(&config, &origin);
     match load_rdb(&rdb) {
@@ -85,6 +110,8 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, LoadError> {
             return Ok(Loaded {
                 config,
                 origin,
+                text,
+                overrides,
                 table,
                 rdb,
             });
@@ -115,12 +142,17 @@ pub(crate) fn load_rdb(origin: &Origin) -> Result<Arc<Table>, LoadError> {
 
 /// A relative `rdb` is meant beside the file that names it, wherever the process was started.
 fn rdb_origin(config: &Config, origin: &Origin) -> Origin {
-    match (&config.routing.rdb, origin) {
-        (None, _) => Origin::BuiltIn,
-        (Some(rdb), Origin::BuiltIn) => Origin::File(rdb.clone()),
-        (Some(rdb), Origin::File(file)) => {
-            Origin::File(file.parent().unwrap_or(Path::new("")).join(rdb))
-        }
+    match &config.routing.rdb {
+        None => Origin::BuiltIn,
+        Some(rdb) => Origin::File(beside(origin, rdb)),
+    }
+}
+
+/// A path as meant by the configuration that names it.
+fn beside(origin: &Origin, path: &Path) -> PathBuf {
+    match origin {
+        Origin::BuiltIn => path.to_owned(),
+        Origin::File(file) => file.parent().unwrap_or(Path::new("")).join(path),
     }
 }
 
@@ -133,21 +165,63 @@ fn read(path: &Path) -> Result<String, LoadError> {
     })
 }
 
-/// Reads and checks a configuration. With faults, what could be read comes along.
-fn parse(text: &str) -> (Config, Vec<Fault>) {
-    let document = match Document::parse(text) {
-        Ok(document) => document,
-        Err(faults) => return (Config::default(), faults),
-    };
-    let (config, mut faults) = document.read::<Config>();
-    // With keys set aside the rules would complain of what the operator did write.
-    if faults.is_empty() {
-        faults = broken_rules(&config, &document);
-    }
-    (config, faults)
+/// A configuration that was read and checked. With faults, what could be read comes along.
+#[derive(Debug, Default)]
+struct Parsed {
+    config: Config,
+    overrides: Overrides,
+    /// Mistakes in the text.
+    faults: Vec<Fault>,
+    /// Mistakes in the environment.
+    around: Vec<Fault>,
 }
 
-fn broken_rules(config: &Config, document: &Document<'_>) -> Vec<Fault> {
+fn parse(text: &str, environment: &Environment) -> Parsed {
+    let document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(faults) => {
+            return Parsed {
+                faults,
+                ..Parsed::default()
+            };
+        }
+    };
+    let (mut config, faults) = document.read::<Config>();
+    let (overrides, around) = environment.apply(&mut config);
+    let mut parsed = Parsed {
+        config,
+        overrides,
+        faults,
+        around,
+    };
+    // With keys set aside the rules would complain of what the operator did write.
+    if parsed.faults.is_empty() && parsed.around.is_empty() {
+        parsed.check_rules(&document);
+    }
+    parsed
+}
+
+impl Parsed {
+    /// A rule that a variable breaks is told of the variable, any other of the key's place in the text.
+    fn check_rules(&mut self, document: &Document<'_>) {
+        for (key, message) in broken_rules(&self.config) {
+            match self.overrides.of(&key) {
+                Some(variables) => self.around.push(Fault {
+                    span: None,
+                    key: variables.to_owned(),
+                    message,
+                }),
+                None => self.faults.push(Fault {
+                    span: document.span_of(&key),
+                    key,
+                    message,
+                }),
+            }
+        }
+    }
+}
+
+fn broken_rules(config: &Config) -> Vec<(String, String)> {
     let report = config
         .validate()
         .err()
@@ -156,14 +230,17 @@ fn broken_rules(config: &Config, document: &Document<'_>) -> Vec<Fault> {
     let single = report
         .into_iter()
         .map(|(key, error)| (key.to_string(), error.to_string()));
-    let broken = single.chain(rules::check(config));
-    broken
-        .map(|(key, message)| Fault {
-            span: document.span_of(&key),
-            key,
-            message,
-        })
-        .collect()
+    single.chain(rules::check(config)).collect()
+}
+
+/// A configuration from a text, as if a file of this name had it.
+#[cfg(test)]
+pub(super) fn of_text(
+    file: &str,
+    text: &str,
+    environment: &Environment,
+) -> Result<Loaded, LoadError> {
+    complete(Origin::File(file.into()), text.to_owned(), environment)
 }
 
 /// Mistakes in the routing DB, shown as those in the configuration are.
@@ -194,11 +271,18 @@ fn rdb_key(remark: &Remark) -> String {
 mod tests {
     use super::*;
 
+    fn nothing() -> Environment {
+        Environment::of(&[])
+    }
+
     fn faults(text: &str) -> String {
-        let (config, faults) = parse(text);
-        match Faults::of("tipring.toml".into(), text.into(), faults) {
-            Some(faults) => faults.to_string(),
-            None => format!("accepted: {config:?}"),
+        faults_with(text, &[])
+    }
+
+    fn faults_with(text: &str, variables: &[(&str, &str)]) -> String {
+        match of_text("tipring.toml", text, &Environment::of(variables)) {
+            Err(error) => error.to_string(),
+            Ok(loaded) => format!("accepted: {:?}", loaded.config),
         }
     }
 
@@ -206,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_built_in_configuration_routes() {
-        let loaded = load(None).expect("built-in");
+        let loaded = load(None, &nothing()).expect("built-in");
         assert_eq!(
             (loaded.origin, loaded.rdb),
             (Origin::BuiltIn, Origin::BuiltIn)
@@ -225,7 +309,8 @@ mod tests {
                 .extension()
                 .is_some_and(|extension| extension == "toml")
             {
-                load(Some(&path)).unwrap_or_else(|error| panic!("{}:\n{error}", path.display()));
+                load(Some(&path), &nothing())
+                    .unwrap_or_else(|error| panic!("{}:\n{error}", path.display()));
                 seen += 1;
             }
         }
@@ -236,7 +321,7 @@ mod tests {
     #[test]
     fn the_reference_names_every_key_with_its_default() {
         let text = include_str!("../../../../config/tipring.toml");
-        let reference = parse(text).0.sections();
+        let reference = parse(text, &nothing()).config.sections();
         let default = Config::default().sections();
         for (section, keys) in &default {
             for (key, value) in keys {
@@ -382,8 +467,78 @@ mod tests {
     }
 
     #[test]
+    fn servers_must_be_reachable_and_someone_else() {
+        insta::assert_snapshot!(faults(&format!(
+            "{LISTEN}[application_server]\naddress = '[::1]:5060'\nfailures = 0\nsources = ['a']\n"
+        )), @r#"
+        error: tipring.toml:6:11: application_server.sources: "a" is not an address; write it like "192.0.2.5" or "2001:db8::5", without a port
+          |
+        6 | sources = ['a']
+          |           ^^^^^
+        "#);
+        insta::assert_snapshot!(faults(&format!(
+            "{LISTEN}[application_server]\naddress = '[::1]:5060'\nfailures = 0\n\
+             [routing]\noutbound_proxy = '127.0.0.1:5060'\n"
+        )), @r#"
+        error: tipring.toml:4:11: application_server.address: [::1]:5060 cannot be reached: no [[listen]] has an IPv6 address
+          |
+        4 | address = '[::1]:5060'
+          |           ^^^^^^^^^^^^
+
+        error: tipring.toml:5:12: application_server.failures: must be from 1 to 1000
+          |
+        5 | failures = 0
+          |            ^
+
+        error: tipring.toml:7:18: routing.outbound_proxy: 127.0.0.1:5060 is this router's own: calls would go round in circles
+          |
+        7 | outbound_proxy = '127.0.0.1:5060'
+          |                  ^^^^^^^^^^^^^^^^
+        "#);
+    }
+
+    #[test]
+    fn mistakes_of_the_environment_are_told_beside_those_of_the_file() {
+        let variables = [("as_sip_udp", "here"), ("ka_interval", "soon")];
+        insta::assert_snapshot!(faults_with("[engine]\nshards = -1\n", &variables), @r#"
+        error: tipring.toml:2:10: engine.shards: invalid value: integer `-1`, expected a whole number from 0 to 65535
+          |
+        2 | shards = -1
+          |          ^^
+
+        error: environment: as_sip_udp: "here" is not an address with a port; write it like "192.0.2.1:5060" or "[2001:db8::1]:5060"
+
+        error: environment: ka_interval: "soon" is not a number of seconds; 0 is off
+        "#);
+    }
+
+    #[test]
+    fn a_rule_that_a_variable_breaks_names_the_variable() {
+        let variables = [
+            ("as_sip_udp", "127.0.0.1:5060"),
+            ("ka_interval", "99999999"),
+            ("proxy_udp_server", "[::1]:5060"),
+        ];
+        insta::assert_snapshot!(faults_with(LISTEN, &variables), @r#"
+        error: environment: ka_interval: must be from 0 to 10000000
+
+        error: environment: as_sip_udp: 127.0.0.1:5060 is this router's own: calls would go round in circles
+
+        error: environment: proxy_udp_server: [::1]:5060 cannot be reached: no [[listen]] has an IPv6 address
+        "#);
+    }
+
+    #[test]
+    fn the_environment_gives_the_listener_that_the_file_has_not() {
+        let text = "[engine]\nshards = 1\n";
+        assert!(faults(text).contains("no address to receive SIP on"));
+        let accepted = faults_with(text, &[("server_ipv4", "127.0.0.1")]);
+        assert!(accepted.starts_with("accepted"), "{accepted}");
+    }
+
+    #[test]
     fn an_unreadable_file_is_named() {
-        let error = load(Some(Path::new("/nonexistent/tipring.toml")))
+        let error = load(Some(Path::new("/nonexistent/tipring.toml")), &nothing())
             .unwrap_err()
             .to_string();
         assert!(
@@ -397,6 +552,7 @@ mod tests {
         let routing = |rdb: &str| Config {
             routing: super::super::Routing {
                 rdb: Some(rdb.into()),
+                ..Default::default()
             },
             ..Config::default()
         };

@@ -1,8 +1,10 @@
 //! The configuration: what stands in `tipring.toml`, read with every mistake named by file, line,
-//! column and key, and the routing DB it points to. Values only; what is done with them stands in
+//! column and key, the environment variables that override it, and the routing DB it points to. Values only; what is done with them stands in
 //! `run`.
 
 mod document;
+mod effective;
+mod environment;
 mod fault;
 mod load;
 mod media;
@@ -10,6 +12,8 @@ mod rules;
 mod schema;
 mod value;
 
+pub(crate) use effective::{Setting, settings};
+pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
 pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use schema::*;

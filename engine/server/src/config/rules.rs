@@ -17,6 +17,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     peers(config, &mut broken);
     timers(config, &mut broken);
     media::check(config, &mut broken);
+    servers(config, &mut broken);
     broken
 }
 
@@ -81,6 +82,33 @@ fn peers(config: &Config, broken: &mut Vec<Broken>) {
                 let message = format!("{network} is also listed by peer[{first}]");
                 broken.push((format!("peer[{index}].addresses[{place}]"), message));
             }
+        }
+    }
+}
+
+/// Servers that requests are sent to must be reachable from a listener, and be someone else.
+fn servers(config: &Config, broken: &mut Vec<Broken>) {
+    let server = (
+        "application_server.address",
+        config.application_server.address,
+    );
+    let proxy = ("routing.outbound_proxy", config.routing.outbound_proxy);
+    for (key, address) in [server, proxy] {
+        let Some(address) = address.map(|address| address.0) else {
+            continue;
+        };
+        let mut listeners = config.listen.iter().map(|listen| listen.address.0);
+        if listeners.clone().any(|own| own == address) {
+            let message =
+                format!("{address} is this router's own: calls would go round in circles");
+            broken.push((key.into(), message));
+        } else if !config.listen.is_empty()
+            && !listeners.any(|own| own.is_ipv4() == address.is_ipv4())
+        {
+            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+            let message =
+                format!("{address} cannot be reached: no [[listen]] has an {family} address");
+            broken.push((key.into(), message));
         }
     }
 }

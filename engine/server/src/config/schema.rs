@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::media::{LatchingMode, Media};
-use super::value::{Advertise, ListenAddress, MetricsAddress, Network};
+use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
@@ -43,9 +43,15 @@ pub(crate) struct Config {
     /// What is logged, and how.
     #[garde(skip)]
     pub(crate) log: Log,
+    /// Latencies: what is measured, and where it is written.
+    #[garde(dive)]
+    pub(crate) latency: Latency,
     /// Media through the router, for routes with steerMedia or the flow EchoResponder.
     #[garde(dive)]
     pub(crate) media: Media,
+    /// A server in front of the routing DB, which every call goes to.
+    #[garde(dive)]
+    pub(crate) application_server: ApplicationServer,
 }
 
 /// Threads and their end.
@@ -81,6 +87,8 @@ impl Default for Engine {
 /// The shard's number is one byte of every token the router gives out.
 pub(crate) const SHARDS_MAX: u64 = 255;
 pub(super) const DAY_S: u64 = 86_400;
+/// Longer than anything is asked after.
+const LONG_S: u64 = 10_000_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Transports a listener may have.
@@ -217,6 +225,10 @@ pub(crate) struct Routing {
     /// The routing DB (rdb.json), relative to this file. Left out: the built-in example.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rdb: Option<PathBuf>,
+    /// "ip:port" that calls leave through which the routing DB decides on, whatever their target. Left
+    /// out: they go to the target itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outbound_proxy: Option<ServerAddress>,
 }
 
 /// Upper bounds of the whole engine; `calls`, `transactions` and `names` are divided evenly among
@@ -285,6 +297,10 @@ pub(crate) struct Timers {
     /// noAnswerTimeout.
     #[garde(custom(within(1, DAY_S)))]
     pub(crate) ringing_s: u64,
+    /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives. No
+    /// answer or 481 ends the call. 0: never.
+    #[garde(custom(within(0, LONG_S)))]
+    pub(crate) in_dialog_probe_s: u64,
 }
 
 impl Default for Timers {
@@ -295,6 +311,39 @@ impl Default for Timers {
             t4_ms: 5_000,
             trying_ms: 200,
             ringing_s: 185,
+            in_dialog_probe_s: 0,
+        }
+    }
+}
+
+/// A server in front of the routing DB, which every call goes to.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ApplicationServer {
+    /// "ip:port" every call goes to that does not come from there. Calls from there go by the routing
+    /// DB. Left out: there is none, every call goes by the routing DB.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<ServerAddress>,
+    /// Further addresses whose calls count as the server's, from any port.
+    #[garde(length(max = 64))]
+    pub(crate) sources: Vec<HostAddress>,
+    /// How often it is asked with OPTIONS whether it lives. 0: never, it then counts as up.
+    #[garde(custom(within(0, LONG_S)))]
+    pub(crate) keep_alive_s: u64,
+    /// It is down after so many failures in a row; then calls to it are refused with 503 until it
+    /// answers again.
+    #[garde(custom(within(1, 1_000)))]
+    pub(crate) failures: u32,
+}
+
+impl Default for ApplicationServer {
+    fn default() -> Self {
+        ApplicationServer {
+            address: None,
+            sources: Vec::new(),
+            keep_alive_s: 30,
+            failures: 2,
         }
     }
 }
@@ -306,6 +355,54 @@ pub(crate) struct Metrics {
     /// "ip:port" of the HTTP listener that answers scrapes. Left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<MetricsAddress>,
+}
+
+/// Latencies: what is measured, and where it is written. They are measured when somebody can see them:
+/// with a `directory`, or with `metrics.address`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Latency {
+    /// false: nothing is measured.
+    #[garde(skip)]
+    pub(crate) enabled: bool,
+    /// Where interval logs (.hlog) are written, relative to this file; made when it is missing. Left
+    /// out: none are written.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Length of an interval, seconds.
+    #[garde(custom(within(1, 3_600)))]
+    pub(crate) interval_s: u64,
+    /// In one turn of so many, how long SIP datagrams waited in their socket is measured. 0: never, which
+    /// spares the machine the noting of times.
+    #[garde(custom(within(0, 1_000_000)))]
+    pub(crate) kernel_wait_every: u32,
+    /// A log longer than this is followed by a new one.
+    #[garde(custom(within(65_536, 1 << 40)))]
+    pub(crate) rotate_bytes: u64,
+    /// Logs kept in the directory, the one being written included; the oldest go.
+    #[garde(custom(within(1, 100_000)))]
+    pub(crate) rotate_files: usize,
+}
+
+impl Config {
+    /// Latencies are measured when somebody can see them.
+    pub(crate) fn measures_latency(&self) -> bool {
+        self.latency.enabled && (self.latency.directory.is_some() || self.metrics.address.is_some())
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Latency {
+            enabled: true,
+            directory: None,
+            interval_s: 10,
+            kernel_wait_every: 64,
+            rotate_bytes: 64 << 20,
+            rotate_files: 16,
+        }
+    }
 }
 
 /// What is logged, and how.

@@ -79,6 +79,60 @@ impl fmt::Display for MetricsAddress {
     }
 }
 
+/// Another server, to which requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct ServerAddress(pub(crate) SocketAddr);
+
+written_as_string!(ServerAddress, "192.0.2.5:5060");
+
+impl ServerAddress {
+    fn parse(text: &str) -> Option<Self> {
+        let address: SocketAddr = text.parse().ok()?;
+        let callable = address.port() != 0 && !address.ip().is_unspecified();
+        callable.then_some(ServerAddress(address))
+    }
+
+    fn expected(text: &str) -> String {
+        match text.parse::<SocketAddr>() {
+            Ok(_) => format!("\"{text}\" cannot be called: it names no address or no port"),
+            Err(_) => expected_socket_address(text, "5060"),
+        }
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An address without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct HostAddress(pub(crate) IpAddr);
+
+written_as_string!(HostAddress, "192.0.2.5");
+
+impl HostAddress {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(HostAddress)
+    }
+
+    fn expected(text: &str) -> String {
+        format!(
+            "\"{text}\" is not an address; write it like \"192.0.2.5\" or \"2001:db8::5\", \
+             without a port"
+        )
+    }
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 fn expected_socket_address(text: &str, port: &str) -> String {
     let hint = match text.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => format!("\"{ip}:{port}\""),
@@ -290,6 +344,24 @@ mod tests {
         ] {
             assert_eq!(host(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_server_has_an_address_and_a_port() {
+        for good in ["192.0.2.5:5060", "[2001:db8::5]:5060"] {
+            assert!(ServerAddress::parse(good).is_some(), "{good}");
+        }
+        for (wrong, hint) in [
+            ("192.0.2.5", "write it like \"192.0.2.5:5060\""),
+            ("as.example.com:5060", "write it like"),
+            ("0.0.0.0:5060", "cannot be called"),
+            ("192.0.2.5:0", "cannot be called"),
+        ] {
+            let error = ServerAddress::try_from(wrong.to_owned()).unwrap_err();
+            assert!(error.contains(hint), "{error}");
+        }
+        assert!(HostAddress::parse("192.0.2.5").is_some());
+        assert!(HostAddress::parse("192.0.2.5:5060").is_none());
     }
 
     #[test]

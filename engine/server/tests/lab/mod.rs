@@ -83,6 +83,9 @@ impl Engine {
             .args(["run", "--config"])
             .arg(&config)
             .stderr(Stdio::piped());
+        without_variables(|name| {
+            command.env_remove(name);
+        });
         adapt(&mut command);
         let mut child = command.spawn().expect("the binary runs");
         let log = lines(child.stderr.take().expect("piped"));
@@ -226,20 +229,30 @@ impl Phone {
 
     /// Sends a request; `to` is the whole value of the To header.
     pub(crate) fn request(&self, method: &str, uri: &str, to: &str, cseq: u32) {
+        self.request_with(method, uri, to, cseq, "");
+    }
+
+    /// The same with a session description.
+    pub(crate) fn request_with(&self, method: &str, uri: &str, to: &str, cseq: u32, sdp: &str) {
         let (own, call_id, tag) = (self.address(), &self.call_id, &self.tag);
         // RFC 3261 17.1.1.3: the ACK of a 2xx is a transaction of its own.
         let branch = format!("z9hG4bK{call_id}{method}{cseq}");
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch={branch}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:caller@{own}>;tag={tag}\r\nTo: {to}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:caller@{own}>\r\n\
-             Content-Length: 0\r\n\r\n"
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:caller@{own}>\r\n{}",
+            body(sdp)
         );
         self.send(&text, self.router);
     }
 
     /// Answers a request, with this telephone as Contact.
     pub(crate) fn answer(&self, request: &Message, status: &str) {
+        self.answer_with(request, status, "");
+    }
+
+    /// The same with a session description.
+    pub(crate) fn answer_with(&self, request: &Message, status: &str, sdp: &str) {
         let own = self.address();
         let head = request.echoed(&["Via", "From", "Call-ID", "CSeq"]);
         let to = request.header("To").expect("To");
@@ -249,8 +262,8 @@ impl Phone {
             format!("{to};tag={}", self.tag)
         };
         let text = format!(
-            "SIP/2.0 {status}\r\n{head}To: {to}\r\nContact: <sip:callee@{own}>\r\n\
-             Content-Length: 0\r\n\r\n"
+            "SIP/2.0 {status}\r\n{head}To: {to}\r\nContact: <sip:callee@{own}>\r\n{}",
+            body(sdp)
         );
         self.send(&text, request.from);
     }
@@ -283,6 +296,34 @@ impl Phone {
             from,
         }
     }
+}
+
+/// The end of a message: its last headers and a session description, if there is one.
+fn body(sdp: &str) -> String {
+    let kind = match sdp {
+        "" => "",
+        _ => "Content-Type: application/sdp\r\n",
+    };
+    format!("{kind}Content-Length: {}\r\n\r\n{sdp}", sdp.len())
+}
+
+/// A session description of one audio stream at this socket.
+pub(crate) fn audio(socket: &UdpSocket) -> String {
+    let port = socket.local_addr().expect("bound").port();
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+         m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
+    )
+}
+
+/// The port of the audio stream a message describes.
+pub(crate) fn audio_port(message: &Message) -> u16 {
+    let line = message
+        .text
+        .lines()
+        .find(|line| line.starts_with("m=audio "));
+    let port = line.and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    port.unwrap_or_else(|| panic!("no audio in\n{}", message.text))
 }
 
 /// A call that was set up.
@@ -318,9 +359,39 @@ pub(crate) fn call(engine: &Engine, caller: Phone, callee: Phone, number: &str) 
     }
 }
 
+/// The variables of SRGo that override a configuration: those of the tests' own surroundings must not.
+fn without_variables(mut remove: impl FnMut(&str)) {
+    for name in [
+        "server_ipv4",
+        "auto_server_ipv4",
+        "sip_udp_port",
+        "http_port",
+        "as_sip_udp",
+        "proxy_udp_server",
+        "ka_interval",
+        "indialogue_interval",
+    ] {
+        remove(name);
+    }
+}
+
 /// Runs the binary to its end: exit code, stdout, stderr.
 pub(crate) fn tipring(arguments: &[&str], directory: &Path) -> (Option<i32>, String, String) {
-    let output = assert_cmd::Command::new(TIPRING)
+    tipring_with(&[], arguments, directory)
+}
+
+/// Like [`tipring`], with these variables in its environment.
+pub(crate) fn tipring_with(
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+    directory: &Path,
+) -> (Option<i32>, String, String) {
+    let mut command = assert_cmd::Command::new(TIPRING);
+    without_variables(|name| {
+        command.env_remove(name);
+    });
+    let output = command
+        .envs(variables.iter().copied())
         .args(arguments)
         .current_dir(directory)
         .timeout(PATIENCE)

@@ -2,9 +2,11 @@
 //! what it proves. Reading only; nothing is run here.
 
 use crate::failure::Failure;
+use crate::house;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// The file's content.
@@ -39,6 +41,10 @@ pub(crate) struct Scenario {
     pub(crate) record: toml::Table,
     /// Keys laid over the router's generated configuration.
     pub(crate) settings: toml::Table,
+    /// Pairs of media ports the router is given; 0 for no media.
+    pub(crate) media_pairs: u16,
+    /// The router's environment; `{callee}` is the callee's address.
+    pub(crate) environment: BTreeMap<String, String>,
     /// How many calls.
     pub(crate) calls: u32,
     /// Calls per second.
@@ -72,6 +78,8 @@ impl Default for Scenario {
             pattern: None,
             record: toml::Table::new(),
             settings: toml::Table::new(),
+            media_pairs: 0,
+            environment: BTreeMap::new(),
             calls: 4,
             rate: 40,
             caller_options: Vec::new(),
@@ -114,6 +122,31 @@ impl Scenario {
         json!([entry])
     }
 
+    /// The settings, with free ports for the media that it wants.
+    pub(crate) fn settings_with_ports(&self) -> Result<toml::Table, Failure> {
+        let mut settings = self.settings.clone();
+        if self.media_pairs > 0 {
+            let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            let first = house::free_ports(&loopback, 2 * self.media_pairs)?;
+            let ports = format!("{first}-{}", first + 2 * self.media_pairs - 1);
+            let media = settings
+                .entry("media")
+                .or_insert_with(|| toml::Table::new().into());
+            if let Some(media) = media.as_table_mut() {
+                media.insert("ports".into(), ports.into());
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The router's environment when the callee is at this address.
+    pub(crate) fn environment_for(&self, callee: SocketAddr) -> Vec<(String, String)> {
+        let filled = |text: &String| text.replace("{callee}", &callee.to_string());
+        let all = self.environment.iter();
+        all.map(|(name, text)| (name.clone(), filled(text)))
+            .collect()
+    }
+
     /// Whether sipp plays it.
     pub(crate) fn is_played_by_sipp(&self) -> bool {
         self.script.is_none()
@@ -130,7 +163,6 @@ pub(crate) fn read(path: &Path) -> Result<Manifest, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::house;
     use crate::scenarios::scripts;
     use std::collections::HashSet;
 
@@ -219,6 +251,35 @@ mod tests {
         assert_eq!(rdb[0]["routingRecord"]["noAnswerTimeout"], 1);
         assert_eq!(rdb[0]["routingRecord"]["outRuriHostport"], "");
         assert_eq!(rdb[0]["routingRecord"]["outCallFlow"], "Transparent");
+    }
+
+    #[test]
+    fn media_ports_are_free_ones_beside_the_other_settings() {
+        let scenario: Scenario =
+            toml::from_str("media_pairs = 3\nsettings = { media = { timeout_s = 1 } }").unwrap();
+        let settings = scenario.settings_with_ports().unwrap();
+        let ports = settings["media"]["ports"].as_str().unwrap();
+        let (first, last) = ports.split_once('-').unwrap();
+        let (first, last): (u16, u16) = (first.parse().unwrap(), last.parse().unwrap());
+        assert_eq!((first % 2, last - first), (0, 5));
+        assert_eq!(settings["media"]["timeout_s"].as_integer(), Some(1));
+        assert!(
+            Scenario::default()
+                .settings_with_ports()
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_environment_may_name_the_callee() {
+        let scenario: Scenario =
+            toml::from_str("environment = { a = '{callee}', b = '1' }").unwrap();
+        let own = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(
+            scenario.environment_for("127.0.0.22:5070".parse().unwrap()),
+            [own("a", "127.0.0.22:5070"), own("b", "1")]
+        );
     }
 
     #[test]

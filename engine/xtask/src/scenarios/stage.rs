@@ -59,18 +59,19 @@ fn through_router(
     directory: &Path,
 ) -> Result<(), Failure> {
     let rdb = scenario.rdb(callee);
-    let settings = &scenario.settings;
+    let settings = scenario.settings_with_ports()?;
     let setup = Setup {
         program,
         directory,
         shards: house.shards,
         rdb: &rdb,
-        settings,
+        settings: &settings,
+        environment: &scenario.environment_for(callee),
     };
     let mut router = Router::start(&setup)?;
     let played = match &scenario.script {
         None => with_sipp(scenario, Some(router.address), callee, directory),
-        Some(script) => scripted(script, scenario, &router, callee),
+        Some(script) => scripted(script, scenario, (&router, directory), callee),
     };
     check(router.is_well(), || {
         "the router died: see router.log".into()
@@ -82,7 +83,7 @@ fn through_router(
 fn scripted(
     name: &str,
     scenario: &Scenario,
-    router: &Router,
+    (router, directory): (&Router, &Path),
     callee: SocketAddr,
 ) -> Result<(), Failure> {
     let script = scripts::find(name)
@@ -92,6 +93,7 @@ fn scripted(
         caller_ip: CALLER.into(),
         callee,
         scenario,
+        directory,
     })
 }
 

@@ -188,6 +188,7 @@ impl Call {
         out: &mut Outbox,
     ) -> After {
         self.end_early_caller(core, now, reason, out);
+        self.end_media(core, now);
         self.when_callee_is_over(core)
     }
 

@@ -58,6 +58,14 @@ impl Call {
         self.offer().is_some_and(|offer| offer.client.is_some())
     }
 
+    /// The call ends while our re-INVITE is on its way. Nobody waits for its answer, so that it may not
+    /// wait for ever either.
+    pub(in crate::call) fn cancel_offer(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {
+        if let Some(client) = self.offer().and_then(|offer| offer.client) {
+            core.transactions.cancel(now, client, b"", out);
+        }
+    }
+
     /// Offers the session that is owed, as soon as the caller can take it. When none is, there is
     /// nothing left to transform.
     pub(super) fn reoffer(&mut self, core: &mut Core, now: Time, out: &mut Outbox) {

@@ -3,9 +3,19 @@
 
 mod admission;
 mod byes;
+mod echo;
+mod fax;
+mod hold;
 mod lifetime;
 mod loops;
+mod mixed;
+mod modes;
+mod nat;
+mod offers;
+mod ports;
 mod rubbish;
+mod steer;
+mod talk;
 
 use crate::agent::{Agent, Request};
 use crate::failure::Failure;
@@ -13,6 +23,7 @@ use crate::router::Router;
 use crate::scenarios::manifest::Scenario;
 use crate::sip::Message;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 /// Where a script plays.
 #[derive(Debug)]
@@ -25,6 +36,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) callee: SocketAddr,
     /// What the manifest says of the scenario.
     pub(crate) scenario: &'a Scenario,
+    /// The directory of the scenario's logs.
+    pub(crate) directory: &'a Path,
 }
 
 /// A script.
@@ -36,10 +49,54 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
         "drain" => lifetime::drain,
+        "echo_codecs" => echo::codecs,
+        "echo_hold" => echo::hold,
+        "echo_moves" => echo::moves,
+        "echo_refuses_video" => echo::refuses_video,
+        "echo_reports" => echo::reports,
+        "echo_rtp" => echo::rtp,
         "malformed" => rubbish::malformed,
+        "modes_application_server" => modes::application_server,
+        "modes_application_server_down" => modes::application_server_down,
+        "modes_outbound_proxy" => modes::outbound_proxy,
+        "modes_probe_481_of_callee" => modes::probe_481_of_callee,
+        "modes_probe_481_of_caller" => modes::probe_481_of_caller,
+        "modes_probe_unanswered" => modes::probe_unanswered,
+        "modes_start_line" => modes::start_line,
         "overload_limit" => admission::overload_limit,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
+        "steer_both_ways" => steer::both_ways,
+        "steer_candidates" => steer::candidates,
+        "steer_delayed_offer" => offers::delayed_offer,
+        "steer_early_to_final" => mixed::early_to_final,
+        "steer_sipp_echo" => mixed::sipp_echo,
+        "steer_encrypted" => steer::encrypted,
+        "steer_fax" => fax::t38,
+        "steer_forked_answers" => offers::forked_answers,
+        "steer_hold_inactive" => hold::inactive,
+        "steer_hold_sendonly" => hold::sendonly,
+        "steer_hold_zero_address" => hold::zero_address,
+        "steer_ipv4_to_ipv6" => steer::ipv4_to_ipv6,
+        "steer_latched_moves" => nat::signalling_moves_a_latched_stream,
+        "steer_latches" => nat::latches_and_is_not_hijacked,
+        "steer_media_timeout" => ports::media_timeout,
+        "steer_no_port_for_more" => offers::no_port_for_more,
+        "steer_refused_reinvite" => offers::refused_reinvite,
+        "steer_offer_in_update" => offers::offer_in_update,
+        "steer_offers_in_prack" => offers::offers_in_prack_and_update,
+        "steer_one_way" => ports::one_way_media_is_no_silence,
+        "steer_port_exhaustion" => ports::exhaustion,
+        "steer_rtcp_elsewhere" => steer::rtcp_elsewhere,
+        "steer_rtcp_mux" => steer::rtcp_mux,
+        "steer_rtcp_mux_refused" => steer::rtcp_mux_refused,
+        "steer_same_host" => nat::same_host,
+        "steer_stream_added" => steer::stream_added,
+        "steer_stream_moves" => steer::stream_moves,
+        "steer_stream_refused" => steer::stream_refused,
+        "steer_strict" => nat::strict_peer,
+        "steer_unknown_lines" => steer::unknown_lines_pass,
+        "steer_version" => offers::version_raised_by_change_alone,
         "torture" => rubbish::torture,
         "unknown_scheme" => admission::unknown_scheme,
         _ => return None,
@@ -69,7 +126,11 @@ impl Stage<'_> {
     }
 
     fn callee(&self) -> Result<Agent, Failure> {
-        Agent::bind_at("callee", self.callee, self.router.address)
+        let router = match self.callee.ip() {
+            IpAddr::V4(_) => self.router.address,
+            IpAddr::V6(_) => self.router.address_v6,
+        };
+        Agent::bind_at("callee", self.callee, router)
     }
 
     /// Places a call and has it answered.
