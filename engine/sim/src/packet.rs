@@ -167,6 +167,11 @@ impl Packet {
         }
     }
 
+    /// The party that made it, and the dialog it is of.
+    pub(crate) fn speaker(&self) -> (Option<AgentId>, u8) {
+        (self.author(), self.mark.map_or(0, |mark| mark.dialog))
+    }
+
     /// The party that made it.
     pub fn author(&self) -> Option<AgentId> {
         self.mark?.author

@@ -76,6 +76,11 @@ impl fmt::Display for Crossing {
                 for line in lines.lines() {
                     writeln!(f, "{:>24}{line}", "")?;
                 }
+                if heard.sdp {
+                    for line in String::from_utf8_lossy(&heard.body).lines() {
+                        writeln!(f, "{:>26}{line}", "")?;
+                    }
+                }
                 write!(f, "{:>24}[body of {} bytes]", "", heard.body.len())
             }
             Err(error) => write!(f, "no message: {error}  ({})", self.remote),

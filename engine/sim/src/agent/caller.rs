@@ -5,7 +5,7 @@ use stack::Time;
 use super::client::{Purpose, State};
 use super::dialog::{Dialog, End};
 use super::print::{Body, Line};
-use super::session::Session;
+use super::session::{Place, Session};
 use super::{Agent, Alarm, PATIENCE, Part};
 use crate::heard::Heard;
 use crate::plan::{Ack, CallerPlan, Cancel};
@@ -133,7 +133,7 @@ impl Agent {
     /// RFC 3262 5: the answer to an offer in the provisional, or an offer when that was an answer.
     fn prack_body(&mut self, heard: &Heard) -> Body {
         if self.hear_response(0, heard, true) {
-            return self.answer_asked(0);
+            return self.answer_asked(0, Place::Client(heard.cseq));
         }
         let offers = self.talk_plan().is_some_and(|plan| plan.offers_in_prack);
         let session = &self.dialogs[0].session;
@@ -239,7 +239,10 @@ impl Agent {
 
     fn send_ack(&mut self, offered: bool) {
         let body = match self.caller_plan().delayed_offer && offered {
-            _ if self.talks() => self.answer_asked(0),
+            _ if self.talks() => {
+                let place = Place::Client(self.dialogs[0].invite_cseq);
+                self.answer_asked(0, place)
+            }
             true => self.sdp(),
             false => Body::NONE,
         };

@@ -112,11 +112,12 @@ impl Description {
     /// Its text.
     pub fn print(&self) -> String {
         let address = |ip: IpAddr| format!("IN IP{} {ip}", if ip.is_ipv4() { 4 } else { 6 });
-        let host = self.lines.iter().find_map(|line| line.host);
-        let open = self.lines.iter().any(Line::is_open);
-        let host = match host {
-            None if open => Ipv4Addr::UNSPECIFIED.into(),
-            _ => self.ip,
+        let mut open = self.lines.iter().filter(|line| line.is_open());
+        let held = open.next().is_some_and(|line| line.host.is_none());
+        let host = if held {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            self.ip
         };
         let mut text = format!(
             "v=0\r\no=- {} {} {}\r\ns=talk\r\nc={}\r\nt=0 0\r\na={NAME}:{}\r\n",
@@ -281,9 +282,10 @@ mod tests {
 
     #[test]
     fn a_hold_of_the_old_style_has_no_address() {
-        let mut held = line(true, true);
+        let (mut held, mut closed) = (line(true, true), line(true, true));
         held.host = None;
-        let text = description(vec![held]).print();
+        closed.close();
+        let text = description(vec![held, closed]).print();
         assert!(text.contains("c=IN IP4 0.0.0.0"), "{text}");
         let read = Description::read(text.as_bytes()).expect("a description");
         assert_eq!(read.lines[0].address(), None);

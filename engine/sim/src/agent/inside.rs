@@ -255,7 +255,7 @@ impl Agent {
     pub(super) fn acknowledge_reinvite(&mut self, client: usize, dialog: usize) {
         let mut line = self.line(dialog, "ACK");
         line.cseq = self.clients[client].line.cseq;
-        let body = self.answer_asked(dialog);
+        let body = self.answer_asked(dialog, Place::Client(line.cseq));
         let bytes = self.print_request(&line, "", &body);
         let to = self.dialogs[dialog].next_hop(self.identity.router);
         self.clients[client].ack = Some(bytes.clone());

@@ -17,7 +17,7 @@ use crate::plan::{Change, TalkPlan};
 
 /// How often a party sends a packet on each of its streams: seldom, so that worlds are fast.
 const PACE: Duration = Duration::from_millis(200);
-/// Every so many packets one of RTCP goes along.
+/// Every so many times RTCP goes along.
 const CONTROL_EVERY: u32 = 5;
 /// The first port of the first dialog.
 const PORT: u16 = 30_000;
@@ -62,6 +62,7 @@ pub(super) struct Talk {
     /// Dialogs whose end has been seen.
     over: Vec<usize>,
     serial: u32,
+    ticks: u32,
     ticking: bool,
     heard: u64,
     /// All descriptions that were said.
@@ -126,9 +127,10 @@ impl Agent {
         Body::sdp(&said)
     }
 
-    /// The answer to what this dialog is asked; nothing when it is not.
-    pub(super) fn answer_asked(&mut self, dialog: usize) -> Body {
-        let Some(asked) = self.dialogs[dialog].session.asked.clone() else {
+    /// The answer to what this dialog is asked in this transaction; nothing when it is not.
+    pub(super) fn answer_asked(&mut self, dialog: usize, place: Place) -> Body {
+        let asked = self.dialogs[dialog].session.asked.clone();
+        let Some(asked) = asked.filter(|asked| asked.place == place) else {
             return Body::NONE;
         };
         let said = self.describe_answer(dialog, &asked.said);
@@ -405,12 +407,7 @@ impl Agent {
         if asks_for_offer {
             return self.offer_at(dialog, Place::Server(server));
         }
-        let asked = &self.dialogs[dialog].session.asked;
-        let here = |place: Place| place == Place::Server(server);
-        match asked.as_ref().is_some_and(|asked| here(asked.place)) {
-            true => self.answer_asked(dialog),
-            false => Body::NONE,
-        }
+        self.answer_asked(dialog, Place::Server(server))
     }
 
     /// The body of a response of the callee's that makes its dialog.
@@ -431,7 +428,7 @@ impl Agent {
         let waits = session.offer.is_some();
         match (asked, said) {
             _ if !sdp => Body::NONE,
-            (true, _) => self.answer_asked(dialog),
+            (true, _) => self.answer_asked(dialog, Place::Server(invite)),
             // RFC 6337 2.2: after a reliable answer the 2xx may say it again, if it is still true.
             (_, true) if ready && (first || !once || reliable && self.draw.chance(50)) => {
                 Body::NONE
@@ -459,7 +456,7 @@ impl Agent {
         let session = &mut self.dialogs[dialog].session;
         session.reliable |= session.local.is_some();
         if prack.sdp && !answered && self.hear_request(server, dialog).is_none() {
-            return self.answer_asked(dialog);
+            return self.answer_asked(dialog, Place::Server(server));
         }
         Body::NONE
     }
@@ -538,6 +535,7 @@ impl Agent {
                 self.talk_in(dialog);
             }
         }
+        self.talk.ticks += 1;
         self.alarms.plan(now + PACE, Alarm::Talk);
     }
 
@@ -546,7 +544,7 @@ impl Agent {
         let (Some(local), Some(remote)) = (session.local.clone(), session.remote.clone()) else {
             return;
         };
-        let control = self.talk.serial.is_multiple_of(CONTROL_EVERY);
+        let control = self.talk.ticks.is_multiple_of(CONTROL_EVERY);
         for (at, (own, their)) in local.lines.iter().zip(&remote.lines).enumerate() {
             if !own.is_open() || !their.is_open() {
                 continue;

@@ -98,6 +98,21 @@ impl Evidence<'_> {
         plan.is_some_and(|plan| plan.mute || plan.dies.is_some())
     }
 
+    /// Whether a 2xx to this agent waited for its ACK: a BYE of the router's must wait with it (RFC 3261
+    /// 15).
+    fn is_unacknowledged(&self, id: AgentId, at: Time) -> bool {
+        let mut sent = self
+            .sent()
+            .filter(|(when, to, heard)| *to == id && *when < at && heard.is_answer("INVITE", 2));
+        let acked = |cseq: u32| {
+            let mut received = self.received();
+            received.any(|(when, from, heard)| {
+                from == id && when < at && heard.method == "ACK" && heard.cseq == cseq
+            })
+        };
+        sent.any(|(.., heard)| !acked(heard.cseq))
+    }
+
     /// When all calls were ended by an order, if they were.
     fn ended_by_order(&self) -> Option<Time> {
         let mut orders = self.plan.orders.iter();

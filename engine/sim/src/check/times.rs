@@ -267,6 +267,13 @@ impl<'a> Story<'a> {
         {
             return None;
         }
+        let caller = AgentId {
+            call: self.call,
+            side: Side::Caller,
+        };
+        if plan.route.flow != Flow::Transparent && self.evidence.is_unacknowledged(caller, due) {
+            return None;
+        }
         // A BYE to a fork that lost has no Reason.
         let ended = |heard: &Heard| bye(heard) && !heard.reasons.is_empty();
         // Elsewhere the callee is the router itself, or may not have answered.

@@ -29,7 +29,8 @@ fn fault(index: &Index<'_>, left: &Packet, first: &First<'_>) -> Option<&'static
     let learned = first.get(&(left.ours, left.remote));
     let party = left.agent();
     if let Some(origin) = index.origin(left)
-        && left.author().map(|author| author.call) != party.map(|party| party.call)
+        && let Some(party) = party
+        && left.author().is_none_or(|author| author.call != party.call)
         && !origin.forged
         && !may_move(index, origin)
     {
@@ -51,13 +52,7 @@ fn fault(index: &Index<'_>, left: &Packet, first: &First<'_>) -> Option<&'static
 fn is_signalled(index: &Index<'_>, party: AgentId, left: &Packet) -> bool {
     let said = index.said.iter().filter(|said| said.from == party);
     let before = said.take_while(|said| said.at <= left.at);
-    before.into_iter().any(|said| {
-        let mut lines = said.what.lines.iter();
-        lines.any(|line| {
-            let named = [line.address(), line.control(false)];
-            named.contains(&Some(left.remote))
-        })
-    })
+    before.into_iter().any(|said| said.names(left.remote))
 }
 
 /// Whether the packets of this stranger could move the stream of a port, in the window and before the
@@ -86,7 +81,8 @@ fn follows(index: &Index<'_>, control: &Packet) -> bool {
 
 /// Whether this very packet could.
 fn moves_at(index: &Index<'_>, stranger: &Packet) -> bool {
-    if !is_media(stranger.form) {
+    // On a port for RTP everything is taken for RTP, RTCP included where that was not agreed on.
+    if !is_media(stranger.form) && stranger.ours.port() % 2 == 1 {
         return false;
     }
     // Without a packet of the party nobody can tell whose port it is: the window alone counts.

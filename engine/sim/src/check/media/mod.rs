@@ -8,6 +8,8 @@
 mod descriptions;
 mod intruders;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -38,6 +40,17 @@ struct Said {
     at: Time,
     from: AgentId,
     what: Description,
+}
+
+impl Said {
+    /// Whether it names this address for anything.
+    fn names(&self, address: SocketAddr) -> bool {
+        let mut lines = self.what.lines.iter();
+        lines.any(|line| {
+            let named = [line.address(), line.control(false)];
+            named.contains(&Some(address))
+        })
+    }
 }
 
 /// What ends a call at the router's edge. A callee's dialog has its own end.
@@ -143,6 +156,12 @@ impl<'a> Index<'a> {
         let side = Side::Callee;
         let agent = self.evidence.agent(AgentId { call, side })?;
         Some(agent.dialogs().get(dialog)?.tag())
+    }
+
+    /// When a party first named this address of its own.
+    fn first_named(&self, from: AgentId, address: SocketAddr) -> Option<Time> {
+        let mut said = self.said.iter().filter(|said| said.from == from);
+        said.find(|said| said.names(address)).map(|said| said.at)
     }
 
     /// When a description first came to the router.

@@ -35,8 +35,7 @@ struct Stream<'a> {
     own_ours: &'a Line,
     heard: &'a Line,
     heard_ours: &'a Line,
-    /// When the router heard of it, and when it had both sides' words.
-    named: Time,
+    /// When the router had both sides' words.
     agreed: Time,
 }
 
@@ -73,7 +72,7 @@ impl<'a> Stream<'a> {
         } else {
             first(index.listener(speaker), partner)?
         };
-        if echo && index.is_unacknowledged(speaker, packet.at) {
+        if echo && index.evidence.is_unacknowledged(speaker, packet.at) {
             return None;
         }
         Some(Stream {
@@ -83,7 +82,6 @@ impl<'a> Stream<'a> {
             own_ours: named(own)?,
             heard: said(partner)?,
             heard_ours: named(partner)?,
-            named: since,
             agreed: since.max(other),
         })
     }
@@ -207,7 +205,7 @@ fn admission(index: &Index<'_>, stream: &Stream<'_>, packet: &Packet) -> Option<
         Latching::LatchSameHost => packet.remote.ip() == inside.ip(),
         Latching::Latch => true,
     };
-    let since = stream.named;
+    let since = index.first_named(stream.speaker, inside)?;
     if index.intruded(packet.ours, since, packet, stream.plan.latching) {
         return None;
     }
@@ -228,12 +226,12 @@ fn admission(index: &Index<'_>, stream: &Stream<'_>, packet: &Packet) -> Option<
 }
 
 impl Index<'_> {
-    /// Anybody but a port's party has sent to it.
+    /// Anybody but one branch of a port's party has sent to it.
     fn has_intruders(&self, ours: SocketAddr) -> bool {
         let mut arrived = self.arrived(ours).iter();
-        let first = arrived.next();
-        arrived.any(|packet| first.is_some_and(|first| first.author() != packet.author()))
-            || first.is_some_and(|first| first.author().is_none())
+        let first = arrived.next().map(|packet| packet.speaker());
+        first.is_some_and(|first| first.0.is_none())
+            || arrived.any(|packet| first.is_some_and(|first| first != packet.speaker()))
     }
 
     /// Whether anybody else may have moved the stream of this packet since.
@@ -244,27 +242,12 @@ impl Index<'_> {
             .iter()
             .take_while(|other| other.at <= packet.at);
         let mut strange = before
-            .filter(|other| other.author() != packet.author() && other.remote != packet.remote);
+            .filter(|other| other.speaker() != packet.speaker() && other.remote != packet.remote);
         strange.any(|other| match rule {
             Latching::Latch => true,
             Latching::LatchSameHost => other.remote.ip() == packet.remote.ip(),
             Latching::Strict => false,
         })
-    }
-
-    /// A 2xx to this party still waits for its ACK: what the router decided since is not to be seen.
-    fn is_unacknowledged(&self, id: AgentId, at: Time) -> bool {
-        let sent = self
-            .evidence
-            .sent()
-            .filter(|(when, to, heard)| *to == id && *when < at && heard.is_answer("INVITE", 2));
-        let acked = |cseq: u32| {
-            let mut received = self.evidence.received();
-            received.any(|(when, from, heard)| {
-                from == id && when < at && heard.method == "ACK" && heard.cseq == cseq
-            })
-        };
-        sent.into_iter().any(|(.., heard)| !acked(heard.cseq))
     }
 }
 
