@@ -306,7 +306,14 @@ impl Agent {
     }
 
     /// A description of these lines: our last one, when it says the same (RFC 3264 8).
-    fn name_lines(&mut self, dialog: usize, lines: Vec<Line>) -> Arc<Description> {
+    fn name_lines(&mut self, dialog: usize, mut lines: Vec<Line>) -> Arc<Description> {
+        // The address is that of the session: a hold by 0.0.0.0 is one of all streams.
+        if lines
+            .iter()
+            .any(|line| line.is_open() && line.host.is_none())
+        {
+            lines.iter_mut().for_each(|line| line.host = None);
+        }
         let last = self.dialogs[dialog].session.last.clone();
         if let Some(last) = last.as_ref().filter(|last| last.lines == lines) {
             return last.clone();

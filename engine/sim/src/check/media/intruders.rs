@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use ::media::Latching;
+use stack::Time;
 
 use super::{Finding, Index, Said, WINDOW, find, is_media};
 use crate::agent::AgentId;
@@ -32,7 +33,7 @@ fn fault(index: &Index<'_>, left: &Packet, first: &First<'_>) -> Option<&'static
         && let Some(party) = party
         && left.author().is_none_or(|author| author.call != party.call)
         && !origin.forged
-        && !may_move(index, origin)
+        && !may_move(index, origin, left.at)
     {
         return Some("an intruder is heard");
     }
@@ -43,7 +44,7 @@ fn fault(index: &Index<'_>, left: &Packet, first: &First<'_>) -> Option<&'static
     match learned {
         None => Some("it goes to where nobody said or sent anything"),
         Some(origin) if origin.agent().is_some() => None,
-        Some(origin) if may_move(index, origin) => None,
+        Some(origin) if may_move(index, origin, left.at) => None,
         Some(_) => Some("an intruder hears it"),
     }
 }
@@ -57,25 +58,25 @@ fn is_signalled(index: &Index<'_>, party: AgentId, left: &Packet) -> bool {
 
 /// Whether the packets of this stranger could move the stream of a port, in the window and before the
 /// first packet of the port's party.
-fn may_move(index: &Index<'_>, stranger: &Packet) -> bool {
+fn may_move(index: &Index<'_>, stranger: &Packet, until: Time) -> bool {
     let arrived = index.arrived(stranger.ours);
     let strange = arrived
         .iter()
         .filter(|packet| packet.remote == stranger.remote);
     strange
-        .take_while(|packet| packet.at <= stranger.at)
+        .take_while(|packet| packet.at <= until)
         .any(|packet| moves_at(index, packet))
-        || stranger.form == Form::Rtcp && follows(index, stranger)
+        || stranger.form == Form::Rtcp && follows(index, stranger, until)
 }
 
 /// RTCP on a port of its own may follow to the host to which its RTP was moved.
-fn follows(index: &Index<'_>, control: &Packet) -> bool {
+fn follows(index: &Index<'_>, control: &Packet, until: Time) -> bool {
     let mut rtp = control.ours;
     rtp.set_port(rtp.port() & !1);
     let mut arrived = index.arrived(rtp).iter();
     arrived.any(|packet| {
         let same = packet.remote.ip() == control.remote.ip();
-        same && packet.at <= control.at && moves_at(index, packet)
+        same && packet.at <= until && moves_at(index, packet)
     })
 }
 

@@ -152,6 +152,23 @@ impl<'a> Index<'a> {
         ends.any(|end| end.call == call && end.at <= at && concerns(end))
     }
 
+    /// Several branches of the callee have spoken and none has answered: the router follows the last,
+    /// and the caller may not have heard of it yet.
+    fn is_forking(&self, call: usize, at: Time) -> bool {
+        let side = Side::Callee;
+        let Some(callee) = self.evidence.agent(AgentId { call, side }) else {
+            return false;
+        };
+        let mut views = callee.views().iter().filter(|view| view.local.is_some());
+        let first = views.next().map(|view| view.dialog);
+        let forked = views.any(|view| first != Some(view.dialog));
+        let mut sent = self.evidence.sent();
+        forked
+            && !sent.any(|(when, to, heard)| {
+                to.call == call && when < at && heard.is_answer("INVITE", 2)
+            })
+    }
+
     fn callee_tag(&self, call: usize, dialog: usize) -> Option<&'a str> {
         let side = Side::Callee;
         let agent = self.evidence.agent(AgentId { call, side })?;

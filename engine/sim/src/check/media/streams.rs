@@ -56,6 +56,9 @@ impl<'a> Stream<'a> {
             Side::Caller => partner.dialog,
         };
         let tag = index.callee_tag(speaker.call, callee);
+        if !echo && index.is_forking(speaker.call, packet.at) {
+            return None;
+        }
         if index.is_over(speaker.call, tag.filter(|_| !echo), packet.at) {
             return None;
         }
