@@ -120,6 +120,17 @@ impl Party {
         }
     }
 
+    /// Whether this is where signalling says its RTP comes from.
+    pub(crate) fn is_signalled(&self, from: SocketAddr) -> bool {
+        self.signalled.is_some_and(|address| same(address, from))
+    }
+
+    /// The same of RTCP with a port of its own.
+    pub(crate) fn is_signalled_rtcp(&self, from: SocketAddr) -> bool {
+        self.signalled_rtcp
+            .is_some_and(|address| same(address, from))
+    }
+
     /// Whether a packet was on its way when signalling moved this end.
     pub(crate) fn sent_before(&self, now: Time, from: SocketAddr) -> bool {
         self.former.is_some_and(|former| former.owns(now, from))

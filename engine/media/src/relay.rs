@@ -110,17 +110,28 @@ impl Media {
             if party.rtcp.is_open() && party.sent_rtcp_before(now, from.remote) {
                 return Admission::Known;
             }
-            return self.parties[pair]
-                .rtcp
-                .admit(now, from.remote, host, proves);
+            let party = &mut self.parties[pair];
+            let admission = party.rtcp.admit(now, from.remote, host, proves);
+            if admission == Admission::Stranger && party.is_signalled_rtcp(from.remote) && proves()
+            {
+                party.rtcp.return_to(from.remote);
+                return Admission::Moved;
+            }
+            return admission;
         }
         let latch = &mut self.lanes[pair].latch;
         if latch.is_open() && self.parties[pair].sent_before(now, from.remote) {
             return Admission::Known;
         }
-        let admission = latch.admit(now, from.remote, None, proves);
+        let mut admission = latch.admit(now, from.remote, None, proves);
+        let party = &mut self.parties[pair];
+        if admission == Admission::Stranger && party.is_signalled(from.remote) && proves() {
+            // Whoever was faster, or a fork that lost, has had the stream until now.
+            latch.return_to(from.remote);
+            admission = Admission::Moved;
+        }
         if admission == Admission::Moved {
-            self.parties[pair].follow(now, self.config.latch_window);
+            party.follow(now, self.config.latch_window);
         }
         admission
     }

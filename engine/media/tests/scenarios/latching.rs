@@ -190,3 +190,28 @@ fn an_end_that_goes_on_from_its_former_address_is_found_there() {
         Fate::Latched
     );
 }
+
+#[test]
+fn regression_the_signalled_address_gets_its_stream_back() {
+    // Two forks of a callee send early media to one port; or a stranger is faster than the peer.
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    let other = address("203.0.113.66:6666");
+    stage.rtp(stream, End::Callee, other, &voice(9, 1));
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 1)).1[0].1,
+        other
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Callee, callee(), &voice(2, 1)).0,
+        Fate::Latched
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 2)).1[0].1,
+        callee()
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Callee, other, &voice(9, 2)).0,
+        STRANGER
+    );
+}

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{Evidence, Finding};
-use crate::agent::AgentId;
+use crate::agent::{AgentId, Side};
 use crate::heard::{Heard, STAMP};
 use crate::plan::Flow;
 
@@ -18,10 +18,17 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
             originals.entry(stamp).or_insert((from, heard));
         }
     }
+    let mut ended: Vec<usize> = Vec::new();
     for (at, to, heard) in evidence.sent() {
+        let failed = to.side == Side::Caller && heard.method == "INVITE" && heard.code >= 300;
+        if failed || matches!(heard.method.as_str(), "BYE" | "CANCEL") {
+            ended.push(to.call);
+        }
         let Some(stamp) = &heard.stamp else { continue };
         let what = match originals.get(stamp.as_str()) {
             None => Some(format!("the stamp {stamp} was never received")),
+            // Of a call that is over nobody knows any more whose addresses a body may tell of.
+            Some((_, original)) if ended.contains(&to.call) && is_withheld(original, heard) => None,
             Some((from, original)) => fault(evidence, *from, original, to, heard),
         };
         if let Some(what) = what {
@@ -75,6 +82,11 @@ fn fault(
     let begins = copy.is_request() && copy.to_tag.is_empty();
     (begins && person(&copy.from) != person(&original.from))
         .then(|| format!("From {:?} was {:?}", copy.from, original.from))
+}
+
+/// A late answer that came without its description.
+fn is_withheld(original: &Heard, copy: &Heard) -> bool {
+    copy.is_final() && original.sdp && copy.body.is_empty()
 }
 
 /// `TransformEarlyToFinal`: an 18x becomes a 200 or loses its body; a re-INVITE becomes an UPDATE and the

@@ -123,21 +123,15 @@ fn is_latched(index: &Index<'_>, party: AgentId, stranger: &Packet) -> bool {
     let before = arrived.take_while(|packet| packet.at < stranger.at);
     before.into_iter().any(|packet| {
         let own = packet.author() == Some(party) && is_media(packet.form);
-        own && named.contains(&packet.remote) && was_taken(index, packet)
+        own && named.contains(&packet.remote) && index.was_taken(packet)
     })
-}
-
-/// A party's packet that went on has claimed its port.
-fn was_taken(index: &Index<'_>, packet: &Packet) -> bool {
-    let left = packet.mark.and_then(|mark| index.left.get(&mark));
-    left.is_some_and(|left| left.iter().any(|left| left.at == packet.at))
 }
 
 /// Whose port this is: that of the party whose packets go through it.
 fn party_of(index: &Index<'_>, ours: SocketAddr) -> Option<AgentId> {
     let mut arrived = index.arrived(ours).iter();
     let first = arrived.find(|packet| {
-        packet.author().is_some() && packet.author() == packet.agent() && was_taken(index, packet)
+        packet.author().is_some() && packet.author() == packet.agent() && index.was_taken(packet)
     });
     first.and_then(|packet| packet.author())
 }

@@ -152,6 +152,12 @@ impl<'a> Index<'a> {
         ends.any(|end| end.call == call && end.at <= at && concerns(end))
     }
 
+    /// Whether all of a call was over before this time.
+    fn has_ended(&self, call: usize, at: Time) -> bool {
+        let mut ends = self.ends.iter();
+        ends.any(|end| end.is_whole && end.call == call && end.at < at)
+    }
+
     /// Several branches of the callee have spoken and none has answered: the router follows the last,
     /// and the caller may not have heard of it yet.
     fn is_forking(&self, call: usize, at: Time) -> bool {

@@ -208,6 +208,15 @@ fn admission(index: &Index<'_>, stream: &Stream<'_>, packet: &Packet) -> Option<
         Latching::LatchSameHost => packet.remote.ip() == inside.ip(),
         Latching::Latch => true,
     };
+    // Packets from the signalled address are always taken: it gets its stream back from anybody. RTCP
+    // on the RTP port waits for the RTP that does.
+    let apart = Some(packet.ours) != stream.own_ours.address();
+    if !translated && (is_media(packet.form) || apart) {
+        return Some(true);
+    }
+    if !moves {
+        return Some(false);
+    }
     let since = index.first_named(stream.speaker, inside)?;
     if index.intruded(packet.ours, since, packet, stream.plan.latching) {
         return None;
@@ -215,10 +224,7 @@ fn admission(index: &Index<'_>, stream: &Stream<'_>, packet: &Packet) -> Option<
     if !translated {
         return Some(true);
     }
-    if !moves {
-        return Some(false);
-    }
-    if packet.form == Form::Rtcp && packet.ours != stream.own_ours.address()? {
+    if packet.form == Form::Rtcp && apart {
         return None;
     }
     let arrived = index.arrived(packet.ours);
@@ -237,13 +243,18 @@ impl Index<'_> {
             || arrived.any(|packet| first.is_some_and(|first| first != packet.speaker()))
     }
 
+    /// A packet that went on.
+    pub(super) fn was_taken(&self, packet: &Packet) -> bool {
+        let left = packet.mark.and_then(|mark| self.left.get(&mark));
+        left.is_some_and(|left| left.iter().any(|left| left.at == packet.at))
+    }
+
     /// Whether anybody else may have moved the stream of this packet since.
     fn intruded(&self, ours: SocketAddr, since: Time, packet: &Packet, rule: Latching) -> bool {
-        let arrived = self.arrived(ours);
-        let start = arrived.partition_point(|other| other.at < since);
-        let before = arrived[start..]
-            .iter()
-            .take_while(|other| other.at <= packet.at);
+        let arrived = self.arrived(ours).iter();
+        let before = arrived.take_while(|other| other.at <= packet.at);
+        // One that was taken before the party named its address may have it still.
+        let before = before.filter(|other| other.at >= since || self.was_taken(other));
         let mut strange = before
             .filter(|other| other.speaker() != packet.speaker() && other.remote != packet.remote);
         strange.any(|other| match rule {
@@ -268,7 +279,7 @@ fn departure_fault(index: &Index<'_>, packet: &Packet) -> Option<&'static str> {
     if index.listener(author) != to {
         return Some("it went to the wrong party");
     }
-    let mut ends = index.ends.iter();
-    let over = ends.any(|end| end.is_whole && end.call == to.call && end.at < packet.at);
-    over.then_some("it flows after the end")
+    index
+        .has_ended(to.call, packet.at)
+        .then_some("it flows after the end")
 }
