@@ -30,10 +30,10 @@ fn fault(index: &Index<'_>, left: &Packet, first: &First<'_>) -> Option<&'static
     let learned = first.get(&(left.ours, left.remote));
     let party = left.agent();
     if let Some(origin) = index.origin(left)
-        && let Some(party) = party
-        && left.author().is_none_or(|author| author.call != party.call)
+        && let Some(to) = party
+        && left.author().is_none_or(|author| author.call != to.call)
         && !origin.forged
-        && !may_move(index, origin, left.at)
+        && !may_move(index, Some(index.listener(to)), origin, left.at)
     {
         return Some("an intruder is heard");
     }
@@ -41,10 +41,11 @@ fn fault(index: &Index<'_>, left: &Packet, first: &First<'_>) -> Option<&'static
     if signalled {
         return None;
     }
+    let owner = left.author().map(|author| index.listener(author));
     match learned {
         None => Some("it goes to where nobody said or sent anything"),
         Some(origin) if origin.agent().is_some() => None,
-        Some(origin) if may_move(index, origin, left.at) => None,
+        Some(origin) if may_move(index, owner, origin, left.at) => None,
         Some(_) => Some("an intruder hears it"),
     }
 }
@@ -58,36 +59,36 @@ fn is_signalled(index: &Index<'_>, party: AgentId, left: &Packet) -> bool {
 
 /// Whether the packets of this stranger could move the stream of a port, in the window and before the
 /// first packet of the port's party.
-fn may_move(index: &Index<'_>, stranger: &Packet, until: Time) -> bool {
+fn may_move(index: &Index<'_>, owner: Option<AgentId>, stranger: &Packet, until: Time) -> bool {
     let arrived = index.arrived(stranger.ours);
     let strange = arrived
         .iter()
         .filter(|packet| packet.remote == stranger.remote);
     strange
         .take_while(|packet| packet.at <= until)
-        .any(|packet| moves_at(index, packet))
-        || stranger.form == Form::Rtcp && follows(index, stranger, until)
+        .any(|packet| moves_at(index, owner, packet))
+        || stranger.form == Form::Rtcp && follows(index, owner, stranger, until)
 }
 
 /// RTCP on a port of its own may follow to the host to which its RTP was moved.
-fn follows(index: &Index<'_>, control: &Packet, until: Time) -> bool {
+fn follows(index: &Index<'_>, owner: Option<AgentId>, control: &Packet, until: Time) -> bool {
     let mut rtp = control.ours;
     rtp.set_port(rtp.port() & !1);
     let mut arrived = index.arrived(rtp).iter();
     arrived.any(|packet| {
         let same = packet.remote.ip() == control.remote.ip();
-        same && packet.at <= until && moves_at(index, packet)
+        same && packet.at <= until && moves_at(index, owner, packet)
     })
 }
 
 /// Whether this very packet could.
-fn moves_at(index: &Index<'_>, stranger: &Packet) -> bool {
+fn moves_at(index: &Index<'_>, owner: Option<AgentId>, stranger: &Packet) -> bool {
     // On a port for RTP everything is taken for RTP, RTCP included where that was not agreed on.
     if !is_media(stranger.form) && stranger.ours.port() % 2 == 1 {
         return false;
     }
     // Without a packet of the party nobody can tell whose port it is: the window alone counts.
-    let Some(party) = party_of(index, stranger.ours) else {
+    let Some(party) = owner.or_else(|| party_of(index, stranger)) else {
         return true;
     };
     let rule = index.talk_plan(party).map(|plan| plan.latching);
@@ -127,11 +128,17 @@ fn is_latched(index: &Index<'_>, party: AgentId, stranger: &Packet) -> bool {
     })
 }
 
-/// Whose port this is: that of the party whose packets go through it.
-fn party_of(index: &Index<'_>, ours: SocketAddr) -> Option<AgentId> {
-    let mut arrived = index.arrived(ours).iter();
-    let first = arrived.find(|packet| {
+/// Whose port this is: that of the party whose packets went through it last, or will next.
+fn party_of(index: &Index<'_>, stranger: &Packet) -> Option<AgentId> {
+    let arrived = index.arrived(stranger.ours);
+    let (before, after) =
+        arrived.split_at(arrived.partition_point(|packet| packet.at < stranger.at));
+    let owns = |packet: &&&Packet| {
         packet.author().is_some() && packet.author() == packet.agent() && index.was_taken(packet)
-    });
-    first.and_then(|packet| packet.author())
+    };
+    let last = before
+        .iter()
+        .rfind(owns)
+        .or_else(|| after.iter().find(owns));
+    last.and_then(|packet| packet.author())
 }

@@ -167,7 +167,8 @@ fn misled(
     let inside = inside?;
     let nat = index.talk_plan(listener)?.nat;
     let there = [inside, outside(listener, nat, inside)];
-    if !there.contains(&left.remote) && !index.has_intruders(ours?) {
+    let known = there.contains(&left.remote) || index.has_intruders(ours?);
+    if !known && index.has_spoken(listener, ours?, there[1], left.at) {
         return Some("it went elsewhere than to the other party's port");
     }
     if Some(left.ours) != ours {
@@ -249,14 +250,27 @@ impl Index<'_> {
         left.is_some_and(|left| left.iter().any(|left| left.at == packet.at))
     }
 
+    /// Whether a party has sent to a port from this address: until then it may be looked for where it
+    /// was before.
+    fn has_spoken(&self, id: AgentId, ours: SocketAddr, from: SocketAddr, until: Time) -> bool {
+        let mut before = self
+            .arrived(ours)
+            .iter()
+            .take_while(|packet| packet.at < until);
+        before.any(|packet| packet.author() == Some(id) && packet.remote == from)
+    }
+
     /// Whether anybody else may have moved the stream of this packet since.
     fn intruded(&self, ours: SocketAddr, since: Time, packet: &Packet, rule: Latching) -> bool {
         let arrived = self.arrived(ours).iter();
         let before = arrived.take_while(|other| other.at <= packet.at);
         // One that was taken before the party named its address may have it still.
         let before = before.filter(|other| other.at >= since || self.was_taken(other));
-        let mut strange = before
-            .filter(|other| other.speaker() != packet.speaker() && other.remote != packet.remote);
+        let mut strange = before.filter(|other| {
+            let own = other.speaker() == packet.speaker();
+            // Behind a translator nobody can tell a party's own late packets from another's.
+            other.remote != packet.remote && (!own || other.at >= since && self.was_taken(other))
+        });
         strange.any(|other| match rule {
             Latching::Latch => true,
             Latching::LatchSameHost => other.remote.ip() == packet.remote.ip(),
