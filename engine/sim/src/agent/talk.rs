@@ -392,7 +392,7 @@ impl Agent {
         let said = self.read_description(&request);
         let session = &mut self.dialogs[dialog].session;
         let asks_for_offer = request.method == "INVITE" && !request.sdp;
-        if said.is_none() && !asks_for_offer || !self.talk.plan.is_some() {
+        if said.is_none() && !asks_for_offer || self.talk.plan.is_none() {
             return None;
         }
         if session.offer.is_some() {

@@ -129,20 +129,22 @@ impl<'a> Index<'a> {
     /// What was in force in this dialog of a party just before a time; nothing while anything waits.
     fn view(&self, id: AgentId, dialog: usize, at: Time) -> Option<&'a View> {
         let views = self.evidence.agent(id)?.views().iter();
-        let known = views.filter(|view| view.dialog == dialog && view.at <= at);
-        known.last().filter(|view| view.settled && view.at < at)
+        let mut known = views.filter(|view| view.dialog == dialog && view.at <= at);
+        known
+            .next_back()
+            .filter(|view| view.settled && view.at < at)
     }
 
     /// The view of the party that this one has an agreement with.
     fn partner(&self, id: AgentId, own: &View, at: Time) -> Option<&'a View> {
         let (local, remote) = (own.local.as_ref()?, own.remote.as_ref()?);
         let peer = self.evidence.agent(other(id))?;
-        let views = (0..peer.dialogs().len()).filter_map(|at_dialog| {
+        let mut views = (0..peer.dialogs().len()).filter_map(|at_dialog| {
             let view = self.view(other(id), at_dialog, at)?;
             let names = (&view.local.as_ref()?.id, &view.remote.as_ref()?.id);
             (names == (&remote.id, &local.id) && remote.id != NAMELESS).then_some(view)
         });
-        views.last()
+        views.next_back()
     }
 
     /// Whether a call, or this dialog of its callee, was over at a time.
