@@ -39,6 +39,12 @@ pub(crate) struct MediaArgs {
     /// Seconds at the beginning that are not measured. By default beyond the 3 s in which relays learn where packets come from.
     #[arg(long, default_value_t = 4.0)]
     pub(crate) warmup: f64,
+    /// Calls per second beside those with media, on the same shard (the router alone).
+    #[arg(long, value_name = "RATE", value_parser = positive, conflicts_with_all = ["floor", "compare"])]
+    pub(crate) caps: Option<f64>,
+    /// Where the router writes its own latencies, every second, as `tipring report` reads them.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) latency: Option<PathBuf>,
     /// Rounds; the table shows medians.
     #[arg(long, default_value_t = 1)]
     pub(crate) rounds: usize,

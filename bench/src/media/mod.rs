@@ -1,6 +1,7 @@
 //! `media`, `media-compare`: calls with RTP both ways through a relay, measured from outside. The same streams at the same rate
 //! go through the floor (the reactor alone), the router and rtpengine, in interleaved rounds.
 
+mod beside;
 pub(crate) mod cli;
 mod ends;
 mod generator;
@@ -27,6 +28,7 @@ use crate::cli::settle;
 use crate::io::{interrupted, raise_open_files};
 use crate::latency::{Intervals, write_log_file};
 use crate::load::LoadOptions;
+use crate::media::beside::Beside;
 use crate::media::cli::MediaArgs;
 use crate::media::ends::Ends;
 use crate::media::generator::Generator;
@@ -115,7 +117,9 @@ fn measure(
     let before = drops(&ends, &ports);
     let probe = Probe::of_process(Some(server.pid()));
     let generator = Generator::new(&ends, &routes, args.rhythm());
+    let beside = Beside::start(args)?;
     let outcome = generator.run(&probe, &mut session)?;
+    beside.map_or(Ok(()), Beside::finish)?;
     let mut report = MediaReport::new(contender, args.calls, &outcome);
     report.drops = drops_since(&before, &drops(&ends, &ports));
     let up = match contender {

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use clap::ValueEnum;
 
+use crate::media::beside;
 use crate::media::cli::MediaArgs;
 use crate::media::relay::{Layout, SOCKETS_PER_CALL};
 use crate::servers::{Launch, Server};
@@ -117,7 +118,7 @@ fn router(args: &MediaArgs, directory: &Path) -> io::Result<Command> {
     let callee = args.load.callee.first();
     let callee = callee.ok_or_else(|| io::Error::other("calls need a callee"))?;
     let rdb = directory.join("rdb.json");
-    fs::write(&rdb, routing(*callee))?;
+    fs::write(&rdb, routing(*callee, beside::callee(args)?))?;
     let config = directory.join("tipring.toml");
     fs::write(&config, router_config(args, media_ports(args)?, &rdb))?;
     let mut command = Command::new(&args.router);
@@ -125,9 +126,11 @@ fn router(args: &MediaArgs, directory: &Path) -> io::Result<Command> {
     Ok(command)
 }
 
-fn routing(callee: SocketAddr) -> String {
+fn routing(callee: SocketAddr, beside: SocketAddr) -> String {
+    let pattern = beside::PATTERN;
     format!(
-        "[{{\"userpartPattern\": \"^.*$\", \"routingRecord\": {{\"outRuriHostport\": \"{callee}\", \"steerMedia\": true}}}}]\n"
+        "[{{\"userpartPattern\": \"{pattern}\", \"routingRecord\": {{\"outRuriHostport\": \"{beside}\"}}}},\n \
+         {{\"userpartPattern\": \"^.*$\", \"routingRecord\": {{\"outRuriHostport\": \"{callee}\", \"steerMedia\": true}}}}]\n"
     )
 }
 
@@ -135,13 +138,23 @@ fn router_config(args: &MediaArgs, ports: RangeInclusive<u16>, rdb: &Path) -> St
     let (cpu, target, metrics) = (args.server_cpu, args.target, args.metrics);
     let (address, first, last) = (target.ip(), ports.start(), ports.end());
     let all = if address.is_ipv4() { 32 } else { 128 };
+    let latency = args
+        .latency
+        .as_ref()
+        .and_then(|path| std::path::absolute(path).ok());
+    let latency = latency.map_or(String::new(), |path| {
+        format!(
+            "\n[latency]\ndirectory = \"{}\"\ninterval_s = 1\n",
+            path.display()
+        )
+    });
     format!(
         "[engine]\nshards = 1\ncpus = [{cpu}]\n\n\
          [[listen]]\ntransport = \"udp\"\naddress = \"{target}\"\n\n\
          [media]\nports = \"{first}-{last}\"\n\n\
          [[peer]]\nname = \"load\"\naddresses = [\"{address}/{all}\"]\nclass = \"trunk\"\n\n\
          [routing]\nrdb = \"{}\"\n\n\
-         [metrics]\naddress = \"{metrics}\"\n",
+         [metrics]\naddress = \"{metrics}\"\n{latency}",
         rdb.display()
     )
 }
@@ -233,9 +246,13 @@ mod tests {
 
     #[test]
     fn the_route_steers_media_to_the_callee() {
-        let routing = routing("127.0.0.1:5090".parse().unwrap());
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let routing = routing(address(5090), address(5095));
         let routing: serde_json::Value = serde_json::from_str(&routing).unwrap();
-        let record = &routing[0]["routingRecord"];
+        let beside = &routing[0]["routingRecord"];
+        assert_eq!(beside["outRuriHostport"], "127.0.0.1:5095");
+        assert!(beside["steerMedia"].is_null());
+        let record = &routing[1]["routingRecord"];
         assert_eq!(record["outRuriHostport"], "127.0.0.1:5090");
         assert_eq!(record["steerMedia"], true);
     }

@@ -1,6 +1,6 @@
 //! Why a user is routed as it is, for `tipring route`: a value and its text.
 
-use super::{Found, Matcher, Record, Table};
+use super::{CallFlow, Found, Matcher, Record, Table};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +85,10 @@ impl fmt::Display for Winner {
         writeln!(f, "  pattern       {}", written(&record.pattern))?;
         writeln!(f, "  found in the  {}", self.found)?;
         writeln!(f, "  user          {}", self.out_user)?;
-        writeln!(f, "  host          {}", record.target)?;
+        match record.flow {
+            CallFlow::EchoResponder => writeln!(f, "  host          none: the router answers")?,
+            _ => writeln!(f, "  host          {}", record.target)?,
+        }
         writeln!(f, "  flow          {}", record.flow)?;
         let [no_18x, no_answer, longest] =
             [record.no_18x, record.no_answer, record.max_duration].map(shown);

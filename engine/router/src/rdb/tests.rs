@@ -334,6 +334,16 @@ fn an_explanation_tells_the_winner_and_what_else_matches() {
 }
 
 #[test]
+fn a_call_to_the_echo_goes_nowhere() {
+    let json = r#"[{"userpartPattern": "^8$", "routingRecord": {"outCallFlow": "EchoResponder"}}]"#;
+    let explained = explain(&table(json), "8").to_string();
+    assert!(
+        explained.contains("host          none: the router answers"),
+        "{explained}"
+    );
+}
+
+#[test]
 fn an_explanation_lists_ten_further_records() {
     let patterns: Vec<_> = (0..15)
         .map(|n| ("^1", if n % 2 == 0 { "" } else { "2" }))
