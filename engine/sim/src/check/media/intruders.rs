@@ -10,7 +10,7 @@ use stack::Time;
 
 use super::{Finding, Index, Said, WINDOW, find, is_media};
 use crate::agent::AgentId;
-use crate::packet::{Form, Packet};
+use crate::packet::Packet;
 use crate::world::ports::outside;
 
 pub(super) fn check(index: &Index<'_>, findings: &mut Vec<Finding>) {
@@ -67,7 +67,7 @@ fn may_move(index: &Index<'_>, owner: Option<AgentId>, stranger: &Packet, until:
     strange
         .take_while(|packet| packet.at <= until)
         .any(|packet| moves_at(index, owner, packet))
-        || stranger.form == Form::Rtcp && follows(index, owner, stranger, until)
+        || stranger.ours.port() % 2 == 1 && follows(index, owner, stranger, until)
 }
 
 /// RTCP on a port of its own may follow to the host to which its RTP was moved.

@@ -167,7 +167,9 @@ fn misled(
     let inside = inside?;
     let nat = index.talk_plan(listener)?.nat;
     let there = [inside, outside(listener, nat, inside)];
-    let known = there.contains(&left.remote) || index.has_intruders(ours?);
+    // Behind a translator a late packet from a port left behind may be taken for the new one.
+    let behind = nat.is_some() && index.has_been_at(listener, left.remote);
+    let known = there.contains(&left.remote) || behind || index.has_intruders(ours?);
     if !known && index.has_spoken(listener, ours?, there[1], left.at) {
         return Some("it went elsewhere than to the other party's port");
     }
@@ -248,6 +250,18 @@ impl Index<'_> {
     pub(super) fn was_taken(&self, packet: &Packet) -> bool {
         let left = packet.mark.and_then(|mark| self.left.get(&mark));
         left.is_some_and(|left| left.iter().any(|left| left.at == packet.at))
+    }
+
+    /// Whether an address is one that a party had named, as seen from outside.
+    fn has_been_at(&self, id: AgentId, outside_address: SocketAddr) -> bool {
+        let nat = self.talk_plan(id).and_then(|plan| plan.nat);
+        let said = self.said.iter().filter(|said| said.from == id);
+        let mut lines = said.flat_map(|said| &said.what.lines);
+        lines.any(|line| {
+            let named = [line.address(), line.control(false)];
+            let mut seen = named.into_iter().flatten();
+            seen.any(|inside| outside(id, nat, inside) == outside_address)
+        })
     }
 
     /// Whether a party has sent to a port from this address: until then it may be looked for where it
