@@ -2,8 +2,8 @@
 //! moved it to. What a packet holds is not read here; the caller says whether it may move the latch.
 //!
 //! What this leaves open: with [`Latching::Latch`] whoever hits the port with well-formed RTP within the
-//! window and before the true peer's first packet gets the stream (and the true peer is then a
-//! stranger). The ports are drawn, the window is short and begins only with the signalled
+//! window and before the true peer's first packet gets the stream (and a true peer behind NAT is then a
+//! stranger; one whose packets come from the signalled address gets it back). The ports are drawn, the window is short and begins only with the signalled
 //! address, and the true peer's first packet ends it. [`Latching::LatchSameHost`] leaves this to
 //! processes of the signalled host (or behind its NAT), [`Latching::Strict`] to who forges the signalled
 //! address and port.
@@ -85,6 +85,12 @@ impl Latch {
         if self.is_open() {
             self.open_until = now + window;
         }
+    }
+
+    /// A packet has come from the signalled address after all: that is the stream's, and stays it.
+    pub(crate) fn return_to(&mut self, address: SocketAddr) {
+        self.address = Some(address);
+        self.open_until = Time::ZERO;
     }
 
     /// Judges the sender of a packet. It may move to `host` alone when one is given (RTCP, which follows

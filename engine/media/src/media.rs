@@ -187,9 +187,11 @@ impl Media {
     }
 
     /// What signalling says of this end. A new address, or the first one, unlatches it and opens the
-    /// latch window anew; the same again changes no latch, not even after a hold by 0.0.0.0 in
-    /// between, for a session refresh must not let a stranger in. A new address that the stream had
-    /// latched to already opens no window either.
+    /// latch window anew; packets that still come from the former one move nothing in its first half.
+    /// The same address again changes no latch, not even after a hold by 0.0.0.0 in
+    /// between, for a session refresh must not let a stranger in; but an end that has not sent anything
+    /// yet has the whole window again, for its phone may have rung for long. A new address that the
+    /// stream had latched to already opens no window either.
     ///
     /// An address of the wrong family, of many hosts, of no port, or of this stream's own ports (which
     /// would be a loop) counts as none.

@@ -9,7 +9,7 @@ use stack::Time;
 
 use crate::config::{Latching, Reception, Remote};
 use crate::lane::Lane;
-use crate::latch::Latch;
+use crate::latch::{Latch, same};
 use crate::quality::{self, Codec, Path};
 use crate::round_trip::Passed;
 
@@ -19,6 +19,27 @@ const RATES_MAX: usize = 16;
 /// RTCP comes later than RTP: by RFC 3550 6.2 and A.7 up to 7.5 s / 1.21828 after the first report
 /// interval began. Its window is longer by this.
 const RTCP_LATER: Duration = Duration::from_secs(7);
+
+/// Where an end's packets came from before signalling moved it. Some are still on their way.
+#[derive(Clone, Copy, Debug)]
+struct Former {
+    address: SocketAddr,
+    until: Time,
+}
+
+impl Former {
+    /// The address of a latch that is to move to `next`. For half of the window packets from there are
+    /// late ones; in the other half they may tell that the end never moved.
+    fn of(latch: &Latch, next: SocketAddr, now: Time, window: Duration) -> Option<Former> {
+        let address = latch.address().filter(|address| !same(*address, next))?;
+        let until = now + window / 2;
+        Some(Former { address, until })
+    }
+
+    fn owns(&self, now: Time, from: SocketAddr) -> bool {
+        now < self.until && same(self.address, from)
+    }
+}
 
 /// What is seldom touched of one end.
 #[derive(Debug, Default)]
@@ -37,6 +58,8 @@ pub(crate) struct Party {
     /// Packets the other end says it lost of those from here.
     pub(crate) lost_beyond: u32,
     codec: Option<Codec>,
+    former: Option<Former>,
+    former_rtcp: Option<Former>,
     rates: SmallVec<[(u8, u32); RATES_MAX]>,
 }
 
@@ -89,15 +112,44 @@ impl Party {
         let Some(address) = rtp else { return };
         let moved = self.signalled != rtp;
         if moved {
+            self.former = Former::of(&lane.latch, address, now, window);
             lane.latch.signal(now, address, window);
             self.signalled = rtp;
+        } else {
+            lane.latch.extend(now, window);
         }
-        if let Some(address) = rtcp
-            && (moved || self.signalled_rtcp != rtcp)
-        {
-            self.rtcp.signal(now, address, window + RTCP_LATER);
-            self.signalled_rtcp = rtcp;
+        let later = window + RTCP_LATER;
+        match rtcp {
+            Some(address) if moved || self.signalled_rtcp != rtcp => {
+                self.former_rtcp = Former::of(&self.rtcp, address, now, window);
+                self.rtcp.signal(now, address, later);
+                self.signalled_rtcp = rtcp;
+            }
+            Some(_) => self.rtcp.extend(now, later),
+            None => {}
         }
+    }
+
+    /// Whether this is where signalling says its RTP comes from.
+    pub(crate) fn is_signalled(&self, from: SocketAddr) -> bool {
+        self.signalled.is_some_and(|address| same(address, from))
+    }
+
+    /// The same of RTCP with a port of its own.
+    pub(crate) fn is_signalled_rtcp(&self, from: SocketAddr) -> bool {
+        self.signalled_rtcp
+            .is_some_and(|address| same(address, from))
+    }
+
+    /// Whether a packet was on its way when signalling moved this end.
+    pub(crate) fn sent_before(&self, now: Time, from: SocketAddr) -> bool {
+        self.former.is_some_and(|former| former.owns(now, from))
+    }
+
+    /// The same of RTCP with a port of its own.
+    pub(crate) fn sent_rtcp_before(&self, now: Time, from: SocketAddr) -> bool {
+        self.former_rtcp
+            .is_some_and(|former| former.owns(now, from))
     }
 
     /// Its RTP latched: RTCP may follow to that host for as long as a first report takes.

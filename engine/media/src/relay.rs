@@ -106,13 +106,32 @@ impl Media {
                 return Admission::Stranger;
             };
             let host = Some(address.ip());
-            return self.parties[pair]
-                .rtcp
-                .admit(now, from.remote, host, proves);
+            let party = &self.parties[pair];
+            if party.rtcp.is_open() && party.sent_rtcp_before(now, from.remote) {
+                return Admission::Known;
+            }
+            let party = &mut self.parties[pair];
+            let admission = party.rtcp.admit(now, from.remote, host, proves);
+            if admission == Admission::Stranger && party.is_signalled_rtcp(from.remote) && proves()
+            {
+                party.rtcp.return_to(from.remote);
+                return Admission::Moved;
+            }
+            return admission;
         }
-        let admission = self.lanes[pair].latch.admit(now, from.remote, None, proves);
+        let latch = &mut self.lanes[pair].latch;
+        if latch.is_open() && self.parties[pair].sent_before(now, from.remote) {
+            return Admission::Known;
+        }
+        let mut admission = latch.admit(now, from.remote, None, proves);
+        let party = &mut self.parties[pair];
+        if admission == Admission::Stranger && party.is_signalled(from.remote) && proves() {
+            // Whoever was faster, or a fork that lost, has had the stream until now.
+            latch.return_to(from.remote);
+            admission = Admission::Moved;
+        }
         if admission == Admission::Moved {
-            self.parties[pair].follow(now, self.config.latch_window);
+            party.follow(now, self.config.latch_window);
         }
         admission
     }

@@ -242,10 +242,7 @@ impl Router {
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
         self.drain_transactions(now, out);
         application_server::handle_timeout(&mut self.core, now, out);
-        self.core.media.handle_timeout(now, out);
-        while let Some(event) = self.core.media.poll_event() {
-            self.on_media(now, event, out);
-        }
+        self.handle_media_timeout(now, out);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
@@ -253,6 +250,17 @@ impl Router {
             }
         }
         self.drain_transactions(now, out);
+        // An echo that has just ended has its last words to say.
+        self.handle_media_timeout(now, out);
+    }
+
+    fn handle_media_timeout(&mut self, now: Time, out: &mut Outbox) {
+        while self.core.media.poll_timeout().is_some_and(|due| due <= now) {
+            self.core.media.handle_timeout(now, out);
+            while let Some(event) = self.core.media.poll_event() {
+                self.on_media(now, event, out);
+            }
+        }
     }
 
     fn on_media(&mut self, now: Time, event: media::Event, out: &mut Outbox) {

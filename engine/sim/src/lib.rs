@@ -12,19 +12,22 @@ mod check;
 mod draw;
 mod heard;
 mod network;
+mod packet;
 mod plan;
 mod run;
 mod tape;
 mod world;
 
-pub use agent::{Agent, AgentId, Dialog, End, Facts, Side};
+pub use agent::{Agent, AgentId, Description, Dialog, End, Facts, Line, Side, Sort, View};
 pub use check::Finding;
 pub use draw::Draw;
 pub use heard::Heard;
+pub use media::Latching;
 pub use network::Conditions;
+pub use packet::{Form, Mark, Packet};
 pub use plan::{
-    Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Death, InsidePlan, NamePlan, Order,
-    Plan, RoutePlan, Step,
+    Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Change, Death, Flow, InsidePlan,
+    MediaPlan, NamePlan, Nat, Order, Plan, RoutePlan, Step, TalkPlan,
 };
 pub use run::{Run, in_all_weathers, run};
 pub use tape::{Crossing, Peer};

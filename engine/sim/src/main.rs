@@ -72,6 +72,7 @@ struct Tally {
     calls: u64,
     answered: u64,
     datagrams: u64,
+    packets: u64,
     handed_over: u64,
 }
 
@@ -80,6 +81,7 @@ impl Tally {
         self.seeds += 1;
         self.wrong += usize::from(!run.findings.is_empty());
         self.datagrams += run.tape.len() as u64;
+        self.packets += run.packets.len() as u64;
         self.calls += run.agents.len() as u64 / 2;
         for counters in &run.counters {
             self.answered += counters.calls_answered;
@@ -94,12 +96,13 @@ impl Tally {
             calls,
             answered,
             datagrams,
+            packets,
             handed_over,
         } = self;
         let rate = *seeds as f64 / seconds.max(1e-9);
         println!(
             "{seeds} seeds, {wrong} went wrong; {calls} calls, {answered} answered, {datagrams} \
-             datagrams, {handed_over} handed over; {seconds:.1} s, {rate:.0} seeds/s"
+             datagrams, {packets} packets, {handed_over} handed over; {seconds:.1} s, {rate:.0} seeds/s"
         );
     }
 }

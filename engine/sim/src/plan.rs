@@ -2,10 +2,13 @@
 //! seed (`random`). Nothing here acts.
 
 mod random;
+mod talk;
 
 use std::time::Duration;
 
 use crate::network::Conditions;
+
+pub use self::talk::{Change, Flow, MediaPlan, Nat, TalkPlan};
 
 /// A whole simulation.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct Plan {
     pub orders: Vec<(Duration, Order)>,
     /// Garbage, forged and stray datagrams sent by a stranger.
     pub intrusions: u64,
+    /// The router's ports for media and what happens to them; `None` for a router without.
+    pub media: Option<MediaPlan>,
 }
 
 /// An order to the router.
@@ -69,6 +74,10 @@ pub struct RoutePlan {
     pub name: Option<NamePlan>,
     /// The call leaves over IPv6.
     pub ipv6: bool,
+    /// `steerMedia`.
+    pub steer: bool,
+    /// `outCallFlow`.
+    pub flow: Flow,
 }
 
 /// How the resolver deals with a name.
@@ -101,6 +110,8 @@ pub struct CallerPlan {
     pub reliable: bool,
     /// What it does once the call is up.
     pub inside: InsidePlan,
+    /// What it says of its media, and that it talks.
+    pub talk: Option<TalkPlan>,
 }
 
 /// When a caller gives up.
@@ -139,6 +150,8 @@ pub struct CalleePlan {
     pub named_contact: bool,
     /// What it does once the call is up.
     pub inside: InsidePlan,
+    /// What it says of its media, and that it talks.
+    pub talk: Option<TalkPlan>,
 }
 
 /// A step of the callee. `fork` tells the branches of a forked INVITE apart, each with a To tag of its own.
@@ -235,6 +248,7 @@ impl Plan {
             calls_max: 1_000,
             orders: Vec::new(),
             intrusions: 0,
+            media: None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::agent::{Agent, AgentId, Side};
 use crate::check::{self, Evidence, Finding};
 use crate::heard::Heard;
 use crate::network::Conditions;
+use crate::packet::Packet;
 use crate::plan::{CallPlan, Plan};
 use crate::tape::Crossing;
 use crate::world::World;
@@ -20,6 +21,8 @@ pub struct Run {
     pub findings: Vec<Finding>,
     /// Every datagram that crossed the router's edge.
     pub tape: Vec<Crossing>,
+    /// Every packet of media that did.
+    pub packets: Vec<Packet>,
     /// Caller and callee of each call, one after the other.
     pub agents: Vec<Agent>,
     /// What each shard counted.
@@ -40,6 +43,7 @@ pub fn run(plan: &Plan) -> Run {
         .iter()
         .map(|shard| shard.counters())
         .collect();
+    let packets = std::mem::take(&mut world.packets);
     let (tape, mut findings) = (
         std::mem::take(&mut world.tape),
         std::mem::take(&mut world.findings),
@@ -63,12 +67,14 @@ pub fn run(plan: &Plan) -> Run {
         findings.extend(check::check(&Evidence {
             plan,
             tape: &tape,
+            packets: &packets,
             agents: &agents,
         }));
     }
     Run {
         findings,
         tape,
+        packets,
         agents,
         counters,
         ended,
@@ -110,6 +116,7 @@ impl Run {
         Run {
             findings,
             tape,
+            packets: Vec::new(),
             agents,
             counters,
             ended: Time::ZERO,
@@ -168,12 +175,19 @@ impl Run {
         self
     }
 
-    /// Every message with its virtual time.
+    /// Every message and packet with its virtual time.
     pub fn trace(&self) -> String {
-        self.tape
+        let messages = self
+            .tape
             .iter()
-            .map(|crossing| format!("{crossing}\n"))
-            .collect()
+            .map(|crossing| (crossing.at, format!("{crossing}\n")));
+        let packets = self
+            .packets
+            .iter()
+            .map(|packet| (packet.at, format!("{packet}\n")));
+        let mut lines: Vec<(Time, String)> = messages.chain(packets).collect();
+        lines.sort_by_key(|(at, _)| *at);
+        lines.into_iter().map(|(_, line)| line).collect()
     }
 
     /// The findings, a line each.

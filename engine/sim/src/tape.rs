@@ -66,18 +66,7 @@ impl Crossing {
 impl fmt::Display for Crossing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arrow = if self.inbound { "->" } else { "<-" };
-        let who = match self.peer {
-            Peer::Agent(AgentId {
-                call,
-                side: Side::Caller,
-            }) => format!("caller {call}"),
-            Peer::Agent(AgentId {
-                call,
-                side: Side::Callee,
-            }) => format!("callee {call}"),
-            Peer::Stranger => "stranger".to_owned(),
-            Peer::Nobody => "nobody".to_owned(),
-        };
+        let who = name_of(self.peer);
         let (seconds, shard) = (seconds(self.at), self.shard);
         write!(f, "{seconds:>11.6}  {who:<10} {arrow} shard {shard}  ")?;
         match &self.heard {
@@ -87,10 +76,27 @@ impl fmt::Display for Crossing {
                 for line in lines.lines() {
                     writeln!(f, "{:>24}{line}", "")?;
                 }
+                if heard.sdp {
+                    for line in String::from_utf8_lossy(&heard.body).lines() {
+                        writeln!(f, "{:>26}{line}", "")?;
+                    }
+                }
                 write!(f, "{:>24}[body of {} bytes]", "", heard.body.len())
             }
             Err(error) => write!(f, "no message: {error}  ({})", self.remote),
         }
+    }
+}
+
+/// What a trace calls somebody.
+pub(crate) fn name_of(peer: Peer) -> String {
+    match peer {
+        Peer::Agent(AgentId { call, side }) => match side {
+            Side::Caller => format!("caller {call}"),
+            Side::Callee => format!("callee {call}"),
+        },
+        Peer::Stranger => "stranger".to_owned(),
+        Peer::Nobody => "nobody".to_owned(),
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod furniture;
 mod intruder;
+mod media;
+pub(crate) mod ports;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,11 +19,13 @@ use stack::{Flow, Outbox, Time};
 use self::furniture::{agents, config, routing_db};
 use self::intruder::Intruder;
 pub(crate) use self::intruder::OUTSIDE;
+use self::ports::Parties;
 use crate::agent::Agent;
 use crate::check::Finding;
 use crate::draw::Draw;
 use crate::heard::Heard;
 use crate::network::{Agenda, Network, earliest};
+use crate::packet::Packet;
 use crate::plan::{NamePlan, Order, Plan};
 use crate::tape::{Crossing, Peer};
 
@@ -56,6 +60,17 @@ enum Arrival {
         bytes: Vec<u8>,
         sender: usize,
     },
+    /// A packet at one of the router's ports.
+    Packet {
+        shard: usize,
+        flow: Flow,
+        bytes: Vec<u8>,
+        forged: bool,
+    },
+    /// A packet at an agent.
+    Heard { agent: usize },
+    /// A packet of the stranger leaves.
+    Spoof,
     /// An ICMP error at a shard.
     Unreachable { shard: usize, remote: SocketAddr },
     /// The resolver's answer at a shard.
@@ -82,6 +97,9 @@ pub(crate) struct World<'p> {
     outbox: Outbox,
     pub(crate) tape: Vec<Crossing>,
     pub(crate) findings: Vec<Finding>,
+    parties: Parties,
+    spoofed: u32,
+    pub(crate) packets: Vec<Packet>,
 }
 
 impl<'p> World<'p> {
@@ -107,6 +125,9 @@ impl<'p> World<'p> {
         let network = Network::new(plan.conditions, draw.fork());
         let mut world = World {
             plan,
+            parties: Parties::new(&agents),
+            spoofed: 0,
+            packets: Vec::new(),
             now: Time::ZERO,
             steer_key,
             shards,
@@ -133,6 +154,11 @@ impl<'p> World<'p> {
         for _ in 0..self.plan.intrusions {
             let at = Time::ZERO + self.draw.millis(0, 30_000);
             self.agenda.plan(at, Arrival::Intrusion);
+        }
+        let spoofs = self.plan.media.as_ref().map_or(0, |media| media.spoofs);
+        for _ in 0..spoofs {
+            let at = Time::ZERO + self.draw.millis(0, 30_000);
+            self.agenda.plan(at, Arrival::Spoof);
         }
     }
 
@@ -221,6 +247,14 @@ impl<'p> World<'p> {
             } => {
                 self.reach_agent(agent, from, &bytes, sender);
             }
+            Arrival::Packet {
+                shard,
+                flow,
+                bytes,
+                forged,
+            } => self.receive_packet(shard, flow, &bytes, forged),
+            Arrival::Heard { agent } => self.agents[agent].receive_packet(),
+            Arrival::Spoof => self.spoof(),
             Arrival::Unreachable { shard, remote } => {
                 self.apply(shard, Input::Unreachable { remote });
             }
@@ -355,6 +389,9 @@ impl<'p> World<'p> {
 
     /// A datagram leaves the router.
     fn send(&mut self, shard: usize, flow: Flow, bytes: &[u8]) {
+        if usize::from(flow.listener) >= self.listeners.len() {
+            return self.send_packet(shard, flow, bytes);
+        }
         self.record(false, shard, flow, bytes);
         let from = self.listeners.get(usize::from(flow.listener)).copied();
         let (Some(from), Some(&agent)) = (from, self.addresses.get(&flow.remote)) else {
@@ -376,6 +413,7 @@ impl<'p> World<'p> {
 
     /// The datagrams of an agent leave.
     fn post(&mut self, agent: usize) {
+        self.post_packets(agent);
         let remote = self.agents[agent].identity.address;
         for post in self.agents[agent].take_posts() {
             let listener = self
@@ -433,6 +471,8 @@ impl<'p> World<'p> {
                     "shard {at} keeps {calls} calls, {servers} server, {clients} client transactions"
                 );
                 self.find("rest", what);
+            } else if let Some(what) = ports_in_use(&counters.media) {
+                self.find("ports", format!("shard {at}: {what}"));
             } else if !balances(&counters) {
                 self.find("counters", format!("shard {at}: {counters:?}"));
             }
@@ -446,6 +486,16 @@ impl<'p> World<'p> {
             what,
         });
     }
+}
+
+/// No stream and no port may outlive the calls.
+pub(crate) fn ports_in_use(counters: &::media::Counters) -> Option<String> {
+    let ::media::Counters {
+        streams,
+        pairs_used,
+        ..
+    } = *counters;
+    (streams > 0 || pairs_used > 0).then(|| format!("{streams} streams, {pairs_used} port pairs"))
 }
 
 /// Every call that started was answered, failed or was cancelled, and every answered one ended.

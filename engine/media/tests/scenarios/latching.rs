@@ -151,3 +151,89 @@ fn rtcp_follows_its_rtp_and_nobody_else() {
     let (_, sent) = stage.rtcp(stream, End::Callee, address("192.0.2.2:6001"), &report);
     assert_eq!(sent[0].1, beside);
 }
+
+#[test]
+fn regression_an_end_that_waited_for_its_answer_may_still_latch() {
+    // A caller behind NAT hears nothing to answer with while the callee's phone rings: its address is
+    // signalled with the offer, and its first packet comes after the answer.
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    stage.wait(Duration::from_secs(30));
+    stage.signal(stream, End::Caller, &remote(caller()));
+    stage.signal(stream, End::Callee, &remote(callee()));
+    let behind_nat = address("203.0.113.7:50000");
+    assert_eq!(
+        stage.rtp(stream, End::Caller, behind_nat, &voice(1, 1)).0,
+        Fate::Latched
+    );
+    stage.signal(stream, End::Caller, &remote(caller()));
+    let thief = address("203.0.113.66:6666");
+    assert_eq!(
+        stage.rtp(stream, End::Caller, thief, &voice(1, 2)).0,
+        STRANGER
+    );
+}
+
+#[test]
+fn regression_late_packets_do_not_move_a_stream_back() {
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    stage.rtp(stream, End::Caller, caller(), &voice(1, 1));
+    let moved = address("192.0.2.1:4444");
+    stage.signal(stream, End::Caller, &remote(moved));
+    // Sent before the answer was heard.
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 2)).0,
+        Fate::Relayed
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Callee, callee(), &voice(2, 1)).1[0].1,
+        moved
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Caller, moved, &voice(1, 3)).0,
+        Fate::Relayed
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 4)).0,
+        STRANGER
+    );
+}
+
+#[test]
+fn an_end_that_goes_on_from_its_former_address_is_found_there() {
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    stage.rtp(stream, End::Caller, caller(), &voice(1, 1));
+    stage.signal(stream, End::Caller, &remote(address("10.0.0.1:4000")));
+    stage.wait(Duration::from_secs(2));
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 2)).0,
+        Fate::Latched
+    );
+}
+
+#[test]
+fn regression_the_signalled_address_gets_its_stream_back() {
+    // Two forks of a callee send early media to one port; or a stranger is faster than the peer.
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    let other = address("203.0.113.66:6666");
+    stage.rtp(stream, End::Callee, other, &voice(9, 1));
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 1)).1[0].1,
+        other
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Callee, callee(), &voice(2, 1)).0,
+        Fate::Latched
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 2)).1[0].1,
+        callee()
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Callee, other, &voice(9, 2)).0,
+        STRANGER
+    );
+}

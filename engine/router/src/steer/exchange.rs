@@ -43,7 +43,7 @@ struct Pending {
     in_response: bool,
 }
 
-/// The INVITE that was sent last.
+/// An INVITE that crossed.
 #[derive(Clone, Copy, Debug)]
 struct Invite {
     server: ServerId,
@@ -57,7 +57,11 @@ struct Invite {
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     pending: Option<Pending>,
-    invite: Option<Invite>,
+    /// The INVITE that made the call: its callee may still answer it while its caller, who was given an
+    /// early answer, makes another offer.
+    initial: Option<Invite>,
+    /// The last re-INVITE.
+    again: Option<Invite>,
 }
 
 impl Exchange {
@@ -112,7 +116,7 @@ impl Exchange {
         if pending.is_some_and(|pending| !pending.in_response && pending.from != from) {
             return Role::Answer;
         }
-        match self.invite.filter(|invite| invite.server == server) {
+        match self.invite(server) {
             None => Role::Neither,
             Some(invite) if invite.answered == Some(spoken) => Role::Repeat,
             Some(invite) if invite.offered => Role::Again,
@@ -124,20 +128,29 @@ impl Exchange {
         }
     }
 
+    fn invite(&self, server: ServerId) -> Option<Invite> {
+        let mut invites = [self.initial, self.again].into_iter().flatten();
+        invites.find(|invite| invite.server == server)
+    }
+
     /// An INVITE crosses, with or without an offer in it.
     pub(super) fn begin_invite(&mut self, server: ServerId, offered: bool) {
-        self.invite = Some(Invite {
+        let invite = Some(Invite {
             server,
             offered,
             answered: None,
         });
+        if self.initial.is_none() {
+            self.initial = invite;
+        } else {
+            self.again = invite;
+        }
     }
 
     /// A description in a response to the INVITE crosses.
     pub(super) fn note_response(&mut self, server: ServerId, spoken: Spoken) {
-        if let Some(invite) = &mut self.invite
-            && invite.server == server
-        {
+        let mut invites = [&mut self.initial, &mut self.again].into_iter().flatten();
+        if let Some(invite) = invites.find(|invite| invite.server == server) {
             invite.answered = Some(spoken);
         }
     }
@@ -266,6 +279,23 @@ mod tests {
         let again = |spoken| role(&exchange, Side::Callee, invite, 200, spoken);
         assert_eq!(again(ONE), Ok(Role::Repeat));
         assert_eq!(again(TWO), Ok(Role::Again));
+    }
+
+    #[test]
+    fn regression_the_first_invite_is_answered_while_a_second_waits() {
+        // A caller with an early answer re-INVITEs; then another fork of the callee answers.
+        let mut exchange = Exchange::default();
+        let servers = servers(&["INVITE", "INVITE"]);
+        exchange.begin_invite(servers[0], true);
+        exchange.note_response(servers[0], ONE);
+        exchange.begin_invite(servers[1], true);
+        exchange.offered(Side::Caller, servers[1], false);
+        let first = (servers[0], "INVITE");
+        let found = |spoken| role(&exchange, Side::Callee, first, 200, spoken);
+        assert_eq!(found(TWO), Ok(Role::Again));
+        assert_eq!(found(ONE), Ok(Role::Repeat));
+        let second = role(&exchange, Side::Callee, (servers[1], "INVITE"), 200, ONE);
+        assert_eq!(second, Ok(Role::Answer));
     }
 
     #[test]

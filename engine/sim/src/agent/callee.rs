@@ -6,6 +6,7 @@ use stack::Time;
 
 use super::dialog::{Dialog, End, without_tag};
 use super::print::Body;
+use super::session::{Place, Session};
 use super::{Agent, Alarm, PATIENCE, Part, T1};
 use crate::plan::{CalleePlan, Cancelled, Step};
 
@@ -23,6 +24,13 @@ pub(super) struct Ringing {
     rseq: u32,
     /// The dialog of each branch of the fork that has spoken: (branch, dialog).
     forks: Vec<(usize, usize)>,
+}
+
+impl Ringing {
+    /// No branch will say anything any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
 }
 
 impl Agent {
@@ -93,8 +101,14 @@ impl Agent {
             confirmed: false,
             end: None,
             byes: 0,
+            session: Session::default(),
         });
         let dialog = self.dialogs.len() - 1;
+        let request = self.servers[invite].request.clone();
+        if let Some(asked) = self.read_description(&request) {
+            let place = Place::Server(invite);
+            self.dialogs[dialog].session.is_asked(asked, place);
+        }
         self.ringing.forks.push((fork, dialog));
         dialog
     }
@@ -122,7 +136,9 @@ impl Agent {
             };
             extra += &format!("Require: 100rel\r\nRSeq: {}\r\n", self.ringing.rseq);
         }
-        let body = if sdp { self.sdp() } else { Body::NONE };
+        // RFC 3262 5: an offer of the callee's needs a reliable provisional.
+        let early = reliable || !self.talks() || self.servers[invite].request.sdp;
+        let body = self.callee_body(invite, dialog, code, sdp && early);
         self.answer(now, invite, code, &tag, &extra, &body);
         if let Some(post) = self.posts.last().filter(|_| reliable) {
             let rseq = self.ringing.rseq;
@@ -182,7 +198,8 @@ impl Agent {
         let wanted = waiting.map(|rseq| (rseq, invite_cseq));
         if rack.is_some() && rack == wanted {
             self.ringing.unpracked = None;
-            self.answer(now, server, 200, "", "", &Body::NONE);
+            let body = self.on_prack_body(self.ringing.invite.unwrap_or(server), server, dialog);
+            self.answer(now, server, 200, "", "", &body);
             return self.run_steps(now);
         }
         if rack.is_none_or(|(_, cseq)| cseq != invite_cseq) {
@@ -197,7 +214,7 @@ impl Agent {
         let dialog = self.fork(invite, fork);
         self.dialogs[dialog].confirmed = true;
         let tag = self.dialogs[dialog].local_tag.clone();
-        let (contact, body) = (self.contact(), self.sdp());
+        let (contact, body) = (self.contact(), self.callee_body(invite, dialog, 200, true));
         self.facts.final_code = Some(200);
         self.servers[invite].dialog.get_or_insert(dialog);
         self.answer(now, invite, 200, &tag, &contact, &body);

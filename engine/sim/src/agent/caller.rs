@@ -5,6 +5,7 @@ use stack::Time;
 use super::client::{Purpose, State};
 use super::dialog::{Dialog, End};
 use super::print::{Body, Line};
+use super::session::{Place, Session};
 use super::{Agent, Alarm, PATIENCE, Part};
 use crate::heard::Heard;
 use crate::plan::{Ack, CallerPlan, Cancel};
@@ -25,7 +26,7 @@ impl Agent {
         let body = if plan.delayed_offer {
             Body::NONE
         } else {
-            self.sdp()
+            self.invitation()
         };
         let extra = if plan.reliable {
             "Supported: 100rel\r\n"
@@ -63,6 +64,7 @@ impl Agent {
             confirmed: false,
             end: None,
             byes: 0,
+            session: Session::default(),
         }
     }
 
@@ -81,6 +83,9 @@ impl Agent {
         if heard.code > 100 {
             self.check_tag(heard);
             self.dialogs[0].learn(heard);
+            if heard.rseq.is_none() {
+                self.hear_response(0, heard, false);
+            }
             self.acknowledge_reliable(now, heard);
         }
         if self.cancelled {
@@ -120,7 +125,21 @@ impl Agent {
         if next && self.caller_plan().reliable && self.dialogs[0].end.is_none() {
             self.pracked = rseq;
             let extra = format!("RAck: {rseq} {} INVITE\r\n", heard.cseq);
-            self.send_request(now, 0, "PRACK", Purpose::Other(0), &extra, &Body::NONE);
+            let body = self.prack_body(heard);
+            self.send_request(now, 0, "PRACK", Purpose::Other(0), &extra, &body);
+        }
+    }
+
+    /// RFC 3262 5: the answer to an offer in the provisional, or an offer when that was an answer.
+    fn prack_body(&mut self, heard: &Heard) -> Body {
+        if self.hear_response(0, heard, true) {
+            return self.answer_asked(0, Place::Client(heard.cseq));
+        }
+        let offers = self.talk_plan().is_some_and(|plan| plan.offers_in_prack);
+        let session = &self.dialogs[0].session;
+        match offers && heard.sdp && session.reliable && session.is_settled() {
+            true => self.offer(0),
+            false => Body::NONE,
         }
     }
 
@@ -162,7 +181,12 @@ impl Agent {
 
     pub(super) fn early_request(&mut self, now: Time, method: &'static str) {
         if self.clients[0].state == State::Proceeding && self.dialogs[0].end.is_none() {
-            let body = self.odd_body();
+            let session = &self.dialogs[0].session;
+            let body = match (method, self.talks()) {
+                ("UPDATE", true) if session.reliable && session.is_settled() => self.offer(0),
+                ("UPDATE", true) => Body::NONE,
+                _ => self.odd_body(),
+            };
             self.send_request(now, 0, method, Purpose::Other(0), "", &body);
         }
     }
@@ -174,6 +198,7 @@ impl Agent {
             return self.on_call_failed();
         }
         self.check_tag(heard);
+        self.hear_response(0, heard, false);
         let dialog = &mut self.dialogs[0];
         dialog.learn(heard);
         dialog.confirmed = true;
@@ -214,6 +239,10 @@ impl Agent {
 
     fn send_ack(&mut self, offered: bool) {
         let body = match self.caller_plan().delayed_offer && offered {
+            _ if self.talks() => {
+                let place = Place::Client(self.dialogs[0].invite_cseq);
+                self.answer_asked(0, place)
+            }
             true => self.sdp(),
             false => Body::NONE,
         };

@@ -164,7 +164,10 @@ impl Agent {
         match purpose {
             Purpose::Invite => self.on_call_answer(now, heard),
             Purpose::Reinvite(dialog) => self.on_reinvite_answer(now, at, dialog, heard),
-            Purpose::Other(dialog) => self.on_inside_answer(now, dialog, heard),
+            Purpose::Other(dialog) => {
+                self.hear_response(dialog, heard, false);
+                self.on_inside_answer(now, dialog, heard);
+            }
             Purpose::Cancel | Purpose::Bye => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::session::Session;
 use crate::heard::{Heard, address_of};
 
 /// How a dialog ended.
@@ -34,6 +35,7 @@ pub struct Dialog {
     pub(super) confirmed: bool,
     pub(super) end: Option<End>,
     pub(super) byes: u32,
+    pub(super) session: Session,
 }
 
 impl Dialog {
@@ -45,6 +47,11 @@ impl Dialog {
     /// How it ended, if it did.
     pub fn end(&self) -> Option<End> {
         self.end
+    }
+
+    /// Our tag.
+    pub fn tag(&self) -> &str {
+        &self.local_tag
     }
 
     /// BYEs received, retransmissions not counted.

@@ -7,6 +7,7 @@ use stack::Time;
 use super::client::{Purpose, State};
 use super::dialog::End;
 use super::print::Body;
+use super::session::Place;
 use super::{Agent, Alarm};
 use crate::heard::Heard;
 
@@ -26,6 +27,9 @@ impl Agent {
         let first = self.servers[server].request.to_tag.is_empty();
         let mut dialogs = self.dialogs.iter();
         let dialog = dialogs.position(|dialog| dialog.local_tag == ack.to_tag && dialog.is_up());
+        if let Some(dialog) = dialog {
+            self.hear_acknowledgement(server, dialog, ack);
+        }
         if let Some(dialog) = dialog.filter(|_| first) {
             self.on_call_up(now, dialog);
         }
@@ -88,18 +92,35 @@ impl Agent {
             return;
         }
         if method == "INVITE" {
-            if !self.has_invite_open(dialog) {
-                let body = self.sdp();
+            if !self.has_invite_open(dialog)
+                && let Some(body) = self.offer_inside(now, dialog, method)
+            {
                 self.send_request(now, dialog, method, Purpose::Reinvite(dialog), "", &body);
             }
             return;
         }
-        let body = if method == "UPDATE" {
-            self.sdp()
-        } else {
-            self.odd_body()
+        let body = match method {
+            "UPDATE" => self.offer_inside(now, dialog, method),
+            _ => Some(self.odd_body()),
         };
+        let Some(body) = body else { return };
         self.send_request(now, dialog, method, Purpose::Other(dialog), "", &body);
+    }
+
+    /// The offer of a request; none yet while another waits for its answer.
+    fn offer_inside(&mut self, now: Time, dialog: usize, method: &'static str) -> Option<Body> {
+        if !self.talks() {
+            return Some(self.sdp());
+        }
+        if !self.dialogs[dialog].session.is_settled() {
+            let after = self.draw.millis(200, 900);
+            self.alarms.plan(now + after, Alarm::Inside(dialog, method));
+            return None;
+        }
+        if method == "INVITE" && self.wants_to_be_asked(dialog) {
+            return Some(Body::NONE);
+        }
+        Some(self.offer(dialog))
     }
 
     fn own_invite_open(&self, dialog: usize) -> bool {
@@ -145,6 +166,14 @@ impl Agent {
         if self.inside.mute {
             return;
         }
+        let offers = matches!(method.as_str(), "INVITE" | "UPDATE");
+        match offers.then(|| self.hear_request(server, dialog)).flatten() {
+            None => {}
+            Some(500) => {
+                return self.answer(now, server, 500, "", "Retry-After: 1\r\n", &Body::NONE);
+            }
+            Some(code) => return self.reply(now, server, code),
+        }
         self.refresh_target(server, dialog);
         match self.inside.replies_after {
             Duration::ZERO => self.reply(now, server, code.unwrap_or(200)),
@@ -169,8 +198,22 @@ impl Agent {
         if !self.servers[server].is_open() {
             return;
         }
-        let offer = self.servers[server].request.method == "INVITE" && code == 200;
-        let body = if offer { self.sdp() } else { Body::NONE };
+        let request = &self.servers[server].request;
+        let offer = request.method == "INVITE" && code == 200;
+        let asks = offer && !request.sdp;
+        let dialog = self.servers[server].dialog.filter(|_| self.talks());
+        let settled = dialog.is_none_or(|dialog| self.dialogs[dialog].session.is_settled());
+        let code = if asks && !settled { 491 } else { code };
+        let body = match dialog {
+            Some(dialog) if code / 100 == 2 => self.reply_body(server, dialog),
+            Some(dialog) => {
+                let place = Place::Server(server);
+                self.dialogs[dialog].session.fails(place);
+                Body::NONE
+            }
+            None if offer => self.sdp(),
+            None => Body::NONE,
+        };
         let contact = if code == 200 {
             self.contact()
         } else {
@@ -187,6 +230,7 @@ impl Agent {
         dialog: usize,
         heard: &Heard,
     ) {
+        self.hear_response(dialog, heard, false);
         match heard.code {
             200..300 => {
                 self.dialogs[dialog].learn(heard);
@@ -211,7 +255,8 @@ impl Agent {
     pub(super) fn acknowledge_reinvite(&mut self, client: usize, dialog: usize) {
         let mut line = self.line(dialog, "ACK");
         line.cseq = self.clients[client].line.cseq;
-        let bytes = self.print_request(&line, "", &Body::NONE);
+        let body = self.answer_asked(dialog, Place::Client(line.cseq));
+        let bytes = self.print_request(&line, "", &body);
         let to = self.dialogs[dialog].next_hop(self.identity.router);
         self.clients[client].ack = Some(bytes.clone());
         self.clients[client].to = to;

@@ -7,10 +7,13 @@
 mod callee;
 mod caller;
 mod client;
+mod description;
 mod dialog;
 mod inside;
 mod print;
 mod server;
+mod session;
+mod talk;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,12 +23,16 @@ use stack::Time;
 use self::callee::Ringing;
 use self::client::Client;
 use self::server::Server;
+use self::talk::{Talk, talk_of};
 use crate::draw::Draw;
 use crate::heard::Heard;
 use crate::network::Agenda;
 use crate::plan::{CalleePlan, CallerPlan, InsidePlan};
 
+pub(crate) use self::description::NAMELESS;
+pub use self::description::{Description, Line, Sort};
 pub use self::dialog::{Dialog, End};
+pub use self::talk::View;
 
 /// RFC 3261 17.1.1.1.
 const T1: Duration = Duration::from_millis(500);
@@ -120,6 +127,7 @@ enum Alarm {
     HangUp(usize),
     Inside(usize, &'static str),
     Reply(usize, u16),
+    Talk,
 }
 
 /// The part an agent plays.
@@ -162,6 +170,7 @@ pub struct Agent {
     dead: bool,
     refusing: bool,
     facts: Facts,
+    talk: Talk,
 }
 
 impl Agent {
@@ -178,6 +187,7 @@ impl Agent {
             alarms.plan(Time::ZERO + death.at, Alarm::Die);
         }
         Agent {
+            talk: talk_of(&part),
             identity,
             part,
             inside,
@@ -238,6 +248,7 @@ impl Agent {
             Ok(heard) => self.receive_response(now, &heard),
             Err(error) => self.fault(format!("unreadable message: {error}")),
         }
+        self.look_at_sessions(now);
     }
 
     /// Whether it is to be overheard.
@@ -256,6 +267,7 @@ impl Agent {
             && let Some(alarm) = self.alarms.take_due(now)
         {
             self.ring(now, alarm);
+            self.look_at_sessions(now);
         }
     }
 
@@ -280,6 +292,7 @@ impl Agent {
             Alarm::HangUp(dialog) => self.hang_up(now, dialog),
             Alarm::Inside(dialog, method) => self.send_inside(now, dialog, method),
             Alarm::Reply(server, code) => self.reply(now, server, code),
+            Alarm::Talk => self.talk(now),
         }
     }
 

@@ -1,11 +1,15 @@
 //! The text of an agent's messages. Each bears a stamp of its own and a block of cargo: header lines
 //! that every router must carry unchanged, between the stamp and [`LAST`].
 
+use super::description::Description;
 use super::{Agent, Part};
 use crate::heard::{Heard, STAMP};
 
 /// The header that closes the cargo.
 pub(crate) const LAST: &str = "X-Last";
+
+/// What a party that talks understands (RFC 3311 4).
+const ALLOW: &str = "Allow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS\r\n";
 
 /// A body and its type.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +23,13 @@ impl Body {
         kind: "",
         bytes: Vec::new(),
     };
+
+    pub(super) fn sdp(said: &Description) -> Body {
+        Body {
+            kind: "application/sdp",
+            bytes: said.print().into_bytes(),
+        }
+    }
 
     fn print(&self, head: &mut Vec<u8>) {
         if !self.bytes.is_empty() {
@@ -150,12 +161,13 @@ impl Agent {
 
     pub(super) fn contact(&self) -> String {
         let address = self.identity.address;
+        let allow = if self.talks() { ALLOW } else { "" };
         match &self.part {
             Part::Callee(plan) if plan.named_contact => {
                 let host = &self.identity.host_name;
-                format!("Contact: <sip:here@{host}:{}>\r\n", address.port())
+                format!("Contact: <sip:here@{host}:{}>\r\n{allow}", address.port())
             }
-            _ => format!("Contact: <sip:here@{address}>\r\n"),
+            _ => format!("Contact: <sip:here@{address}>\r\n{allow}"),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::{Evidence, Finding};
 use crate::agent::{Agent, AgentId, End, Side};
+use crate::plan::Flow;
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let at = evidence
@@ -68,7 +69,8 @@ fn disagreement(evidence: &Evidence<'_>, call: usize) -> Option<String> {
     }
     let answered = caller.facts().final_code == Some(200);
     let accepted = callee.dialogs().iter().any(|dialog| dialog.is_confirmed());
-    if answered && !accepted {
+    let transparent = evidence.plan.calls[call].route.flow == Flow::Transparent;
+    if answered && !accepted && transparent {
         return Some("the caller has a 200 that the callee never sent".to_owned());
     }
     let both_left = [caller, callee]

@@ -5,6 +5,7 @@ mod dialogs;
 mod endings;
 mod form;
 mod hiding;
+mod media;
 mod passing;
 mod ringing;
 mod strangers;
@@ -20,6 +21,7 @@ use stack::Time;
 
 use crate::agent::{Agent, AgentId, Side};
 use crate::heard::Heard;
+use crate::packet::Packet;
 use crate::plan::{CallPlan, Order, Plan};
 use crate::tape::{Crossing, seconds};
 
@@ -55,6 +57,7 @@ impl fmt::Display for Finding {
 pub(crate) struct Evidence<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) tape: &'a [Crossing],
+    pub(crate) packets: &'a [Packet],
     /// Caller and callee of each call, one after the other.
     pub(crate) agents: &'a [Agent],
 }
@@ -95,6 +98,21 @@ impl Evidence<'_> {
         plan.is_some_and(|plan| plan.mute || plan.dies.is_some())
     }
 
+    /// Whether a 2xx to this agent waited for its ACK: a BYE of the router's must wait with it (RFC 3261
+    /// 15).
+    fn is_unacknowledged(&self, id: AgentId, at: Time) -> bool {
+        let mut sent = self
+            .sent()
+            .filter(|(when, to, heard)| *to == id && *when < at && heard.is_answer("INVITE", 2));
+        let acked = |cseq: u32| {
+            let mut received = self.received();
+            received.any(|(when, from, heard)| {
+                from == id && when < at && heard.method == "ACK" && heard.cseq == cseq
+            })
+        };
+        sent.any(|(.., heard)| !acked(heard.cseq))
+    }
+
     /// When all calls were ended by an order, if they were.
     fn ended_by_order(&self) -> Option<Time> {
         let mut orders = self.plan.orders.iter();
@@ -106,7 +124,7 @@ impl Evidence<'_> {
 /// Lists what is wrong.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
     type Rule = fn(&Evidence<'_>, &mut Vec<Finding>);
-    const RULES: [Rule; 9] = [
+    const RULES: [Rule; 10] = [
         form::check,
         hiding::check,
         passing::check,
@@ -116,6 +134,7 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
         ringing::check,
         endings::check,
         strangers::check,
+        media::check,
     ];
     let mut findings = Vec::new();
     for rule in RULES {

@@ -40,6 +40,7 @@ fn findings(change: impl FnOnce(&mut Vec<Crossing>)) -> Vec<Finding> {
     check(&Evidence {
         plan: &plan,
         tape: &run.tape,
+        packets: &run.packets,
         agents: &run.agents,
     })
 }
@@ -271,6 +272,7 @@ fn rules_under(change: impl FnOnce(&mut CallPlan)) -> Vec<&'static str> {
     let findings = check(&Evidence {
         plan: &plan,
         tape: &run.tape,
+        packets: &run.packets,
         agents: &run.agents,
     });
     findings.iter().map(|finding| finding.rule).collect()
@@ -300,6 +302,7 @@ fn times_that_are_not_kept_are_found() {
     let findings = check(&Evidence {
         plan: &plan,
         tape: &run.tape,
+        packets: &run.packets,
         agents: &run.agents,
     });
     assert_eq!(findings.len(), 1);
@@ -322,6 +325,7 @@ fn an_18x_that_should_have_been_dropped_is_found() {
     let findings = check(&Evidence {
         plan: &plan,
         tape: &run.tape,
+        packets: &run.packets,
         agents: &run.agents,
     });
     assert_eq!(

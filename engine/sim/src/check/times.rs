@@ -8,6 +8,7 @@ use stack::Time;
 use super::{Evidence, Finding, GIVING_UP, TOLERANCE};
 use crate::agent::{AgentId, Side};
 use crate::heard::Heard;
+use crate::plan::Flow;
 
 /// The ringing limit where the route sets no `noAnswerTimeout` (`router::Timers::ringing`).
 const RINGING: Duration = Duration::from_secs(185);
@@ -172,6 +173,11 @@ impl<'a> Story<'a> {
         let answer = self.sent(Side::Caller, |heard| {
             heard.method == "INVITE" && heard.is_final()
         });
+        let early = self.flow() == Some(Flow::EarlyToFinal);
+        if early && answer.is_some_and(|(_, answer)| answer.code == 200) {
+            // The caller was answered before its time; what ends its call then is a BYE.
+            return None;
+        }
         let Some((at, answer)) = answer else {
             return Some((due.at, format!("nothing ended it, though {due:?}")));
         };
@@ -184,6 +190,10 @@ impl<'a> Story<'a> {
             at,
             format!("{} {:?}, though {due:?}", answer.title(), answer.reasons),
         ))
+    }
+
+    fn flow(&self) -> Option<Flow> {
+        Some(self.evidence.plan.calls.get(self.call)?.route.flow)
     }
 
     /// ICMP ends an INVITE before its time, and so does a callee that does not answer requests in its
@@ -257,9 +267,21 @@ impl<'a> Story<'a> {
         {
             return None;
         }
+        let caller = AgentId {
+            call: self.call,
+            side: Side::Caller,
+        };
+        if plan.route.flow != Flow::Transparent && self.evidence.is_unacknowledged(caller, due) {
+            return None;
+        }
         // A BYE to a fork that lost has no Reason.
         let ended = |heard: &Heard| bye(heard) && !heard.reasons.is_empty();
-        let byes = [Side::Caller, Side::Callee].map(|side| self.sent(side, ended));
+        // Elsewhere the callee is the router itself, or may not have answered.
+        let other = match plan.route.flow {
+            Flow::Transparent => Side::Callee,
+            Flow::EarlyToFinal | Flow::Echo => Side::Caller,
+        };
+        let byes = [Side::Caller, other].map(|side| self.sent(side, ended));
         match byes.map(|bye| bye.map(|(at, _)| at)) {
             [Some(caller), Some(callee)] if caller.max(callee) <= due + TOLERANCE => None,
             [Some(_), Some(_)] => Some((due, format!("lasted longer than {limit:?}"))),

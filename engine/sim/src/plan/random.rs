@@ -1,12 +1,14 @@
 //! Plans drawn from a seed: anything that people and networks do, in any combination that must end.
 
+mod talk;
+
 use std::time::Duration;
 
 use crate::draw::Draw;
 use crate::network::Conditions;
 use crate::plan::{
-    Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Death, InsidePlan, NamePlan, Order,
-    Plan, RoutePlan, Step,
+    Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Death, Flow, InsidePlan, NamePlan,
+    Order, Plan, RoutePlan, Step,
 };
 
 /// Methods of requests inside a call, PING standing for those nobody has heard of.
@@ -34,7 +36,7 @@ impl Plan {
         let mut draw = Draw::new(seed);
         let calls = draw.between(1, 5);
         let calls_max = if draw.chance(5) { 1 } else { 1_000 };
-        Plan {
+        let mut plan = Plan {
             seed,
             shards: draw.between(1, 4) as u8,
             misdelivered_percent: draw.pick(&[0, 20, 100]),
@@ -47,7 +49,10 @@ impl Plan {
             } else {
                 0
             },
-        }
+            media: None,
+        };
+        talk::add(&mut plan);
+        plan
     }
 }
 
@@ -109,6 +114,7 @@ fn caller(draw: &mut Draw) -> CallerPlan {
         ack: ack(draw),
         reliable: draw.chance(40),
         inside: inside(draw),
+        talk: None,
     }
 }
 
@@ -142,6 +148,7 @@ fn callee(draw: &mut Draw) -> CalleePlan {
         ]),
         named_contact: draw.chance(10),
         inside: inside(draw),
+        talk: None,
     }
 }
 
@@ -240,5 +247,7 @@ fn route(draw: &mut Draw) -> RoutePlan {
             fails: draw.chance(20),
         }),
         ipv6: draw.chance(15),
+        steer: false,
+        flow: Flow::default(),
     }
 }

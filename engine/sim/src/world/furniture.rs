@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::Latching;
 use router::rdb::Table;
-use shard::{Config, Limits, Listener, Timers};
+use shard::{Config, Limits, Listener, Peers, Timers};
 
 use crate::agent::{Agent, AgentId, Identity, Part, Side};
 use crate::draw::Draw;
-use crate::plan::{CallPlan, Plan, RoutePlan};
+use crate::plan::{CallPlan, Flow, Plan, RoutePlan};
 
 pub(super) fn config(
     plan: &Plan,
@@ -41,10 +42,26 @@ pub(super) fn config(
         },
         table: table.clone(),
         server_name: Some("tipring".to_owned()),
-        media: media::Config::default(),
-        peers: Arc::default(),
+        media: super::ports::config(plan, shard, seed ^ 0x6d65_6469_6101),
+        peers: Arc::new(Peers::new(peers(plan))),
         outbound: Default::default(),
     }
+}
+
+/// The rules for the media of each party that talks.
+fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Latching)> {
+    let mut peers = Vec::new();
+    for (call, planned) in plan.calls.iter().enumerate() {
+        let talks = [
+            (Side::Caller, &planned.caller.talk),
+            (Side::Callee, &planned.callee.talk),
+        ];
+        for (side, talk) in talks {
+            let host = agent_address(AgentId { call, side }, &planned.route).ip();
+            peers.extend(talk.as_ref().map(|talk| (host, 128, talk.latching)));
+        }
+    }
+    peers
 }
 
 pub(super) fn agents(plan: &Plan, listeners: &[SocketAddr], draw: &mut Draw) -> Vec<Agent> {
@@ -128,6 +145,11 @@ fn record(call: usize, route: &RoutePlan) -> String {
         Some(_) => format!("{}:{}", host_name(id), address.port()),
         None => address.to_string(),
     };
+    let flow = match route.flow {
+        Flow::Transparent => "Transparent",
+        Flow::EarlyToFinal => "TransformEarlyToFinal",
+        Flow::Echo => "EchoResponder",
+    };
     let seconds = |time: Option<Duration>| time.map_or(0.0, |time| time.as_secs_f64());
     let (pattern, out_user) = match call % 3 {
         0 => (format!("^\\\\+4930{call:05}$"), String::new()),
@@ -137,12 +159,13 @@ fn record(call: usize, route: &RoutePlan) -> String {
     format!(
         r#"{{"userpartPattern":"{pattern}","routingRecord":{{"noAnswerTimeout":{},"no18xTimeout":{},
         "maxCallDuration":{},"outRuriUserpart":"{out_user}","outRuriHostport":"{target}",
-        "outCallFlow":"Transparent","disallowSimilar18x":{},"disallowDifferent18x":{},
-        "steerMedia":false}}}}"#,
+        "outCallFlow":"{flow}","disallowSimilar18x":{},"disallowDifferent18x":{},
+        "steerMedia":{}}}}}"#,
         seconds(route.no_answer),
         seconds(route.no_18x),
         seconds(route.max_duration),
         route.disallow_similar_18x,
         route.disallow_different_18x,
+        route.steer,
     )
 }
