@@ -11,6 +11,7 @@ use stack::Time;
 use super::{Finding, Index, Said, WINDOW, find, is_media};
 use crate::agent::AgentId;
 use crate::packet::Packet;
+use crate::plan::Flow;
 use crate::world::ports::outside;
 
 pub(super) fn check(index: &Index<'_>, findings: &mut Vec<Finding>) {
@@ -128,13 +129,17 @@ fn is_latched(index: &Index<'_>, party: AgentId, stranger: &Packet) -> bool {
     })
 }
 
-/// Whose port this is: that of the party whose packets went through it last, or will next.
+/// Whose port this is, when nobody but the stranger is echoed there: that of the party that was echoed
+/// last, or will be next.
 fn party_of(index: &Index<'_>, stranger: &Packet) -> Option<AgentId> {
     let arrived = index.arrived(stranger.ours);
     let (before, after) =
         arrived.split_at(arrived.partition_point(|packet| packet.at < stranger.at));
     let owns = |packet: &&&Packet| {
-        packet.author().is_some() && packet.author() == packet.agent() && index.was_taken(packet)
+        let echoed = packet
+            .author()
+            .is_some_and(|id| index.flow(id.call) == Flow::Echo);
+        echoed && packet.author() == packet.agent() && index.was_taken(packet)
     };
     let last = before
         .iter()
