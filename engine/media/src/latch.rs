@@ -3,8 +3,9 @@
 //!
 //! What this leaves open: with [`Latching::Latch`] whoever hits the port with well-formed RTP within the
 //! window and before the true peer's first packet gets the stream (and a true peer behind NAT is then a
-//! stranger; one whose packets come from the signalled address gets it back). The ports are drawn, the window is short and begins only with the signalled
-//! address, and the true peer's first packet ends it. [`Latching::LatchSameHost`] leaves this to
+//! stranger; one whose packets come from the signalled address within the window gets it back). The
+//! ports are drawn, the window is short and begins only with the signalled address, and the true peer's
+//! first packet ends it. [`Latching::LatchSameHost`] leaves this to
 //! processes of the signalled host (or behind its NAT), [`Latching::Strict`] to who forges the signalled
 //! address and port.
 
@@ -66,7 +67,7 @@ impl Latch {
         let proven = self.address == Some(address) && !self.is_open();
         self.address = Some(address);
         if !proven && self.rule != Latching::Strict {
-            self.open_until = now + window;
+            self.open_until = end_of(now, window);
         } else {
             self.open_until = Time::ZERO;
         }
@@ -83,7 +84,7 @@ impl Latch {
     /// Lets the window of a latch that is still open end later.
     pub(crate) fn extend(&mut self, now: Time, window: Duration) {
         if self.is_open() {
-            self.open_until = now + window;
+            self.open_until = end_of(now, window);
         }
     }
 
@@ -144,6 +145,11 @@ impl Latch {
             }
         }
     }
+}
+
+/// The end of a window, which is never the zero that says latched.
+fn end_of(now: Time, window: Duration) -> Time {
+    (now + window).max(Time::from_nanos(1))
 }
 
 /// Whether two addresses are one. The flow label and the scope of IPv6 are the receiver's view and no

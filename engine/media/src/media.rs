@@ -188,6 +188,8 @@ impl Media {
 
     /// What signalling says of this end. A new address, or the first one, unlatches it and opens the
     /// latch window anew; packets that still come from the former one move nothing in its first half.
+    /// Before the other end has an address nothing latches: nobody was told where to send to, so
+    /// whoever does has guessed.
     /// The same address again changes no latch, not even after a hold by 0.0.0.0 in
     /// between, for a session refresh must not let a stranger in; but an end that has not sent anything
     /// yet has the whole window again, for its phone may have rung for long. A new address that the
@@ -202,9 +204,15 @@ impl Media {
         let usable = |address: &SocketAddr| self.is_usable(pair, *address);
         let rtp = remote.rtp.filter(usable);
         let rtcp = remote.rtcp.or(rtp.and_then(above)).filter(usable);
-        let window = self.config.latch_window;
+        let partner = self.lanes[pair as usize].partner;
+        let answered = partner == pair || self.parties[partner as usize].is_signalled();
+        let window = answered.then_some(self.config.latch_window);
         let lane = &mut self.lanes[pair as usize];
         self.parties[pair as usize].signal(now, lane, remote, rtp, rtcp, window);
+        if partner != pair && self.parties[pair as usize].is_signalled() {
+            let lane = &mut self.lanes[partner as usize];
+            self.parties[partner as usize].listen(now, lane, self.config.latch_window);
+        }
         self.expect_packets(now, stream.slot);
     }
 

@@ -25,20 +25,34 @@ const RTCP_LATER: Duration = Duration::from_secs(7);
 struct Former {
     address: SocketAddr,
     until: Time,
+    /// Until when it may have gone on from there, not having heard that its move was answered.
+    unaware_until: Time,
 }
+
+/// How long an answer may be on its way: its sender repeats it for 64*T1 (RFC 3261 13.3.1.4).
+const ANSWER_LATEST: Duration = Duration::from_secs(32);
 
 impl Former {
     /// The address of a latch that is to move to `next`. For half of the window packets from there are
     /// late ones; in the other half they may tell that the end never moved.
     fn of(latch: &Latch, next: SocketAddr, now: Time, window: Duration) -> Option<Former> {
         let address = latch.address().filter(|address| !same(*address, next))?;
-        let until = now + window / 2;
-        Some(Former { address, until })
+        Some(Former {
+            address,
+            until: now + window / 2,
+            unaware_until: now + ANSWER_LATEST,
+        })
     }
 
     fn owns(&self, now: Time, from: SocketAddr) -> bool {
         now < self.until && same(self.address, from)
     }
+}
+
+/// Whether an end that was told to move is still where it was.
+fn is_former(former: Option<Former>, now: Time, current: Option<SocketAddr>) -> bool {
+    let still = |former: Former| current.is_some_and(|address| same(former.address, address));
+    former.is_some_and(|former| now < former.unaware_until && still(former))
 }
 
 /// What is seldom touched of one end.
@@ -60,6 +74,8 @@ pub(crate) struct Party {
     codec: Option<Codec>,
     former: Option<Former>,
     former_rtcp: Option<Former>,
+    /// The end of the window in which it may still show that it is where signalling says.
+    returns_until: Time,
     rates: SmallVec<[(u8, u32); RATES_MAX]>,
 }
 
@@ -71,7 +87,8 @@ impl Party {
         }
     }
 
-    /// What signalling says. `rtp` and `rtcp` are the addresses that can be sent to.
+    /// What signalling says. `rtp` and `rtcp` are the addresses that can be sent to; no `window` opens
+    /// before there is somebody to talk to.
     pub(crate) fn signal(
         &mut self,
         now: Time,
@@ -79,7 +96,7 @@ impl Party {
         remote: &Remote,
         rtp: Option<SocketAddr>,
         rtcp: Option<SocketAddr>,
-        window: Duration,
+        window: Option<Duration>,
     ) {
         lane.mux = remote.rtcp_mux;
         lane.reachable = rtp.is_some();
@@ -107,38 +124,58 @@ impl Party {
         lane: &mut Lane,
         rtp: Option<SocketAddr>,
         rtcp: Option<SocketAddr>,
-        window: Duration,
+        window: Option<Duration>,
     ) {
         let Some(address) = rtp else { return };
+        let later = window.map_or(Duration::ZERO, |window| window + RTCP_LATER);
+        let window = window.unwrap_or_default();
         let moved = self.signalled != rtp;
         if moved {
             self.former = Former::of(&lane.latch, address, now, window);
             lane.latch.signal(now, address, window);
             self.signalled = rtp;
-        } else {
-            lane.latch.extend(now, window);
         }
-        let later = window + RTCP_LATER;
-        match rtcp {
-            Some(address) if moved || self.signalled_rtcp != rtcp => {
-                self.former_rtcp = Former::of(&self.rtcp, address, now, window);
-                self.rtcp.signal(now, address, later);
-                self.signalled_rtcp = rtcp;
-            }
-            Some(_) => self.rtcp.extend(now, later),
-            None => {}
+        if let Some(address) = rtcp
+            && (moved || self.signalled_rtcp != rtcp)
+        {
+            self.former_rtcp = Former::of(&self.rtcp, address, now, window);
+            self.rtcp.signal(now, address, later);
+            self.signalled_rtcp = rtcp;
+        }
+        if !window.is_zero() {
+            self.listen(now, lane, window);
         }
     }
 
-    /// Whether this is where signalling says its RTP comes from.
-    pub(crate) fn is_signalled(&self, from: SocketAddr) -> bool {
-        self.signalled.is_some_and(|address| same(address, from))
+    /// The other end has an address: an end that has not sent anything yet has the whole window again,
+    /// and one whose stream somebody else has may show that it is where signalling says.
+    pub(crate) fn listen(&mut self, now: Time, lane: &mut Lane, window: Duration) {
+        lane.latch.extend(now, window);
+        self.returns_until = now + window;
+        self.rtcp.extend(now, window + RTCP_LATER);
+    }
+
+    /// Whether signalling has named an address.
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.signalled.is_some()
+    }
+
+    /// Whether this is where signalling says its RTP comes from, and may have its stream back from
+    /// `current`: within the window, beyond which the private address of somebody behind NAT would be one
+    /// that anybody can forge; or from where this end was before it moved.
+    pub(crate) fn returns(&self, now: Time, from: SocketAddr, current: Option<SocketAddr>) -> bool {
+        let signalled = self.signalled.is_some_and(|address| same(address, from));
+        signalled && (now < self.returns_until || is_former(self.former, now, current))
     }
 
     /// The same of RTCP with a port of its own.
-    pub(crate) fn is_signalled_rtcp(&self, from: SocketAddr) -> bool {
-        self.signalled_rtcp
-            .is_some_and(|address| same(address, from))
+    pub(crate) fn returns_rtcp(&self, now: Time, from: SocketAddr) -> bool {
+        let signalled = self
+            .signalled_rtcp
+            .is_some_and(|address| same(address, from));
+        let current = self.rtcp.address();
+        signalled
+            && (now < self.returns_until + RTCP_LATER || is_former(self.former_rtcp, now, current))
     }
 
     /// Whether a packet was on its way when signalling moved this end.
@@ -226,7 +263,7 @@ mod tests {
             ..Remote::default()
         };
         let mut lane = Lane::idle();
-        party.signal(Time::ZERO, &mut lane, &remote, None, None, Duration::ZERO);
+        party.signal(Time::ZERO, &mut lane, &remote, None, None, None);
         assert_eq!(
             [111, 96, 0].map(|kind| party.rate(kind)),
             [48_000, 8000, 8000]

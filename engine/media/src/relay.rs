@@ -112,7 +112,7 @@ impl Media {
             }
             let party = &mut self.parties[pair];
             let admission = party.rtcp.admit(now, from.remote, host, proves);
-            if admission == Admission::Stranger && party.is_signalled_rtcp(from.remote) && proves()
+            if admission == Admission::Stranger && party.returns_rtcp(now, from.remote) && proves()
             {
                 party.rtcp.return_to(from.remote);
                 return Admission::Moved;
@@ -125,7 +125,10 @@ impl Media {
         }
         let mut admission = latch.admit(now, from.remote, None, proves);
         let party = &mut self.parties[pair];
-        if admission == Admission::Stranger && party.is_signalled(from.remote) && proves() {
+        if admission == Admission::Stranger
+            && party.returns(now, from.remote, latch.address())
+            && proves()
+        {
             // Whoever was faster, or a fork that lost, has had the stream until now.
             latch.return_to(from.remote);
             admission = Admission::Moved;

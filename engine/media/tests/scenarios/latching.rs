@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use media::{Drop, End, Fate, Latching};
 
-use crate::stage::{Stage, address, callee, caller, remote, voice};
+use crate::stage::{Stage, address, callee, caller, remote, terms, voice};
 
 const STRANGER: Fate = Fate::Dropped(Drop::Stranger);
 
@@ -235,5 +235,47 @@ fn regression_the_signalled_address_gets_its_stream_back() {
     assert_eq!(
         stage.rtp(stream, End::Callee, other, &voice(9, 2)).0,
         STRANGER
+    );
+}
+
+#[test]
+fn after_the_window_the_signalled_address_is_as_strange_as_any() {
+    // Behind NAT it is a private one, which anybody can forge.
+    let mut stage = Stage::new(4);
+    let stream = stage.call(Latching::Latch);
+    let outside = address("203.0.113.66:6666");
+    stage.rtp(stream, End::Callee, outside, &voice(9, 1));
+    stage.wait(Duration::from_secs(4));
+    assert_eq!(
+        stage.rtp(stream, End::Callee, callee(), &voice(2, 1)).0,
+        STRANGER
+    );
+    assert_eq!(
+        stage.rtp(stream, End::Caller, caller(), &voice(1, 2)).1[0].1,
+        outside
+    );
+}
+
+#[test]
+fn regression_nobody_latches_before_there_is_an_answer() {
+    // The port was told to nobody yet: whoever hits it while the callee rings has guessed.
+    let mut stage = Stage::new(4);
+    stage.wait(Duration::from_secs(1));
+    let stream = stage
+        .media
+        .open(stage.now, terms(Latching::Latch))
+        .expect("free ports");
+    stage.signal(stream, End::Caller, &remote(caller()));
+    let spoofer = address("203.0.113.66:6666");
+    assert_eq!(
+        stage.rtp(stream, End::Caller, spoofer, &voice(9, 1)).0,
+        STRANGER
+    );
+    stage.wait(Duration::from_secs(60));
+    stage.signal(stream, End::Callee, &remote(callee()));
+    let behind_nat = address("198.51.100.9:1024");
+    assert_eq!(
+        stage.rtp(stream, End::Caller, behind_nat, &voice(1, 1)).0,
+        Fate::Latched
     );
 }
