@@ -116,6 +116,8 @@ impl Party {
         self.rtcp = self.rtcp.anew();
         self.signalled = None;
         self.signalled_rtcp = None;
+        self.former = None;
+        self.former_rtcp = None;
     }
 
     fn move_to(
