@@ -42,6 +42,24 @@ impl Call {
         crossed.unwrap_or(Crossed::Withheld)
     }
 
+    /// The body of an answer of the callee that the caller is told of later, by an offer of ours.
+    pub(super) fn crossing_unsent(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<'_>,
+    ) -> Crossed {
+        let from = (Side::Callee, self.callee.peer.remote.ip());
+        let server = self.server;
+        let crossed = self
+            .steering
+            .as_mut()
+            .map(|steering| steering.cross_unsent(core, now, from, server, response));
+        crossed.map_or(Crossed::AsIs, |crossed| {
+            crossed.unwrap_or(Crossed::Withheld)
+        })
+    }
+
     /// The request in this transaction failed or did not leave: an offer in it is as if it had never
     /// been.
     pub(crate) fn offer_failed(&mut self, core: &mut Core, now: Time, server: ServerId) {

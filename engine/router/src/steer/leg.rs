@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use media::{Family, Latching};
 use smallvec::SmallVec;
-use wire::Message;
 use wire::sdp::Session;
 
 use super::body::{self, Identity, Shown};
@@ -45,13 +44,13 @@ impl Leg {
 }
 
 impl Steering {
-    /// The body of `message` on this leg, where its descriptions stand at `places`. The first is the
-    /// call's. A second, an early session of RFC 3959 perhaps, has no ports here.
+    /// A `body` on this leg, where its descriptions stand at `places`. The first is the call's. A second,
+    /// an early session of RFC 3959 perhaps, has no ports here.
     pub(super) fn print_body(
         &mut self,
         core: &mut Core,
         to: Side,
-        message: &Message<'_>,
+        body: &[u8],
         places: &[Range<usize>],
         session: &Session<'_>,
         role: Role,
@@ -59,17 +58,32 @@ impl Steering {
         let mut out = core.scratch();
         let mut at = 0;
         for (index, place) in places.iter().enumerate() {
-            out.extend_from_slice(message.body().get(at..place.start).unwrap_or_default());
+            out.extend_from_slice(body.get(at..place.start).unwrap_or_default());
             if index == 0 {
                 self.print(core, to, session, role, &mut out);
             } else {
-                let text = message.body().get(place.clone()).unwrap_or_default();
+                let text = body.get(place.clone()).unwrap_or_default();
                 self.print_closed(core, to, text, &mut out);
             }
             at = place.end;
         }
-        out.extend_from_slice(message.body().get(at..).unwrap_or_default());
+        out.extend_from_slice(body.get(at..).unwrap_or_default());
         out
+    }
+
+    /// A body that was printed for this leg and not sent then, as it reads now: the versions of those
+    /// that were sent meanwhile are behind it.
+    pub(crate) fn print_again(
+        &mut self,
+        core: &mut Core,
+        to: Side,
+        kind: &[u8],
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
+        let places = wire::session_descriptions(kind, body);
+        let text = body.get(places.first()?.clone())?;
+        let session = Session::parse(text).ok()?;
+        Some(self.print_body(core, to, body, &places, &session, Role::Offer))
     }
 
     fn print(

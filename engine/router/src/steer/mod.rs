@@ -182,9 +182,33 @@ impl Steering {
         &mut self,
         core: &mut Core,
         now: Time,
+        from: (Side, IpAddr),
+        server: ServerId,
+        message: &Message<'_>,
+    ) -> Result<Crossed, Blocked> {
+        self.cross_as(core, now, from, server, message, true)
+    }
+
+    /// The same of a message that does not go on now: [`Steering::print_again`] before it does.
+    pub(crate) fn cross_unsent(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: (Side, IpAddr),
+        server: ServerId,
+        message: &Message<'_>,
+    ) -> Result<Crossed, Blocked> {
+        self.cross_as(core, now, from, server, message, false)
+    }
+
+    fn cross_as(
+        &mut self,
+        core: &mut Core,
+        now: Time,
         (from, peer): (Side, IpAddr),
         server: ServerId,
         message: &Message<'_>,
+        sent: bool,
     ) -> Result<Crossed, Blocked> {
         self.seen = now;
         let kind = message.content_type().unwrap_or_default();
@@ -215,7 +239,9 @@ impl Steering {
         if invites {
             self.exchange.begin_invite(server, true);
         }
-        let out = self.print_body(core, from.other(), message, &places, &session, role);
+        let printed = if sent { role } else { Role::Neither };
+        let body = message.body();
+        let out = self.print_body(core, from.other(), body, &places, &session, printed);
         self.passed(core, now, server, message);
         Ok(Crossed::Edited(out))
     }

@@ -240,7 +240,7 @@ impl Call {
     }
 
     fn owe_session_of(&mut self, core: &mut Core, now: Time, response: &Message<'_>) {
-        let body = self.crossing_answer(core, now, Side::Callee, self.server, response);
+        let body = self.crossing_unsent(core, now, response);
         let same = |given: &Given| is_same(&given.session, session_of(response));
         let unchanged = !response.has_sdp() || self.given().is_some_and(same);
         let offer = Offer::of(response, body.of(response));

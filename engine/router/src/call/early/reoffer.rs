@@ -20,6 +20,8 @@ const TRIES_MAX: u8 = 10;
 pub(super) struct Offer {
     /// Complete header lines.
     headers: Vec<u8>,
+    /// Value of Content-Type.
+    kind: Vec<u8>,
     body: Vec<u8>,
     /// Our re-INVITE on its way.
     client: Option<ClientId>,
@@ -37,6 +39,7 @@ impl Offer {
         }
         Offer {
             headers,
+            kind: response.content_type().unwrap_or_default().to_vec(),
             body: body.to_vec(),
             client: None,
             tries: 0,
@@ -102,6 +105,15 @@ impl Call {
         let Some(offer) = self.early.as_mut().and_then(|early| early.offer.as_mut()) else {
             return true;
         };
+        let steering = self.steering.as_mut();
+        let anew = steering.and_then(|steering| {
+            steering.print_again(core, Side::Caller, &offer.kind, &offer.body)
+        });
+        if let Some(anew) = anew {
+            offer.body.clear();
+            offer.body.extend_from_slice(&anew);
+            core.return_scratch(anew);
+        }
         let purpose = Purpose::Reoffer;
         let invite = Own {
             dialog: &mut self.caller.dialog,
