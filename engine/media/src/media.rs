@@ -216,6 +216,14 @@ impl Media {
         self.expect_packets(now, stream.slot);
     }
 
+    /// The call is answered: silence counts from now.
+    pub fn listen_anew(&mut self, now: Time, stream: StreamId) {
+        if self.find(stream).is_some() {
+            self.silence.expect(now, stream.slot, false);
+            self.expect_packets(now, stream.slot);
+        }
+    }
+
     fn is_usable(&self, pair: u32, address: SocketAddr) -> bool {
         let Some(ours) = self.config.pairs.get(pair as usize) else {
             return false;

@@ -237,6 +237,10 @@ impl Call {
 
     /// No media came from either side for the configured time.
     pub(crate) fn on_silence(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
+        if self.stage == Stage::Calling && !self.is_early() {
+            // Who rings need not be heard. It counts from the answer.
+            return After::Keep;
+        }
         core.counters.calls_silent += 1;
         self.end_both(core, now, &Reason::q850(41, "Media Timeout"), out)
     }

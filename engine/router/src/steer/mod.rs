@@ -340,6 +340,10 @@ impl Steering {
                     }
                     self.forks = Vec::new();
                     self.close_refused(core, now);
+                    // A party that sent nothing while it rang begins now, whenever its answer was given.
+                    for slot in &mut self.slots {
+                        slot.begin(&mut core.media, now);
+                    }
                 }
             }
             _ => self.failed(core, now, server),

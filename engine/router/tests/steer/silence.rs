@@ -68,3 +68,27 @@ fn what_has_latched_stays_until_signalling_moves_it() {
     assert_eq!(callee(&mut world).as_deref(), Some("10.0.0.3:6000"));
     world.hang_up();
 }
+
+#[test]
+fn regression_a_callee_may_ring_in_silence_for_long() {
+    // The simulator showed both: a call that rang was ended for its silence, and a caller behind NAT
+    // who speaks only when answered was a stranger by then.
+    let mut world = World::with_silence(Duration::from_secs(20));
+    let answer = audio("10.0.0.2", 6000);
+    let invite = world.invite("7", "", &audio("10.0.0.9", 4000));
+    let ringing = world.answer(Callee, &invite, 183, "", &answer);
+    after(&mut world, 30);
+    assert!(world.heard(Caller).is_empty(), "it still rings");
+    world.answer(Callee, &invite, 200, "", &answer);
+    world.ack(Caller, "");
+    after(&mut world, 2);
+    let relayed = world.packet("203.0.113.9:1111", ringing.port(0));
+    assert!(relayed.is_some(), "the caller's first packet");
+    after(&mut world, 15);
+    assert!(
+        world.heard(Caller).is_empty(),
+        "silence counts from the last packet"
+    );
+    assert_eq!(world.router.counters().calls_silent, 0);
+    world.hang_up();
+}

@@ -36,7 +36,7 @@ pub(super) fn check(index: &Index<'_>, findings: &mut Vec<Finding>) {
         let leg = legs.entry((to, heard.call_id.clone())).or_default();
         let what = match leak {
             Some(mark) => Some(format!("tells of {mark}")),
-            None => leg.fault(&text, call.route.flow == Flow::EarlyToFinal),
+            None => leg.fault(&text),
         };
         if let Some(what) = what {
             let what = format!("the description in {} to {to:?} {what}", heard.title());
@@ -58,8 +58,7 @@ struct Leg {
 }
 
 impl Leg {
-    /// `skips`: an offer that the router had ready for its caller may have come to nothing.
-    fn fault(&mut self, text: &str, skips: bool) -> Option<String> {
+    fn fault(&mut self, text: &str) -> Option<String> {
         let origin = text.lines().find(|line| line.starts_with("o="))?;
         let words: Vec<&str> = origin.split(' ').collect();
         let (session, version) = (words.get(1)?.to_string(), words.get(2)?.parse().ok()?);
@@ -83,9 +82,6 @@ impl Leg {
             ));
         }
         let changed = before.rest != self.rest;
-        if skips && changed && version > before.version {
-            return None;
-        }
         let due = before.version + u64::from(changed);
         (version != due).then(|| format!("has version {version} instead of {due}"))
     }
