@@ -1,5 +1,5 @@
 //! The media of a call whose route says `steerMedia`: where its messages and its end meet
-//! [`Steering`]. A call without it pays a test for `None`.
+//! `Steering`. A call without it pays a test for `None`.
 
 use stack::{ServerId, Time};
 use wire::Message;
