@@ -22,7 +22,7 @@ fn open(media: &mut Media, number: u16) -> StreamId {
         families: [Family::V4; 2],
         latching: [Latching::Latch; 2],
     };
-    let stream = media.open(Time::ZERO, terms).unwrap();
+    let stream = media.open(terms).unwrap();
     for (end, host) in [(End::Caller, 1), (End::Callee, 2)] {
         let remote = Remote {
             rtp: Some(party(number, host)),

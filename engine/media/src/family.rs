@@ -76,7 +76,7 @@ impl Media {
         partner
     }
 
-    fn family_of(&self, pair: u32) -> Family {
+    pub(crate) fn family_of(&self, pair: u32) -> Family {
         Family::of(self.config.pairs[pair as usize].bound)
     }
 }

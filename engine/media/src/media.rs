@@ -103,7 +103,7 @@ impl Media {
     }
 
     /// Opens a stream between the two parties; `None` when a family has no free pair.
-    pub fn open(&mut self, _now: Time, terms: Terms) -> Option<StreamId> {
+    pub fn open(&mut self, terms: Terms) -> Option<StreamId> {
         let [caller_family, callee_family] = terms.families;
         let caller = self.take(caller_family)?;
         let Some(callee) = self.take(callee_family) else {
@@ -216,12 +216,20 @@ impl Media {
         self.expect_packets(now, stream.slot);
     }
 
-    /// The call is answered: silence counts from now.
+    /// The call is answered: silence counts from now, and an end that was silent until now begins to be
+    /// heard, wherever it is.
     pub fn listen_anew(&mut self, now: Time, stream: StreamId) {
-        if self.find(stream).is_some() {
-            self.silence.expect(now, stream.slot, false);
-            self.expect_packets(now, stream.slot);
+        let Some(Stream { callee, .. }) = self.find(stream) else {
+            return;
+        };
+        for (pair, partner) in [(stream.slot, callee), (callee, stream.slot)] {
+            if self.parties[partner as usize].is_signalled() {
+                let lane = &mut self.lanes[pair as usize];
+                self.parties[pair as usize].listen(now, lane, self.config.latch_window);
+            }
         }
+        self.silence.expect(now, stream.slot, false);
+        self.expect_packets(now, stream.slot);
     }
 
     fn is_usable(&self, pair: u32, address: SocketAddr) -> bool {
@@ -295,7 +303,7 @@ impl Media {
     }
 
     pub(crate) fn free(&mut self, pair: u32) {
-        let family = Family::of(self.config.pairs[pair as usize].bound);
+        let family = self.family_of(pair);
         self.lanes[pair as usize].partner = NONE;
         self.ports.release(family, pair);
     }

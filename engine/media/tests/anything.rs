@@ -174,7 +174,7 @@ impl World {
                     families: [Family::V4; 2],
                     latching: [latching; 2],
                 };
-                let opened = self.media.open(self.now, terms);
+                let opened = self.media.open(terms);
                 self.know(opened);
             }
             Step::Echo { latching } => {

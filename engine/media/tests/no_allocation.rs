@@ -108,7 +108,7 @@ impl Line {
             families: [Family::V4; 2],
             latching: [Latching::Latch; 2],
         };
-        let stream = self.media.open(self.now, terms).unwrap();
+        let stream = self.media.open(terms).unwrap();
         for (end, host) in [(End::Caller, 1), (End::Callee, 2)] {
             self.media.set_remote(self.now, stream, end, &remote(host));
         }

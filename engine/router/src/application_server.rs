@@ -7,7 +7,7 @@ use std::time::Duration;
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri, print};
 
-use crate::call::{Call, Reason, Refusal, Setup, request_uri};
+use crate::call::{ACCEPT, Call, MAX_FORWARDS, Reason, Refusal, Setup, request_uri};
 use crate::calls::{CallId, Calls};
 use crate::config::Event;
 use crate::core::{Core, Destination, Door, Proxy, Purpose, User};
@@ -15,9 +15,6 @@ use crate::local;
 use crate::outbound::{ApplicationServer, Outbound, Probed};
 use crate::rdb::Record;
 use crate::target::{HostText, host_port, ip_text};
-
-/// RFC 3261 8.1.1.6.
-const MAX_FORWARDS: u64 = 70;
 
 /// What a shard knows of the application server.
 #[derive(Debug)]
@@ -256,7 +253,7 @@ fn print_options(
     print::request_line(out, b"OPTIONS", &uri);
     door.print_via(out, branch);
     out.extend_from_slice(b"Max-Forwards: ");
-    print::number(out, MAX_FORWARDS);
+    print::number(out, MAX_FORWARDS.into());
     out.extend_from_slice(b"\r\nFrom: <sip:");
     out.extend_from_slice(&door.host_port);
     out.extend_from_slice(b">;tag=");
@@ -267,7 +264,8 @@ fn print_options(
     call_id.print_call_id(out);
     out.extend_from_slice(b"\r\nCSeq: 1 OPTIONS\r\nContact: <sip:");
     out.extend_from_slice(&door.host_port);
-    out.extend_from_slice(b">\r\nAccept: application/sdp\r\n");
+    out.extend_from_slice(b">\r\n");
+    out.extend_from_slice(ACCEPT);
     print::end(out, b"");
 }
 

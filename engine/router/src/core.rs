@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::{Family, Media};
+use media::{Family, Media, StreamId};
 use stack::dialog::Dialog;
 use stack::pool::Pool;
 use stack::timer::{TimerKey, Wheel};
@@ -15,7 +15,7 @@ use wire::{Host, Uri, print};
 
 use crate::application_server;
 use crate::calls::CallId;
-use crate::config::{Config, Counters, Event, Limits, Listener, Timers};
+use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
 use crate::peers::Peers;
@@ -156,6 +156,9 @@ impl Door {
         out.extend_from_slice(b">\r\n");
     }
 }
+
+/// Events kept for a surrounding that does not ask; what became of further streams is not told.
+const EVENTS_MAX: usize = 4096;
 
 /// The outbound proxy.
 #[derive(Debug)]
@@ -318,6 +321,20 @@ impl Core {
         match self.listener_for(remote.ip(), peer.listener) {
             Some(listener) => Flow { listener, remote },
             None => peer,
+        }
+    }
+
+    /// Closes a stream of the call with this tag and tells what became of it; `line` is its m= line.
+    pub(crate) fn end_stream(&mut self, now: Time, stream: StreamId, tag: &[u8], line: usize) {
+        let summary = self.media.close(now, stream);
+        if let Some(summary) = summary.filter(|_| self.events.len() < EVENTS_MAX) {
+            let call = String::from_utf8_lossy(tag).into_owned();
+            let ended = MediaEnded {
+                call,
+                line,
+                summary,
+            };
+            self.events.push_back(Event::MediaEnded(Box::new(ended)));
         }
     }
 

@@ -35,9 +35,9 @@ impl Entry {
         matches!(self, Entry::Bridge(call) if call.lingers())
     }
 
-    pub(crate) fn release(self, core: &mut Core) {
+    pub(crate) fn release(self, core: &mut Core, now: Time) {
         match self {
-            Entry::Bridge(call) => call.release(core),
+            Entry::Bridge(call) => call.release(core, now),
             Entry::Echo(echo) => echo.release(core),
         }
     }

@@ -210,7 +210,7 @@ impl Router {
                     self.core.transactions.fail(now, waiter.client);
                     let text = "Host Name Not Found";
                     let after = call.on_invite_failed(&mut self.core, now, 503, text, out);
-                    self.finish(waiter.call, after);
+                    self.finish(now, waiter.call, after);
                 }
             }
         }
@@ -233,7 +233,7 @@ impl Router {
         for id in self.calls.ids() {
             if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.end_now(&mut self.core, now, out);
-                self.finish(id, after);
+                self.finish(now, id, after);
             }
         }
     }
@@ -246,7 +246,7 @@ impl Router {
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
-                self.finish(id, after);
+                self.finish(now, id, after);
             }
         }
         self.drain_transactions(now, out);
@@ -268,7 +268,7 @@ impl Router {
         let id = CallId::of_owner(owner);
         if let Some(call) = self.calls.entry_mut(id) {
             let after = call.on_silence(&mut self.core, now, out);
-            self.finish(id, after);
+            self.finish(now, id, after);
         }
     }
 
@@ -281,13 +281,13 @@ impl Router {
         }
     }
 
-    fn finish(&mut self, id: CallId, after: After) {
+    fn finish(&mut self, now: Time, id: CallId, after: After) {
         match after {
             After::Keep => {}
             After::Linger => self.calls.linger(id),
             After::Remove => {
                 if let Some(call) = self.calls.remove(id) {
-                    call.release(&mut self.core);
+                    call.release(&mut self.core, now);
                 }
             }
         }
@@ -375,14 +375,14 @@ impl Router {
         };
         if let Some(echo) = self.calls.echo_mut(id) {
             let after = echo.on_request(&mut self.core, now, server, flow, request, out);
-            return self.finish(id, after);
+            return self.finish(now, id, after);
         }
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
         if request.method() == Method::Bye {
             let after = call.on_bye(&mut self.core, now, side, server, request, out);
-            self.finish(id, after);
+            self.finish(now, id, after);
         } else {
             call.on_request(&mut self.core, now, side, server, flow, request, out);
         }
@@ -410,7 +410,7 @@ impl Router {
         };
         if let Some(call) = self.calls.entry_mut(id) {
             let after = call.on_ack(&mut self.core, now, side, ack, out);
-            self.finish(id, after);
+            self.finish(now, id, after);
         }
     }
 
@@ -444,7 +444,7 @@ impl Router {
         }
         let id = call.id();
         let after = call.on_cancel(&mut self.core, now, request, out);
-        self.finish(id, after);
+        self.finish(now, id, after);
     }
 
     /// A new call (RFC 3261 13.3).
@@ -588,12 +588,12 @@ impl Router {
                 | Purpose::Probe
                 | Purpose::KeepAlive => After::Keep,
             };
-            self.finish(id, after);
+            self.finish(now, id, after);
         } else if let Some(echo) = self.calls.echo_mut(id) {
             if response.code() >= 200 {
                 let (purpose, code) = (answer.user.purpose, response.code());
                 let after = echo.on_answer(&mut self.core, now, purpose, code, out);
-                self.finish(id, after);
+                self.finish(now, id, after);
             }
         } else if (200..300).contains(&response.code()) {
             self.on_late_2xx(now, &answer, flow, response, out);
@@ -643,7 +643,7 @@ impl Router {
         relay_response(core, now, server, &tag, response, body, out);
         if let Some(call) = call {
             let after = call.on_relay_answer(&mut self.core, now, from, response, out);
-            self.finish(id, after);
+            self.finish(now, id, after);
         }
     }
 
@@ -686,7 +686,7 @@ impl Router {
         }
         if let Some(echo) = self.calls.echo_mut(user.call) {
             let after = echo.on_answer(&mut self.core, now, user.purpose, code, out);
-            return self.finish(user.call, after);
+            return self.finish(now, user.call, after);
         }
         let Some(call) = self.calls.get_mut(user.call) else {
             return;
@@ -704,7 +704,7 @@ impl Router {
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
             Purpose::Discard | Purpose::Prack(_) | Purpose::KeepAlive => After::Keep,
         };
-        self.finish(user.call, after);
+        self.finish(now, user.call, after);
     }
 
     /// RFC 3261 13.3.1.4: a 2xx without an ACK for 64*T1 ends the dialog with BYE.
@@ -713,7 +713,7 @@ impl Router {
             return;
         };
         let after = call.on_unacknowledged(&mut self.core, now, server, out);
-        self.finish(user.call, after);
+        self.finish(now, user.call, after);
     }
 }
 

@@ -14,20 +14,7 @@ const DEPTH_MAX: usize = 3;
 /// Whether a body of type `content_type` is a session description, or a multipart that holds one.
 /// An empty body never is.
 pub fn holds_sdp(content_type: &[u8], body: &[u8]) -> bool {
-    holds(content_type, body, DEPTH_MAX)
-}
-
-fn holds(content_type: &[u8], body: &[u8], depth: usize) -> bool {
-    if body.is_empty() {
-        return false;
-    }
-    if is_type(content_type, b"application/sdp") {
-        return true;
-    }
-    depth > 0
-        && Parts::new(content_type, body).is_some_and(|mut parts| {
-            parts.any(|part| holds(part.content_type, part.body, depth - 1))
-        })
+    !session_descriptions(content_type, body).is_empty()
 }
 
 /// Where in `body` the session descriptions are: all of it, or parts of a multipart.

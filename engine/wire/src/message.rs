@@ -275,6 +275,12 @@ impl<'a> Message<'a> {
             .is_some_and(|kind| body::holds_sdp(kind, self.body()))
     }
 
+    /// The session description of the body, the first of a multipart.
+    pub fn session_description(&self) -> Option<&'a [u8]> {
+        let places = body::session_descriptions(self.content_type()?, self.body());
+        self.body().get(places.first()?.clone())
+    }
+
     /// Whether Require names `option`.
     pub fn requires(&self, option: &str) -> bool {
         self.names(HeaderName::Require, option)

@@ -123,7 +123,7 @@ fn nobody_speaks_for_an_end_without_an_address() {
     let mut stage = Stage::new(4);
     let stream = stage
         .media
-        .open(stage.now, crate::stage::terms(Latching::Latch))
+        .open(crate::stage::terms(Latching::Latch))
         .unwrap();
     stage.signal(stream, End::Caller, &remote(caller()));
     assert_eq!(
@@ -263,7 +263,7 @@ fn regression_nobody_latches_before_there_is_an_answer() {
     stage.wait(Duration::from_secs(1));
     let stream = stage
         .media
-        .open(stage.now, terms(Latching::Latch))
+        .open(terms(Latching::Latch))
         .expect("free ports");
     stage.signal(stream, End::Caller, &remote(caller()));
     let spoofer = address("203.0.113.66:6666");

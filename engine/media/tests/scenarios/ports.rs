@@ -8,7 +8,7 @@ use crate::stage::{Stage, caller, remote, terms, voice};
 fn exhausted_ports_refuse_and_take_nothing() {
     let mut stage = Stage::new(3);
     let stream = stage.call(Latching::Latch);
-    assert_eq!(stage.media.open(stage.now, terms(Latching::Latch)), None);
+    assert_eq!(stage.media.open(terms(Latching::Latch)), None);
     let counters = stage.media.counters();
     assert_eq!(
         (
@@ -23,14 +23,9 @@ fn exhausted_ports_refuse_and_take_nothing() {
         kind: Kind::Rtp,
         ..terms(Latching::Latch)
     };
-    assert!(stage.media.open(stage.now, mixed).is_some());
+    assert!(stage.media.open(mixed).is_some());
     stage.media.close(stage.now, stream).unwrap();
-    assert!(
-        stage
-            .media
-            .open(stage.now, terms(Latching::Latch))
-            .is_some()
-    );
+    assert!(stage.media.open(terms(Latching::Latch)).is_some());
 }
 
 #[test]

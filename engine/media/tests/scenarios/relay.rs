@@ -90,7 +90,7 @@ fn ipv4_meets_ipv6() {
         families: [Family::V4, Family::V6],
         ..terms(Latching::Latch)
     };
-    let stream = stage.media.open(stage.now, mixed).unwrap();
+    let stream = stage.media.open(mixed).unwrap();
     let six = address("[2001:db8::9]:6000");
     stage.signal(stream, End::Caller, &remote(caller()));
     stage.signal(stream, End::Callee, &remote(six));

@@ -96,7 +96,7 @@ impl Stage {
 
     /// A stream between [`caller`] and [`callee`].
     pub(crate) fn call(&mut self, latching: Latching) -> StreamId {
-        let stream = self.media.open(self.now, terms(latching)).unwrap();
+        let stream = self.media.open(terms(latching)).unwrap();
         self.signal(stream, End::Caller, &remote(caller()));
         self.signal(stream, End::Callee, &remote(callee()));
         stream

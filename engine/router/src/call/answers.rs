@@ -5,6 +5,7 @@ use stack::dialog::{Dialog, DialogState};
 use stack::{Answer, ClientId, Flow, Outbox, Time, Token};
 use wire::{HeaderName, Message, Method};
 
+use super::own::Own;
 use super::print::{self, Form, Reason, Request};
 use super::{After, Call, FORKS_MAX, Stage};
 use crate::calls::CallId;
@@ -379,26 +380,18 @@ fn end_fork(
 ) {
     let flow = core.next_hop(now, &fork, peer);
     send_ack(core, now, client, &fork, INVITE_CSEQ, flow, None, out);
-    let cseq = fork.next_cseq();
-    let user = User {
-        call: CallId::NONE,
-        purpose: Purpose::Discard,
+    let bye = Own {
+        dialog: &mut fork,
+        peer,
+        user: User {
+            call: CallId::NONE,
+            purpose: Purpose::Discard,
+        },
+        method: Method::Bye,
+        max_forwards: print::MAX_FORWARDS,
     };
-    let door = &core.doors[usize::from(flow.listener)];
-    let print = |out: &mut Vec<u8>, branch: &Token| {
-        let max_forwards = print::MAX_FORWARDS;
-        let request = Request {
-            door,
-            dialog: &fork,
-            method: b"BYE",
-            cseq,
-            branch,
-            max_forwards,
-        };
-        request.print_own(out, b"");
-    };
-    core.transactions
-        .request(now, flow, Method::Bye, user, print, out);
+    // Nobody waits for its answer, nor would for a free transaction.
+    let _ = bye.send(core, now, |request, out| request.print_own(out, b""), out);
     fork.release(&mut core.pool);
 }
 

@@ -24,7 +24,7 @@ impl Call {
         let peer = self.leg(from).peer.remote.ip();
         match &mut self.steering {
             None => Ok(Crossed::AsIs),
-            Some(steering) => steering.cross(core, now, (from, peer), server, request),
+            Some(steering) => steering.cross(core, now, (from, peer), server, request, true),
         }
     }
 
@@ -54,7 +54,7 @@ impl Call {
         let crossed = self
             .steering
             .as_mut()
-            .map(|steering| steering.cross_unsent(core, now, from, server, response));
+            .map(|steering| steering.cross(core, now, from, server, response, false));
         crossed.map_or(Crossed::AsIs, |crossed| {
             crossed.unwrap_or(Crossed::Withheld)
         })
@@ -86,7 +86,7 @@ impl Call {
 
 /// The answer to a request that may not cross: its code and header lines. Inside a call a lack of ports
 /// is 500 and not 503, which RFC 3261 21.5.4 lets a peer take for the end of more than this request.
-pub(super) fn refusal(core: &mut Core, blocked: Blocked, listener: u16, first: bool) -> Refusal {
+pub(crate) fn refusal(core: &mut Core, blocked: Blocked, listener: u16, first: bool) -> Refusal {
     let (code, extra) = match blocked {
         Blocked::Unreadable => (488, warning(core, listener, "399", "Unreadable SDP")),
         Blocked::TooMany => (488, warning(core, listener, "399", "Too Many Streams")),

@@ -29,6 +29,7 @@ use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use early::check_offer;
+pub(crate) use media::refusal;
 pub(crate) use own::Own;
 pub(crate) use print::{MAX_FORWARDS, Reason, Request};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
@@ -233,11 +234,9 @@ impl Call {
     }
 
     /// Gives back everything the call holds.
-    pub(crate) fn release(mut self, core: &mut Core) {
+    pub(crate) fn release(mut self, core: &mut Core, now: Time) {
         self.stop_alarms(core);
-        if let Some(steering) = &mut self.steering {
-            steering.end_unseen(core);
-        }
+        self.end_media(core, now);
         core.disarm(&mut self.forks_over);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);

@@ -258,10 +258,10 @@ fn steer(
     let flows = [setup.source, way.flow(setup.source)];
     let owner = setup.id.owner();
     let named = matches!(way, Way::Waiting { .. });
-    let steering = Steering::new(core, now, owner, tag, setup.server, flows, named);
+    let steering = Steering::new(core, owner, tag, setup.server, flows, named);
     let mut steering = Box::new(steering);
     let from = (Side::Caller, setup.source.remote.ip());
-    match steering.cross(core, now, from, setup.server, setup.request) {
+    match steering.cross(core, now, from, setup.server, setup.request, true) {
         Ok(body) => Ok((Some(steering), body)),
         Err(blocked) => Err(refusal(core, blocked, setup.source.listener, true)),
     }

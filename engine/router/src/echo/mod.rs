@@ -14,16 +14,16 @@ use media::{End, Family, StreamId};
 use stack::dialog::Dialog;
 use stack::timer::TimerKey;
 use stack::{Flow, Outbox, ServerId, Time, Token};
-use wire::sdp::Session;
-use wire::{HeaderName, Message, print, session_descriptions};
+use wire::sdp::{Session, print_address};
+use wire::{HeaderName, Message, print};
 
 use self::session::{Choice, Unusable};
-use crate::call::{Reason, Refusal};
+use crate::call::{Reason, Refusal, refusal};
 use crate::calls::CallId;
-use crate::config::{Event, MediaEnded};
 use crate::core::{Core, Purpose, User};
 use crate::local;
 use crate::rdb::Record;
+use crate::steer::no_ports;
 
 /// The methods served in such a call.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
@@ -70,14 +70,12 @@ pub(crate) struct EchoCall {
 
 /// The session description of a request; `None` when it has no body.
 fn description<'a>(request: &Message<'a>) -> Result<Option<&'a [u8]>, Refusal> {
-    let body = request.body();
-    if body.is_empty() {
+    if request.body().is_empty() {
         return Ok(None);
     }
-    let places = session_descriptions(request.content_type().unwrap_or_default(), body);
-    let place = places.first().and_then(|place| body.get(place.clone()));
     // RFC 3261 8.2.3: a body of another kind cannot be ignored.
-    place.map(Some).ok_or_else(|| Refusal {
+    let description = request.session_description();
+    description.map(Some).ok_or_else(|| Refusal {
         extra: b"Accept: application/sdp\r\n".to_vec(),
         ..Refusal::code(415)
     })
@@ -100,24 +98,9 @@ fn check_required(request: &Message<'_>) -> Result<(), Refusal> {
 /// RFC 3261 21.4.26.
 fn not_acceptable(core: &Core, source: Flow, why: Unusable) -> Refusal {
     let (code, text) = why.warning();
-    let mut extra = format!("Warning: {code} ").into_bytes();
-    extra.extend_from_slice(&core.door(source.listener).host_port);
-    extra.extend_from_slice(format!(" \"{text}\"\r\n").as_bytes());
     Refusal {
-        extra,
+        extra: local::warning(&core.door(source.listener).host_port, code, text),
         ..Refusal::code(488)
-    }
-}
-
-/// All ports are in use: it is worth a try later.
-fn no_ports(core: &mut Core) -> Refusal {
-    let pairs = usize::try_from(core.media.counters().pairs).unwrap_or(usize::MAX);
-    core.limit_reached("media.ports", pairs);
-    let mut extra = local::retry_after(core.limits.retry_after_s);
-    extra.extend_from_slice(Reason::q850(34, "No Media Ports").as_bytes());
-    Refusal {
-        extra,
-        ..Refusal::code(503)
     }
 }
 
@@ -143,7 +126,8 @@ impl EchoCall {
             .iter()
             .any(|&family| core.media.serves(family))
         {
-            return Err(no_ports(core));
+            let blocked = no_ports(core);
+            return Err(refusal(core, blocked, source.listener, true));
         }
         let cseq = request.cseq()?.number;
         let offer = description(request)?;
@@ -318,7 +302,8 @@ impl EchoCall {
         let latching = core.peers.latching(self.peer.remote.ip());
         let owner = self.id.owner();
         let Some(stream) = core.media.open_echo(now, owner, family, latching) else {
-            return Err(no_ports(core));
+            let (blocked, first) = (no_ports(core), self.described.is_empty());
+            return Err(refusal(core, blocked, self.peer.listener, first));
         };
         self.close_stream(core, now);
         self.stream = Some((stream, family));
@@ -344,7 +329,7 @@ impl EchoCall {
         let (id, version) = (self.session_id, self.version);
         text.extend_from_slice(format!("v=0\r\no=- {id} {version} ").as_bytes());
         if let Some(local) = self.local(core) {
-            session::print_address(&mut text, local.address);
+            print_address(&mut text, local.address);
         }
         text.extend_from_slice(b"\r\n");
         text.extend_from_slice(&self.described);
@@ -352,17 +337,8 @@ impl EchoCall {
     }
 
     fn close_stream(&mut self, core: &mut Core, now: Time) {
-        let Some((stream, _)) = self.stream.take() else {
-            return;
-        };
-        if let Some(summary) = core.media.close(now, stream) {
-            let tag = self.tag().tag_text();
-            core.events
-                .push_back(Event::MediaEnded(Box::new(MediaEnded {
-                    call: String::from_utf8_lossy(&tag).into_owned(),
-                    line: self.line,
-                    summary,
-                })));
+        if let Some((stream, _)) = self.stream.take() {
+            core.end_stream(now, stream, &self.tag().tag_text(), self.line);
         }
     }
 }

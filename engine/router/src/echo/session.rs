@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use media::{Family, Local, Remote};
 use smallvec::SmallVec;
 use wire::print;
-use wire::sdp::{Direction, Kind, Media, Session};
+use wire::sdp::{Direction, Kind, Media, Session, print_address};
 
 /// The codecs an echo can stand for: name, clock rate in Hz, channels, and the payload type that needs no
 /// rtpmap (RFC 3551 6).
@@ -48,12 +48,12 @@ pub(super) enum Unusable {
 
 impl Unusable {
     /// The warn-code and text of RFC 3261 20.43.
-    pub(super) fn warning(self) -> (u16, &'static str) {
+    pub(super) fn warning(self) -> (&'static str, &'static str) {
         match self {
-            Unusable::NoAudio => (304, "Media type not available"),
-            Unusable::Transport => (302, "Incompatible transport protocol"),
-            Unusable::Address => (301, "Incompatible network address formats"),
-            Unusable::Format => (305, "Incompatible media format"),
+            Unusable::NoAudio => ("304", "Media type not available"),
+            Unusable::Transport => ("302", "Incompatible transport protocol"),
+            Unusable::Address => ("301", "Incompatible network address formats"),
+            Unusable::Format => ("305", "Incompatible media format"),
         }
     }
 }
@@ -224,12 +224,6 @@ fn print_session(out: &mut Vec<u8>, local: &Local, time: Option<&[u8]>) {
     out.extend_from_slice(b"\r\nt=");
     out.extend_from_slice(time.unwrap_or(b"0 0"));
     out.extend_from_slice(b"\r\n");
-}
-
-/// `IN IP4 192.0.2.1`
-pub(super) fn print_address(out: &mut Vec<u8>, address: IpAddr) {
-    let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
-    out.extend_from_slice(format!("IN {kind} {address}").as_bytes());
 }
 
 fn print_stream(out: &mut Vec<u8>, media: &Media<'_>, choice: &Choice, port: u16) {

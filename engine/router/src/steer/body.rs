@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use media::{Family, Local};
-use wire::sdp::{Connection, Edits, Line, Media, Session};
+use wire::sdp::{Connection, Edits, Line, Media, Session, print_address};
 use wire::{Span, print};
 
 /// An attribute that is not copied from one leg to the other.
@@ -263,15 +263,6 @@ fn print_connection(out: &mut Vec<u8>, line: &Line<'_>, address: IpAddr) {
         Some(_) if address.is_ipv6() => out.extend_from_slice(b"IN IP6 held.invalid"),
         Some(_) => print_address(out, Ipv4Addr::UNSPECIFIED.into()),
     }
-}
-
-fn print_address(out: &mut Vec<u8>, address: IpAddr) {
-    out.extend_from_slice(if address.is_ipv4() {
-        b"IN IP4 "
-    } else {
-        b"IN IP6 "
-    });
-    print::ip(out, address);
 }
 
 #[cfg(test)]

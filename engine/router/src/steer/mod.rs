@@ -23,6 +23,7 @@ use wire::sdp::Session;
 
 pub use body::{WITHHELD_ATTRIBUTES, WithheldAttribute};
 pub(crate) use exchange::{Role, Untimely};
+pub(crate) use streams::no_ports;
 
 use crate::core::{Core, Side};
 use exchange::Exchange;
@@ -34,8 +35,6 @@ use slot::{Described, Slot};
 const LINES_MAX: usize = 16;
 /// Answers of other forks remembered, as many as there are early dialogs.
 const FORKS_MAX: usize = 16;
-/// Events kept for a surrounding that does not ask; what became of further streams is not told.
-const EVENTS_MAX: usize = 4096;
 
 /// Why a message may not cross: the router answers it itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,8 +129,6 @@ pub(crate) struct Steering {
     speaking: Option<u64>,
     forks: Vec<Fork>,
     hasher: FixedState,
-    /// When something last crossed.
-    seen: Time,
     over: bool,
 }
 
@@ -139,7 +136,6 @@ impl Steering {
     /// Of a new call between these two. `named` says that the callee is a name without an address yet.
     pub(crate) fn new(
         core: &mut Core,
-        now: Time,
         owner: u64,
         tag: &Token,
         invite: ServerId,
@@ -161,7 +157,6 @@ impl Steering {
             speaking: None,
             forks: Vec::new(),
             hasher: FixedState::with_seed(core.random.next_u64()),
-            seen: now,
             over: false,
         }
     }
@@ -178,30 +173,8 @@ impl Steering {
 
     /// The body of `message` as the other leg gets it, and all that it changes. `server` is the
     /// transaction the message is in; of an ACK, that of its INVITE. A response or an ACK is never blocked.
+    /// What is not `sent` on now goes through [`Steering::print_again`] before it is.
     pub(crate) fn cross(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        from: (Side, IpAddr),
-        server: ServerId,
-        message: &Message<'_>,
-    ) -> Result<Crossed, Blocked> {
-        self.cross_as(core, now, from, server, message, true)
-    }
-
-    /// The same of a message that does not go on now: [`Steering::print_again`] before it does.
-    pub(crate) fn cross_unsent(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        from: (Side, IpAddr),
-        server: ServerId,
-        message: &Message<'_>,
-    ) -> Result<Crossed, Blocked> {
-        self.cross_as(core, now, from, server, message, false)
-    }
-
-    fn cross_as(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -210,7 +183,6 @@ impl Steering {
         message: &Message<'_>,
         sent: bool,
     ) -> Result<Crossed, Blocked> {
-        self.seen = now;
         let kind = message.content_type().unwrap_or_default();
         let places = wire::session_descriptions(kind, message.body());
         let invites = message.is_request() && message.method() == wire::Method::Invite;
@@ -254,12 +226,7 @@ impl Steering {
         (from, peer): (Side, IpAddr),
         message: &Message<'_>,
     ) {
-        let kind = message.content_type().unwrap_or_default();
-        let places = wire::session_descriptions(kind, message.body());
-        let text = places
-            .first()
-            .and_then(|place| message.body().get(place.clone()));
-        let Some(Ok(session)) = text.map(Session::parse) else {
+        let Some(Ok(session)) = message.session_description().map(Session::parse) else {
             return;
         };
         if !self.over {
@@ -341,8 +308,8 @@ impl Steering {
                     self.forks = Vec::new();
                     self.close_refused(core, now);
                     // A party that sent nothing while it rang begins now, whenever its answer was given.
-                    for slot in &mut self.slots {
-                        slot.begin(&mut core.media, now);
+                    for stream in self.slots.iter().filter_map(|slot| slot.stream) {
+                        core.media.listen_anew(now, stream);
                     }
                 }
             }
@@ -365,11 +332,6 @@ impl Steering {
         for line in 0..self.slots.len() {
             self.close(core, now, line);
         }
-    }
-
-    /// The same when nobody knows the time: that of the last message.
-    pub(crate) fn end_unseen(&mut self, core: &mut Core) {
-        self.end(core, self.seen);
     }
 }
 

@@ -207,14 +207,6 @@ impl Slot {
         }
     }
 
-    /// The call is answered: what is in force is so from now on, also for who was silent until now.
-    pub(super) fn begin(&mut self, media: &mut Media, now: Time) {
-        self.apply(media, now);
-        if let Some(stream) = self.stream {
-            media.listen_anew(now, stream);
-        }
-    }
-
     /// An end as both descriptions have it. What it sends it sends as the other wants to hear it (RFC
     /// 3264 5.1), so the clock rates are the other's.
     fn remote(&self, end: End) -> Remote {

@@ -4,8 +4,7 @@ use media::{End, Terms};
 use stack::Time;
 
 use super::slot::{Described, Slot, is_steered};
-use super::{Blocked, Crossing, EVENTS_MAX, FORKS_MAX, Fork, LINES_MAX, Steering};
-use crate::config::{Event, MediaEnded};
+use super::{Blocked, Crossing, FORKS_MAX, Fork, LINES_MAX, Steering};
 use crate::core::{Core, Side};
 
 impl Steering {
@@ -30,7 +29,7 @@ impl Steering {
                 .map(|section| Described::read(section, crossing.peer));
             self.slots[line].proposed = Some(described.unwrap_or_default());
             let opened = self
-                .open(core, crossing.now, crossing.from, line)
+                .open(core, crossing.from, line)
                 .and_then(|()| self.reserve(core, crossing.from.into(), line));
             if let Err(blocked) = opened
                 && refusable
@@ -51,7 +50,7 @@ impl Steering {
         Ok(())
     }
 
-    fn open(&mut self, core: &mut Core, now: Time, from: Side, line: usize) -> Result<(), Blocked> {
+    fn open(&mut self, core: &mut Core, from: Side, line: usize) -> Result<(), Blocked> {
         let slot = &mut self.slots[line];
         let Some(described) = slot.proposed.as_ref().filter(|described| described.open) else {
             return Ok(());
@@ -73,7 +72,7 @@ impl Steering {
             families,
             latching: [self.legs[0].latching, self.legs[1].latching],
         };
-        let Some(stream) = core.media.open(now, terms) else {
+        let Some(stream) = core.media.open(terms) else {
             return Err(no_ports(core));
         };
         slot.opened(stream, kind);
@@ -185,22 +184,12 @@ impl Steering {
         let mut slot = std::mem::take(&mut self.slots[line]);
         slot.give_back(&mut core.media);
         let Some(stream) = slot.stream else { return };
-        if let Some(summary) = core.media.close(now, stream)
-            && core.events.len() < EVENTS_MAX
-        {
-            let call = String::from_utf8_lossy(&self.call).into_owned();
-            core.events
-                .push_back(Event::MediaEnded(Box::new(MediaEnded {
-                    call,
-                    line,
-                    summary,
-                })));
-        }
+        core.end_stream(now, stream, &self.call, line);
     }
 }
 
 /// There is no pair of ports for a stream: none at all, or none free.
-fn no_ports(core: &mut Core) -> Blocked {
+pub(crate) fn no_ports(core: &mut Core) -> Blocked {
     let pairs = usize::try_from(core.media.counters().pairs).unwrap_or(usize::MAX);
     if pairs == 0 {
         return Blocked::NotConfigured;

@@ -252,7 +252,12 @@ fn a_request_out_of_order_or_of_a_stranger_is_refused() {
 fn without_free_ports_the_answer_is_503_with_a_reason() {
     let mut none = world_with_ports(0);
     let sent = none.call("8", "", &sdp(1, 4000, ""));
-    one(&sent, CALLER, "503");
+    let refusal = one(&sent, CALLER, "503");
+    assert_eq!(
+        refusal.header("Reason"),
+        Some("Q.850;cause=34;text=\"No Media Configured\"")
+    );
+    assert_eq!(none.router.poll_event(), None, "nothing was used up");
     let mut world = world_with_ports(1);
     world.call("8", "", &sdp(1, 4000, ""));
     let request = format!(

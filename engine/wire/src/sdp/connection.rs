@@ -3,7 +3,9 @@
 use super::line::Words;
 use crate::host::Host;
 use crate::lex::{number, split_around};
+use crate::print;
 use memchr::memchr;
+use std::net::IpAddr;
 
 /// A c= value: where a party wants its media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,4 +102,14 @@ impl<'a> Origin<'a> {
             address: words.next()?,
         })
     }
+}
+
+/// Prints an address as o= and c= have it: `IN IP4 192.0.2.1`.
+pub fn print_address(out: &mut Vec<u8>, address: IpAddr) {
+    out.extend_from_slice(if address.is_ipv4() {
+        b"IN IP4 "
+    } else {
+        b"IN IP6 "
+    });
+    print::ip(out, address);
 }

@@ -10,7 +10,7 @@ mod line;
 mod media;
 
 pub use attribute::{Direction, Rtcp, RtpMap};
-pub use connection::{Connection, Origin};
+pub use connection::{Connection, Origin, print_address};
 pub use edit::Edits;
 pub use line::{Attributes, Line, Lines};
 pub use media::{Kind, Media, MediaLine};

@@ -1,13 +1,10 @@
 //! Whether two session descriptions say the same. Their meaning is not read here.
 
-use wire::{Message, session_descriptions};
+use wire::Message;
 
 /// The session description of a message that holds one, taken out of a multipart.
 pub(super) fn session_of<'a>(message: &Message<'a>) -> &'a [u8] {
-    let body = message.body();
-    let places = session_descriptions(message.content_type().unwrap_or_default(), body);
-    let place = places.first().and_then(|place| body.get(place.clone()));
-    place.unwrap_or(body)
+    message.session_description().unwrap_or(message.body())
 }
 
 /// The same but for the o= line: a new version of a session that has not changed is none.
