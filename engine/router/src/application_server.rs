@@ -228,7 +228,7 @@ fn ask(core: &mut Core, now: Time, out: &mut Outbox) -> Option<ClientId> {
     let listener = core.listener_for(remote.ip(), 0)?;
     let names = [core.own_tag(), core.own_tag()];
     let server = core.application_server.as_ref()?;
-    let door = core.doors.get(usize::from(listener))?;
+    let door = core.doors.of(listener);
     let user = User {
         call: CallId::NONE,
         purpose: Purpose::KeepAlive,

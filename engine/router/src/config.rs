@@ -41,6 +41,27 @@ pub struct Config {
     pub outbound: Outbound,
 }
 
+impl Config {
+    /// The only shard, with these listeners and this routing DB, without media, peers and application
+    /// server. Live systems set `seed` and `steer_key` to what cannot be guessed.
+    pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
+        Config {
+            shard: 0,
+            shards: 1,
+            steer_key: 1,
+            seed: 1,
+            listeners,
+            timers: Timers::default(),
+            limits: Limits::default(),
+            table,
+            server_name: None,
+            media: media::Config::default(),
+            peers: Arc::default(),
+            outbound: Outbound::default(),
+        }
+    }
+}
+
 /// One listening address and how peers are told to reach it.
 #[derive(Clone, Debug)]
 pub struct Listener {

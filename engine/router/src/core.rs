@@ -2,7 +2,7 @@
 //! methods borrow it whole, so that a call and its surroundings can change in one step.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,6 +157,33 @@ impl Door {
     }
 }
 
+/// All listeners.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    all: Vec<Door>,
+    first: Door,
+}
+
+impl Doors {
+    fn new(listeners: Vec<Listener>) -> Doors {
+        let nowhere = Listener {
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT),
+            advertise_host: "invalid".to_owned(),
+            advertise_port: DEFAULT_PORT,
+        };
+        Doors {
+            first: Door::new(listeners.first().cloned().unwrap_or(nowhere)),
+            all: listeners.into_iter().map(Door::new).collect(),
+        }
+    }
+
+    /// The listener with this index. Flows carry only indices the worker made; a wrong one falls
+    /// back to the first.
+    pub(crate) fn of(&self, listener: u16) -> &Door {
+        self.all.get(usize::from(listener)).unwrap_or(&self.first)
+    }
+}
+
 /// Events kept for a surrounding that does not ask; what became of further streams is not told.
 const EVENTS_MAX: usize = 4096;
 
@@ -182,7 +209,7 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) alarms: Wheel<(CallId, Alarm)>,
     pub(crate) names: Names<Waiting>,
-    pub(crate) doors: Vec<Door>,
+    pub(crate) doors: Doors,
     pub(crate) counters: Counters,
     pub(crate) random: Random,
     pub(crate) events: VecDeque<Event>,
@@ -213,7 +240,7 @@ impl Core {
             pool: Pool::default(),
             alarms: Wheel::new(now),
             names: Names::new(random.next_u64(), config.limits.names),
-            doors: config.listeners.into_iter().map(Door::new).collect(),
+            doors: Doors::new(config.listeners),
             counters: Counters::default(),
             random,
             events: VecDeque::new(),
@@ -244,21 +271,19 @@ impl Core {
         self.scratch = scratch;
     }
 
-    /// The listener with this index. Flows carry only indices the worker made; a wrong one falls
-    /// back to the first.
+    /// The listener with this index: see [`Doors::of`].
     pub(crate) fn door(&self, listener: u16) -> &Door {
-        self.doors
-            .get(usize::from(listener))
-            .unwrap_or(&self.doors[0])
+        self.doors.of(listener)
     }
 
     /// The listener to reach `address` from: `preferred` when the family fits, else the first that does.
     pub(crate) fn listener_for(&self, address: IpAddr, preferred: u16) -> Option<u16> {
         let fits = |door: &Door| door.listener.address.is_ipv4() == address.is_ipv4();
-        if self.doors.get(usize::from(preferred)).is_some_and(fits) {
+        if fits(self.doors.of(preferred)) {
             return Some(preferred);
         }
         self.doors
+            .all
             .iter()
             .position(fits)
             .and_then(|index| u16::try_from(index).ok())

@@ -1,9 +1,16 @@
-//! What is configured for peers by their addresses: how far the media of each may move. A route's
-//! peer is looked up once, when its call starts.
+//! What is configured for peers by their addresses. Both peers of a call are looked up once, when it
+//! starts.
 
 use std::net::IpAddr;
 
 use media::Latching;
+
+/// How one peer is treated. `Peer::default()` is whoever is not configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// How far its media may move.
+    pub latching: Latching,
+}
 
 /// A prefix: family, bits, length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,17 +42,17 @@ impl Prefix {
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     /// Sorted, one entry a prefix.
-    prefixes: Vec<(Prefix, Latching)>,
+    prefixes: Vec<(Prefix, Peer)>,
     /// The lengths there are, longest first.
     lengths: Vec<u8>,
 }
 
 impl Peers {
     /// Peers by address and prefix length in bits; of two entries for one prefix the later one counts.
-    pub fn new(peers: impl IntoIterator<Item = (IpAddr, u8, Latching)>) -> Peers {
+    pub fn new(peers: impl IntoIterator<Item = (IpAddr, u8, Peer)>) -> Peers {
         let mut prefixes: Vec<_> = peers
             .into_iter()
-            .map(|(address, length, latching)| (Prefix::of(address, length), latching))
+            .map(|(address, length, peer)| (Prefix::of(address, length), peer))
             .collect();
         prefixes.reverse();
         prefixes.sort_by_key(|(prefix, _)| *prefix);
@@ -56,9 +63,9 @@ impl Peers {
         Peers { prefixes, lengths }
     }
 
-    /// How far the media of the peer at this address may move; the default when none is configured. An
-    /// IPv4 address in IPv6 clothes is looked up as IPv4.
-    pub fn latching(&self, address: IpAddr) -> Latching {
+    /// The peer at this address; the default when none is configured. An IPv4 address in IPv6 clothes is
+    /// looked up as IPv4.
+    pub fn of(&self, address: IpAddr) -> Peer {
         let address = address.to_canonical();
         let entry = self.lengths.iter().find_map(|&length| {
             let wanted = Prefix::of(address, length);
@@ -67,7 +74,7 @@ impl Peers {
                 .binary_search_by_key(&wanted, |(prefix, _)| *prefix);
             self.prefixes.get(found.ok()?)
         });
-        entry.map_or_else(Latching::default, |(_, latching)| *latching)
+        entry.map_or_else(Peer::default, |(_, peer)| *peer)
     }
 }
 
@@ -79,9 +86,13 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn table<const N: usize>(rules: [(IpAddr, u8, Latching); N]) -> Peers {
+        Peers::new(rules.map(|(address, length, latching)| (address, length, Peer { latching })))
+    }
+
     #[test]
     fn the_longest_prefix_counts() {
-        let peers = Peers::new([
+        let peers = table([
             (ip("10.0.0.0"), 8, Latching::Strict),
             (ip("10.1.2.3"), 32, Latching::Latch),
             (ip("10.1.0.0"), 16, Latching::LatchSameHost),
@@ -96,25 +107,25 @@ mod tests {
             ("2001:db9::1", Latching::default()),
             ("11.0.0.1", Latching::default()),
         ] {
-            assert_eq!(peers.latching(ip(address)), latching, "{address}");
+            assert_eq!(peers.of(ip(address)).latching, latching, "{address}");
         }
     }
 
     #[test]
     fn a_prefix_of_no_bits_is_everybody_of_its_family() {
-        let peers = Peers::new([(ip("0.0.0.0"), 0, Latching::Strict)]);
-        assert_eq!(peers.latching(ip("192.0.2.1")), Latching::Strict);
-        assert_eq!(peers.latching(ip("2001:db8::1")), Latching::default());
-        assert_eq!(Peers::default().latching(ip("::1")), Latching::default());
+        let peers = table([(ip("0.0.0.0"), 0, Latching::Strict)]);
+        assert_eq!(peers.of(ip("192.0.2.1")).latching, Latching::Strict);
+        assert_eq!(peers.of(ip("2001:db8::1")).latching, Latching::default());
+        assert_eq!(Peers::default().of(ip("::1")).latching, Latching::default());
     }
 
     #[test]
     fn lengths_beyond_the_address_are_the_whole_of_it_and_the_later_entry_counts() {
-        let peers = Peers::new([
+        let peers = table([
             (ip("10.1.2.3"), 128, Latching::Strict),
             (ip("10.1.2.3"), 32, Latching::LatchSameHost),
         ]);
-        assert_eq!(peers.latching(ip("10.1.2.3")), Latching::LatchSameHost);
-        assert_eq!(peers.latching(ip("10.1.2.4")), Latching::default());
+        assert_eq!(peers.of(ip("10.1.2.3")).latching, Latching::LatchSameHost);
+        assert_eq!(peers.of(ip("10.1.2.4")).latching, Latching::default());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stack::{Flow, Outbox, Time};
 use tipring_router::rdb::Table;
-use tipring_router::{Command, Config, Counters, Limits, Listener, Router, Timers};
+use tipring_router::{Command, Config, Counters, Limits, Listener, Router};
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
@@ -27,18 +27,12 @@ impl World {
             advertise_port: 5060,
         };
         let config = Config {
-            shard: 0,
-            shards: 1,
-            steer_key: 1,
-            seed: 1,
-            listeners: vec![listener],
-            timers: Timers::default(),
             limits,
-            table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: Some("tipring".to_owned()),
-            media: Default::default(),
-            peers: Default::default(),
-            outbound: Default::default(),
+            ..Config::new(
+                vec![listener],
+                Arc::new(Table::parse(ROUTES).expect("a good table")),
+            )
         };
         World {
             router: Router::new(config, Time::ZERO),

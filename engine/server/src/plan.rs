@@ -150,7 +150,7 @@ impl Common<'_> {
                 first_listener: sockets.len() as u16,
                 ..media_settings(&self.config.media, seed)
             },
-            peers: latching(self.config.media.latching, &self.config.peer),
+            peers: peers(self.config.media.latching, &self.config.peer),
             outbound: outbound(self.config),
         }
     }
@@ -166,15 +166,18 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
     }
 }
 
-/// How far the media of each peer may move; whoever is not configured, or says nothing of it, gets
-/// `default`.
-pub(crate) fn latching(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
+/// How each peer is treated. Whoever is not configured, or says nothing of its media, gets `default`
+/// for it.
+pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let everybody = everybody.map(|any| (any, 0, default.into()));
+    let treated = |latching: LatchingMode| shard::Peer {
+        latching: latching.into(),
+    };
+    let everybody = everybody.map(|any| (any, 0, treated(default)));
     let of_peer = |peer: &Peer| {
         let mode = peer.media.unwrap_or(default);
         let networks = peer.addresses.clone().into_iter();
-        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), mode.into()))
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated(mode)))
     };
     let peers = peers.iter().flat_map(of_peer);
     Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))
@@ -312,8 +315,8 @@ mod tests {
                     [[peer]]\nname = 'b'\nclass = 'trunk'\naddresses = ['10.1.0.0/16']\nmedia = 'latch-same-host'\n\
                     [[peer]]\nname = 'c'\nclass = 'phone'\naddresses = ['10.1.2.3']\n";
         let config: Config = toml::from_str(text).expect("a configuration");
-        let peers = latching(LatchingMode::Strict, &config.peer);
-        let of = |ip: &str| peers.latching(ip.parse().expect(ip));
+        let peers = peers(LatchingMode::Strict, &config.peer);
+        let of = |ip: &str| peers.of(ip.parse().expect(ip)).latching;
         assert_eq!(of("10.2.0.1"), media::Latching::Latch);
         assert_eq!(of("2001:db8::1"), media::Latching::Latch);
         assert_eq!(of("10.1.0.1"), media::Latching::LatchSameHost);

@@ -207,7 +207,7 @@ impl Supervisor {
     fn take_over(&mut self, loaded: Loaded) {
         let peers = Arc::new(PeerTable::new(&loaded.config.peer));
         self.tell_all(|| Letter::Peers(Arc::clone(&peers)));
-        let latching = plan::latching(self.config.media.latching, &loaded.config.peer);
+        let latching = plan::peers(self.config.media.latching, &loaded.config.peer);
         self.tell_all(|| Letter::Command(Command::Peers(Arc::clone(&latching))));
         self.tell_all(|| Letter::Command(Command::Route(Arc::clone(&loaded.table))));
         let outbound = plan::outbound(&loaded.config);

@@ -272,7 +272,7 @@ impl Call {
             }
         };
         let body = crossed.of(response);
-        let door = &core.doors[usize::from(self.caller.peer.listener)];
+        let door = core.doors.of(self.caller.peer.listener);
         let rest =
             |out: &mut Vec<u8>| print::formed_response(out, response, door, &tag, form, body);
         let text = tag.tag_text();
@@ -407,7 +407,7 @@ pub(super) fn send_ack(
     ack: Option<(&Message<'_>, &[u8])>,
     out: &mut Outbox,
 ) {
-    let door = &core.doors[usize::from(flow.listener)];
+    let door = core.doors.of(flow.listener);
     let max_forwards = ack
         .and_then(|(ack, _)| print::max_forwards(ack))
         .unwrap_or(print::MAX_FORWARDS);

@@ -30,7 +30,7 @@ impl Own<'_> {
     ) -> Option<ClientId> {
         let flow = core.next_hop(now, self.dialog, self.peer);
         let cseq = self.dialog.next_cseq();
-        let door = &core.doors[usize::from(flow.listener)];
+        let door = core.doors.of(flow.listener);
         let print = |out: &mut Vec<u8>, branch: &Token| {
             let request = Request {
                 door,

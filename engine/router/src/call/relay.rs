@@ -209,7 +209,7 @@ impl Call {
         let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
         let policy = recast.map_or(&POLICY, |_| &RECAST);
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
-        let door = &core.doors[usize::from(flow.listener)];
+        let door = core.doors.of(flow.listener);
         let print = |out: &mut Vec<u8>, branch: &Token| {
             let request = Request {
                 door,
@@ -503,7 +503,7 @@ pub(crate) fn relay_response(
     let Some(flow) = core.transactions.server_flow(server) else {
         return false;
     };
-    let door = &core.doors[usize::from(flow.listener)];
+    let door = core.doors.of(flow.listener);
     let body = crossed.of(response);
     let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, body);
     let (code, reason) = (response.code(), response.reason());

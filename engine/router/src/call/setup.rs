@@ -305,7 +305,7 @@ fn send_invite(
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
-    let door = &core.doors[usize::from(flow.listener)];
+    let door = core.doors.of(flow.listener);
     let user = User {
         call: setup.id,
         purpose: Purpose::Invite,

@@ -191,11 +191,9 @@ impl EchoCall {
 
     fn ring(&self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
         let tag = self.tag();
-        let door = core.doors.get(usize::from(self.peer.listener));
+        let door = core.doors.of(self.peer.listener);
         let rest = |out: &mut Vec<u8>| {
-            if let Some(door) = door {
-                door.print_contact(out, &tag);
-            }
+            door.print_contact(out, &tag);
             print::end(out, b"");
         };
         core.transactions
@@ -241,11 +239,9 @@ impl EchoCall {
         };
         let tag = self.tag();
         let name = core.server_name.as_deref();
-        let door = core.doors.get(usize::from(self.peer.listener));
+        let door = core.doors.of(self.peer.listener);
         let rest = |out: &mut Vec<u8>| {
-            if let Some(door) = door {
-                door.print_contact(out, &tag);
-            }
+            door.print_contact(out, &tag);
             print::header(out, "Allow", ALLOW.as_bytes());
             print::header(out, "Accept", b"application/sdp");
             if let Some(name) = name {
@@ -299,7 +295,7 @@ impl EchoCall {
         if self.stream.is_some_and(|(_, of)| of == family) {
             return Ok(());
         }
-        let latching = core.peers.latching(self.peer.remote.ip());
+        let latching = core.peers.of(self.peer.remote.ip()).latching;
         let owner = self.id.owner();
         let Some(stream) = core.media.open_echo(now, owner, family, latching) else {
             let (blocked, first) = (no_ports(core), self.described.is_empty());

@@ -29,7 +29,7 @@ impl Leg {
         let family = core.media_family(way);
         Leg {
             family,
-            latching: peer.map_or_else(Latching::default, |peer| core.peers.latching(peer)),
+            latching: peer.map_or_else(Latching::default, |peer| core.peers.of(peer).latching),
             identity: Identity {
                 // RFC 8866 5.2 wants digits; 63 bits, because some read a signed number.
                 session_id: core.random.next_u64() >> 1,

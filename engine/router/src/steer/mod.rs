@@ -164,7 +164,7 @@ impl Steering {
     /// The callee's name has this address: its streams have the rule of that from now on. Those of the
     /// INVITE were opened when nobody knew it.
     pub(crate) fn callee_found(&mut self, core: &mut Core, address: IpAddr) {
-        let latching = core.peers.latching(address);
+        let latching = core.peers.of(address).latching;
         self.legs[Side::Callee as usize].latching = latching;
         for stream in self.slots.iter().filter_map(|slot| slot.stream) {
             core.media.set_latching(stream, End::Callee, latching);

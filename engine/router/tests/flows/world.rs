@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stack::{Flow, Outbox, Time};
 use tipring_router::rdb::Table;
-use tipring_router::{Command, Config, Counters, Limits, Listener, Router, Timers};
+use tipring_router::{Command, Config, Counters, Listener, Router, Timers};
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {
@@ -128,28 +128,21 @@ fn world_of(pairs: u16, timers: Timers) -> World {
         advertised: host,
         rtp_port: 20_000 + 2 * n,
     };
+    let listener = Listener {
+        address: "127.0.0.1:5060".parse().expect("an address"),
+        advertise_host: "127.0.0.1".to_owned(),
+        advertise_port: 5060,
+    };
+    let table = Arc::new(Table::parse(ROUTES).expect("a good table"));
     let config = Config {
-        shard: 0,
-        shards: 1,
-        steer_key: 1,
-        seed: 1,
-        listeners: vec![Listener {
-            address: "127.0.0.1:5060".parse().expect("an address"),
-            advertise_host: "127.0.0.1".to_owned(),
-            advertise_port: 5060,
-        }],
         timers,
-        limits: Limits::default(),
-        table: Arc::new(Table::parse(ROUTES).expect("a good table")),
-        outbound: Default::default(),
-        server_name: None,
         media: media::Config {
             pairs: (0..pairs).map(pair).collect(),
             first_listener: 1,
             silence: Some(Duration::from_secs(120)),
             ..Default::default()
         },
-        peers: Arc::default(),
+        ..Config::new(vec![listener], table)
     };
     World {
         router: Router::new(config, Time::ZERO),

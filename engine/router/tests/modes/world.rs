@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use stack::{Flow, Outbox, Time};
 use tipring_router::rdb::Table;
-use tipring_router::{
-    Command, Config, Counters, Event, Limits, Listener, Outbound, Router, Timers,
-};
+use tipring_router::{Command, Config, Counters, Event, Listener, Outbound, Router, Timers};
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
@@ -68,19 +66,15 @@ impl World {
         let config = Config {
             shard,
             shards: 4,
-            steer_key: 1,
-            seed: 1,
-            listeners: vec![listener],
             timers: Timers {
                 in_dialog_probe: in_dialog_probe.map(Duration::from_secs),
                 ..Timers::default()
             },
-            limits: Limits::default(),
-            table: Arc::new(Table::parse(ROUTES).expect("a good table")),
-            peers: Default::default(),
-            server_name: None,
-            media: Default::default(),
             outbound,
+            ..Config::new(
+                vec![listener],
+                Arc::new(Table::parse(ROUTES).expect("a good table")),
+            )
         };
         World {
             router: Router::new(config, Time::ZERO),

@@ -1,15 +1,21 @@
 //! The rules of peers for where their media may come from: looked up by the addresses of signalling.
 
 use media::Latching;
-use tipring_router::Command;
+use tipring_router::{Command, Peer};
 
 use crate::*;
 
 fn rules(callee: Latching) -> Peers {
     let ip = |text: &str| text.parse().expect("an address");
     Peers::new([
-        (ip("127.0.0.0"), 8, Latching::Latch),
-        (ip("127.0.0.2"), 32, callee),
+        (
+            ip("127.0.0.0"),
+            8,
+            Peer {
+                latching: Latching::Latch,
+            },
+        ),
+        (ip("127.0.0.2"), 32, Peer { latching: callee }),
     ])
 }
 

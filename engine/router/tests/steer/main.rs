@@ -23,7 +23,7 @@ use std::time::Duration;
 use media::PortPair;
 use stack::{Flow, Outbox, Time};
 use tipring_router::rdb::Table;
-use tipring_router::{Config, Event, Limits, Listener, Peers, Resolved, Router, Timers};
+use tipring_router::{Config, Event, Listener, Peers, Resolved, Router};
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord":
@@ -175,18 +175,12 @@ impl World {
             ..media::Config::default()
         };
         let config = Config {
-            shard: 0,
-            shards: 1,
-            steer_key: 1,
-            seed: 1,
-            listeners: vec![listener("127.0.0.1:5060"), listener("[::1]:5060")],
-            timers: Timers::default(),
-            limits: Limits::default(),
-            table: Arc::new(Table::parse(ROUTES).expect("a good table")),
-            outbound: Default::default(),
-            server_name: None,
             media,
             peers: Arc::new(peers),
+            ..Config::new(
+                vec![listener("127.0.0.1:5060"), listener("[::1]:5060")],
+                Arc::new(Table::parse(ROUTES).expect("a good table")),
+            )
         };
         World {
             router: Router::new(config, Time::ZERO),

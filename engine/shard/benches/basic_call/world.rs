@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use router::rdb::Table;
 use stack::{Flow, Outbox, Time, TimerConfig};
-use tipring_shard::{Config, Input, Limits, Listener, Shard, Timers};
+use tipring_shard::{Config, Input, Listener, Shard, Timers};
 
 const ROUTES: &str = r#"[{"userpartPattern": "^\\+1201",
     "routingRecord": {"outRuriHostport": "198.51.100.7:5060"}}]"#;
@@ -39,21 +39,15 @@ impl Live {
             ..TimerConfig::default()
         };
         let config = Config {
-            shard: 0,
-            shards: 1,
-            steer_key: 1,
-            seed: 1,
-            listeners: vec![listener],
             timers: Timers {
                 stack,
                 ..Timers::default()
             },
-            limits: Limits::default(),
-            table: Arc::new(Table::parse(ROUTES).expect("a good table")),
             server_name: Some("tipring".to_owned()),
-            media: Default::default(),
-            outbound: Default::default(),
-            peers: Default::default(),
+            ..Config::new(
+                vec![listener],
+                Arc::new(Table::parse(ROUTES).expect("a good table")),
+            )
         };
         Live {
             shard: Shard::new(config, Time::ZERO),

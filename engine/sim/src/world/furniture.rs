@@ -5,9 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::Latching;
 use router::rdb::Table;
-use shard::{Config, Limits, Listener, Peers, Timers};
+use shard::{Config, Limits, Listener, Peer, Peers};
 
 use crate::agent::{Agent, AgentId, Identity, Part, Side};
 use crate::draw::Draw;
@@ -34,22 +33,19 @@ pub(super) fn config(
         shards: plan.shards,
         steer_key,
         seed,
-        listeners: listeners.iter().map(listener).collect(),
-        timers: Timers::default(),
         limits: Limits {
             calls: plan.calls_max,
             ..Limits::default()
         },
-        table: table.clone(),
         server_name: Some("tipring".to_owned()),
         media: super::ports::config(plan, shard, seed ^ 0x6d65_6469_6101),
         peers: Arc::new(Peers::new(peers(plan))),
-        outbound: Default::default(),
+        ..Config::new(listeners.iter().map(listener).collect(), table.clone())
     }
 }
 
 /// The rules for the media of each party that talks.
-fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Latching)> {
+fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Peer)> {
     let mut peers = Vec::new();
     for (call, planned) in plan.calls.iter().enumerate() {
         let talks = [
@@ -58,7 +54,10 @@ fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Latching)> {
         ];
         for (side, talk) in talks {
             let host = agent_address(AgentId { call, side }, &planned.route).ip();
-            peers.extend(talk.as_ref().map(|talk| (host, 128, talk.latching)));
+            peers.extend(talk.as_ref().map(|talk| {
+                let latching = talk.latching;
+                (host, 128, Peer { latching })
+            }));
         }
     }
     peers

@@ -109,7 +109,7 @@ impl Call {
     ) {
         self.refresh_target(core, side, update);
         let tag = self.tag(side);
-        let door = &core.doors[usize::from(self.leg(side).peer.listener)];
+        let door = core.doors.of(self.leg(side).peer.listener);
         let rest = |out: &mut Vec<u8>| {
             door.print_contact(out, &tag);
             wire::print::end(out, b"");
