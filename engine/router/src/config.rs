@@ -277,6 +277,12 @@ pub struct Counters {
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,
+    /// Requests, ACKs among them, that the proxy forwarded; each branch of a fork counts.
+    pub proxied: u64,
+    /// Targets of proxied INVITEs, and of other requests with several targets, that were tried.
+    pub proxied_branches: u64,
+    /// Redirections whose Contacts the proxy tried.
+    pub proxied_recursions: u64,
 }
 
 /// The few counters that are asked for after every turn.

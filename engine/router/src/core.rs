@@ -19,6 +19,8 @@ use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timer
 use crate::local;
 use crate::names::{Lookup, Names};
 use crate::peers::Peers;
+use crate::proxy::PathKeys;
+use crate::target::ip_text;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -67,6 +69,19 @@ pub(crate) enum Purpose {
     Probe,
     /// OPTIONS to the application server; no call's.
     KeepAlive,
+    /// A branch of a response context: the transaction it is answered on, and its number.
+    Branch(ServerId, u8),
+    /// A request that was forwarded without a context, to be answered on this server transaction.
+    Onward(ServerId),
+    /// The server transaction of a response context.
+    Context,
+}
+
+impl Purpose {
+    /// Whether it is a request that the proxy forwarded.
+    pub(crate) fn is_proxied(self) -> bool {
+        matches!(self, Purpose::Branch(..) | Purpose::Onward(_))
+    }
 }
 
 /// A timer of a call.
@@ -88,6 +103,8 @@ pub(crate) enum Alarm {
     OfferAgain,
     /// This leg is to be asked whether its dialog still lives.
     Probe(Side),
+    /// Timer C of a response context's branch (RFC 3261 16.6 step 11).
+    TimerC(u8),
 }
 
 impl Alarm {
@@ -141,6 +158,28 @@ impl Door {
         }
     }
 
+    /// The Via of a request that is forwarded: behind the branch's token stands its mark.
+    pub(crate) fn print_forwarded_via(&self, out: &mut Vec<u8>, branch: &Token, mark: u64) {
+        out.extend_from_slice(&self.via);
+        branch.print_branch(out);
+        out.push(b'.');
+        print::hex(out, mark, 16);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Whether a host and port are this listener's.
+    fn is_at(&self, host: &Host<'_>, port: Option<u16>) -> bool {
+        let port = port.unwrap_or(DEFAULT_PORT);
+        let advertised = self.listener.advertise_host.as_bytes();
+        let named = match host {
+            Host::Ip(ip) => ip_text(*ip).as_slice() == advertised,
+            Host::Name(name) => name.eq_ignore_ascii_case(advertised),
+            Host::None => false,
+        };
+        let bound = host.ip().map(|ip| SocketAddr::new(ip, port));
+        named && port == self.listener.advertise_port || bound == Some(self.listener.address)
+    }
+
     pub(crate) fn print_via(&self, out: &mut Vec<u8>, branch: &Token) {
         out.extend_from_slice(&self.via);
         branch.print_branch(out);
@@ -181,6 +220,12 @@ impl Doors {
     /// back to the first.
     pub(crate) fn of(&self, listener: u16) -> &Door {
         self.all.get(usize::from(listener)).unwrap_or(&self.first)
+    }
+
+    /// The listener with this host and port, as told or as bound.
+    pub(crate) fn named(&self, host: &Host<'_>, port: Option<u16>) -> Option<u16> {
+        let at = self.all.iter().position(|door| door.is_at(host, port))?;
+        u16::try_from(at).ok()
     }
 }
 
@@ -223,6 +268,7 @@ pub(crate) struct Core {
     pub(crate) edits: wire::sdp::Edits,
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
+    pub(crate) path_keys: PathKeys,
     scratch: Vec<u8>,
 }
 
@@ -256,6 +302,7 @@ impl Core {
                 .application_server
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
+            path_keys: PathKeys::new(config.steer_key),
             scratch: Vec::with_capacity(256),
         }
     }
@@ -327,19 +374,18 @@ impl Core {
         let Ok(uri) = Uri::parse(dialog.next_hop()) else {
             return peer;
         };
-        let maddr = uri
-            .param("maddr")
-            .and_then(|value| std::str::from_utf8(value).ok());
-        if let Some(address) = maddr.and_then(|text| text.parse::<IpAddr>().ok()) {
-            return self.flow_to(
-                SocketAddr::new(address, uri.port.unwrap_or(DEFAULT_PORT)),
-                peer,
-            );
-        }
-        match self.locate(now, &uri.host, uri.port) {
+        match self.locate_uri(now, &uri) {
             Destination::Known(address) => self.flow_to(address, peer),
             Destination::Waiting(..) | Destination::None => peer,
         }
+    }
+
+    /// Where a request to this URI goes: to its `maddr`, if that is an address, else to its host (RFC 3261
+    /// 19.1.1).
+    pub(crate) fn locate_uri(&mut self, now: Time, uri: &Uri<'_>) -> Destination {
+        let maddr = uri.param("maddr").and_then(Host::parse);
+        let host = maddr.filter(|host| host.ip().is_some()).unwrap_or(uri.host);
+        self.locate(now, &host, uri.port)
     }
 
     fn flow_to(&self, remote: SocketAddr, peer: Flow) -> Flow {

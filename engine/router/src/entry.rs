@@ -8,8 +8,9 @@ use crate::call::{After, Call};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 use crate::echo::EchoCall;
+use crate::proxy::ResponseContext;
 
-/// A call of either kind.
+/// A call of either kind, or what becomes one elsewhere.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -20,6 +21,8 @@ pub(crate) enum Entry {
     Bridge(Call),
     /// To the router itself.
     Echo(Box<EchoCall>),
+    /// A request on its way through the proxy.
+    Proxy(ResponseContext),
 }
 
 impl Entry {
@@ -27,6 +30,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.id(),
             Entry::Echo(echo) => echo.id(),
+            Entry::Proxy(context) => context.id(),
         }
     }
 
@@ -39,6 +43,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.release(core, now),
             Entry::Echo(echo) => echo.release(core),
+            Entry::Proxy(context) => context.release(core),
         }
     }
 
@@ -53,6 +58,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_ack(core, now, side, ack, out),
             Entry::Echo(echo) => echo.on_ack(core, now, ack, out),
+            Entry::Proxy(_) => After::Keep,
         }
     }
 
@@ -66,6 +72,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_alarm(core, now, alarm, out),
             Entry::Echo(echo) => echo.on_alarm(core, now, alarm, out),
+            Entry::Proxy(context) => context.on_alarm(core, now, alarm, out),
         }
     }
 
@@ -73,6 +80,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_silence(core, now, out),
             Entry::Echo(echo) => echo.on_silence(core, now, out),
+            Entry::Proxy(_) => After::Keep,
         }
     }
 
@@ -80,6 +88,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.end_now(core, now, out),
             Entry::Echo(echo) => echo.end_now(core, now, out),
+            Entry::Proxy(context) => context.end_now(core, now, out),
         }
     }
 
@@ -95,7 +104,7 @@ impl Entry {
             Entry::Bridge(call) if call.is_waiting_for_ack(server) => {
                 call.on_unacknowledged(core, now, out)
             }
-            Entry::Bridge(_) => After::Keep,
+            Entry::Bridge(_) | Entry::Proxy(_) => After::Keep,
             Entry::Echo(echo) => echo.on_unacknowledged(core, now, server, out),
         }
     }

@@ -1,4 +1,4 @@
-//! The transaction users of one shard: admission, routing DB, back-to-back user agent.
+//! The transaction users of one shard: admission, routing DB, back-to-back user agent, proxy.
 //!
 //! [`Router`] takes parsed messages and time, and answers through an outbox. It owns the
 //! transactions, the calls and the caches of its shard; it knows no socket, no clock, no thread.
@@ -17,6 +17,7 @@ mod local;
 mod names;
 mod outbound;
 mod peers;
+mod proxy;
 pub mod rdb;
 mod router;
 mod steer;

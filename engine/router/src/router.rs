@@ -19,6 +19,7 @@ use crate::echo::EchoCall;
 use crate::entry::Entry;
 use crate::local;
 use crate::outbound::Probed;
+use crate::proxy::{self, Arrived, Path, Routed};
 use crate::rdb::{CallFlow, Matcher};
 use crate::steer::Crossed;
 use crate::target::target;
@@ -191,6 +192,14 @@ impl Router {
                 .addresses
                 .iter()
                 .find(|address| address.is_ipv4() == ipv4);
+            let user = self.core.transactions.client_user(waiter.client);
+            if let Some(user) = user.filter(|user| user.purpose.is_proxied()) {
+                let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
+                let (core, calls) = (&mut self.core, &mut self.calls);
+                let after = proxy::found(core, calls, now, (waiter, user), remote, out);
+                self.finish(now, user.call, after);
+                continue;
+            }
             let Some(call) = self.calls.get_mut(waiter.call) else {
                 continue;
             };
@@ -304,7 +313,7 @@ impl Router {
         {
             Inbound::New(server) => self.new_request(now, flow, server, request, out),
             Inbound::Absorbed => {}
-            Inbound::Ack => self.on_ack(now, request, out),
+            Inbound::Ack => self.on_ack(now, flow, request, out),
             Inbound::Cancel { cancel, invite } => {
                 self.on_cancel(now, cancel, invite, request, out);
             }
@@ -352,11 +361,15 @@ impl Router {
         out: &mut Outbox,
     ) {
         self.core.counters.requests += 1;
+        if let Some(path) = proxy::own_path(&self.core, request) {
+            return self.proxy_in_dialog(now, flow, server, &path, request, out);
+        }
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),
+            _ if self.proxy_request(now, flow, server, request, out) => {}
             _ => local::answer(&mut self.core, now, server, request, out),
         }
     }
@@ -399,11 +412,15 @@ impl Router {
         let side = match self.calls.entry_mut(id)? {
             Entry::Bridge(call) => call.side_of(request, &token)?,
             Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
+            Entry::Proxy(_) => return None,
         };
         Some((id, side))
     }
 
-    fn on_ack(&mut self, now: Time, ack: &Message<'_>, out: &mut Outbox) {
+    fn on_ack(&mut self, now: Time, flow: Flow, ack: &Message<'_>, out: &mut Outbox) {
+        if let Some(path) = proxy::own_path(&self.core, ack) {
+            return proxy::ack(&mut self.core, now, flow, &path, ack, out);
+        }
         let Some(tag) = ack.to_tag() else { return };
         let Some((id, side)) = self.find_call(tag, ack) else {
             return;
@@ -426,6 +443,10 @@ impl Router {
             return self.core.refuse(now, cancel, 481, b"", out);
         };
         let user = self.core.transactions.server_user(invite);
+        if let Some(user) = user.filter(|user| matches!(user.purpose, Purpose::Context)) {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            return proxy::on_cancel(core, calls, now, cancel, user.call, request, out);
+        }
         let echo = user.and_then(|user| Some(self.calls.echo_mut(user.call)?.tag()));
         let call = user.and_then(|user| Some((self.calls.get_mut(user.call)?, user)));
         // RFC 3261 9.2: the To tag of the answer is that of the INVITE's own answers.
@@ -459,8 +480,87 @@ impl Router {
         if self.draining || self.calls.is_full() {
             return self.refuse_call(now, server, out);
         }
+        if self.proxy_request(now, flow, server, request, out) {
+            return;
+        }
         match self.start_call(now, flow, server, request, out) {
             Ok(call) => self.calls.insert(call),
+            Err(refusal) => self.refuse_start(now, server, &refusal, out),
+        }
+    }
+
+    /// Forwards a request whose route has it proxied; false when it is for somebody else here. A request
+    /// that names no user is for the router itself, unless it is an INVITE.
+    fn proxy_request(
+        &mut self,
+        now: Time,
+        source: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        if !self.matcher.table().has_proxied() || application_server::takes(&self.core, source) {
+            return false;
+        }
+        let uri = Uri::parse(request.request_uri()).ok();
+        let Some(uri) = uri.filter(|uri| {
+            request.method() == Method::Invite || !uri.user.is_empty()
+        }) else {
+            return false;
+        };
+        let Some((user, route)) = self.matcher.find_bytes(uri.user) else {
+            return false;
+        };
+        let Some(proxied) = &route.record.proxied else {
+            return false;
+        };
+        let routed = Routed {
+            proxied,
+            route,
+            uri: &uri,
+            user,
+        };
+        let arrived = Arrived {
+            request,
+            source,
+            server,
+        };
+        let (core, calls) = (&mut self.core, &mut self.calls);
+        let started = proxy::start(core, calls, now, arrived, routed, out);
+        self.proxy_started(now, server, started, out);
+        true
+    }
+
+    /// A request inside a dialog whose path leads through us (RFC 3261 16.12).
+    fn proxy_in_dialog(
+        &mut self,
+        now: Time,
+        source: Flow,
+        server: ServerId,
+        path: &Path<'_>,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let arrived = Arrived {
+            request,
+            source,
+            server,
+        };
+        let (core, calls) = (&mut self.core, &mut self.calls);
+        let started = proxy::receive_in_dialog(core, calls, now, arrived, path, out);
+        self.proxy_started(now, server, started, out);
+    }
+
+    fn proxy_started(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        started: Result<Option<Entry>, Refusal>,
+        out: &mut Outbox,
+    ) {
+        match started {
+            Ok(Some(context)) => self.calls.insert(context),
+            Ok(None) => {}
             Err(refusal) => self.refuse_start(now, server, &refusal, out),
         }
     }
@@ -560,6 +660,11 @@ impl Router {
         let Some(answer) = answer else { return };
         self.core.counters.responses += 1;
         let id = answer.user.call;
+        if answer.user.purpose.is_proxied() {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            let after = proxy::on_answer(core, calls, now, answer.user, response, out);
+            return self.finish(now, id, after);
+        }
         if let Purpose::Relay(from, server) = answer.user.purpose {
             self.on_relay_answer(now, id, from, server, response, out);
         } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
@@ -586,7 +691,10 @@ impl Router {
                 | Purpose::Discard
                 | Purpose::Relay(..)
                 | Purpose::Probe
-                | Purpose::KeepAlive => After::Keep,
+                | Purpose::KeepAlive
+                | Purpose::Branch(..)
+                | Purpose::Onward(_)
+                | Purpose::Context => After::Keep,
             };
             self.finish(now, id, after);
         } else if let Some(echo) = self.calls.echo_mut(id) {
@@ -674,6 +782,11 @@ impl Router {
         text: &str,
         out: &mut Outbox,
     ) {
+        if user.purpose.is_proxied() {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            let after = proxy::on_failed(core, calls, now, user, code, out);
+            return self.finish(now, user.call, after);
+        }
         if let Purpose::Relay(_, server) = user.purpose {
             self.core.refuse(now, server, code, b"", out);
         }
@@ -702,7 +815,12 @@ impl Router {
             Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
-            Purpose::Discard | Purpose::Prack(_) | Purpose::KeepAlive => After::Keep,
+            Purpose::Discard
+            | Purpose::Prack(_)
+            | Purpose::KeepAlive
+            | Purpose::Branch(..)
+            | Purpose::Onward(_)
+            | Purpose::Context => After::Keep,
         };
         self.finish(now, user.call, after);
     }

@@ -31,7 +31,7 @@ pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use early::check_offer;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
-pub(crate) use print::{MAX_FORWARDS, Reason, Request};
+pub(crate) use print::{MAX_FORWARDS, Reason, Request, max_forwards};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
@@ -292,6 +292,7 @@ impl Call {
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
+            Alarm::TimerC(_) => After::Keep,
         }
     }
 }

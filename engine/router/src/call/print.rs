@@ -295,7 +295,7 @@ pub(super) fn rack_line(response: u32, cseq: u32, method: &[u8]) -> Text {
 }
 
 /// One less than the request's Max-Forwards; `None` when there is nothing left (RFC 3261 16.3: 483).
-pub(super) fn max_forwards(request: &Message<'_>) -> Option<u32> {
+pub(crate) fn max_forwards(request: &Message<'_>) -> Option<u32> {
     match request.max_forwards() {
         Ok(Some(left)) => left.checked_sub(1),
         _ => Some(MAX_FORWARDS),

@@ -48,12 +48,15 @@ impl<U: Copy> Transactions<U> {
         let strays = &mut self.counters.strays;
         let mut vias = response.values(HeaderName::Via);
         let top = vias.next().and_then(|via| Via::parse(via).ok());
-        if vias.next().is_some() {
+        let several = vias.next().is_some();
+        let branch = top.and_then(|via| via.branch);
+        let split = branch.and_then(Token::split_branch);
+        // Only a request we forwarded has a mark in its branch, and Vias behind ours.
+        if several && split.is_none_or(|(_, mark)| mark.is_empty()) {
             strays.several_vias += 1;
             return None;
         }
-        let branch = top.and_then(|via| via.branch);
-        let Some(token) = branch.and_then(Token::parse_branch) else {
+        let Some((token, _)) = split else {
             strays.foreign_branch += 1;
             return None;
         };
@@ -71,12 +74,11 @@ impl<U: Copy> Transactions<U> {
             _ => None,
         };
         let id = cancel.unwrap_or(named);
-        let fits = self
-            .clients
-            .get(id)
-            .is_some_and(|client| client.has_method_of(response, method));
+        let client = self.clients.get(id)?;
+        let fits = client.has_method_of(response, method);
         strays.other_method += u64::from(!fits);
-        fits.then_some(id)
+        strays.several_vias += u64::from(fits && several != client.forwarded);
+        (fits && several == client.forwarded).then_some(id)
     }
 
     /// Does what a step wants with the response at hand and says whether it is for the transaction user.
@@ -152,6 +154,20 @@ impl<U: Copy> Transactions<U> {
             client.kept = Some(request);
         }
         Some(ClientId(id))
+    }
+
+    /// The request of this transaction is another's, forwarded (RFC 3261 16.6): what is printed bears a mark
+    /// behind its branch's token, and its responses carry the Vias of those before us.
+    pub fn mark_forwarded(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id.0) {
+            client.forwarded = true;
+        }
+    }
+
+    /// The value given with the request; `None` when the transaction is gone.
+    #[must_use]
+    pub fn client_user(&self, id: ClientId) -> Option<U> {
+        self.clients.get(id.0).map(|client| client.user)
     }
 
     /// The name was resolved: sends the request that waited for it. Nothing when it does not wait.

@@ -15,11 +15,7 @@ use std::net::SocketAddr;
 /// Record-Route lines, From, Call-ID, CSeq, Timestamp, and last `To: value` without its line end,
 /// so that a tag can be appended. What the request has not is left out.
 pub fn response_head(out: &mut Vec<u8>, request: &Message<'_>, source: SocketAddr) {
-    let mut vias = request.lines(HeaderName::Via);
-    if let Some(top) = vias.next() {
-        top_via_line(out, &top, source);
-    }
-    vias.for_each(|line| out.extend_from_slice(line.line));
+    vias(out, request, source);
     for line in request.lines(HeaderName::RecordRoute) {
         out.extend_from_slice(line.line);
     }
@@ -35,6 +31,15 @@ pub fn response_head(out: &mut Vec<u8>, request: &Message<'_>, source: SocketAdd
     }
     out.extend_from_slice(b"To: ");
     out.extend_from_slice(request.header(HeaderName::To).unwrap_or_default());
+}
+
+/// Every Via line of a request, the first value with `received` and `rport` filled from `source`.
+pub fn vias(out: &mut Vec<u8>, request: &Message<'_>, source: SocketAddr) {
+    let mut vias = request.lines(HeaderName::Via);
+    if let Some(top) = vias.next() {
+        top_via_line(out, &top, source);
+    }
+    vias.for_each(|line| out.extend_from_slice(line.line));
 }
 
 /// The line as it is, unless its first value must be told the source.
