@@ -79,7 +79,7 @@ pub struct Timers {
     /// T1, T2, T4 and the delay of the automatic 100.
     pub stack: TimerConfig,
     /// An outgoing INVITE that rings this long without a final answer is cancelled, unless its
-    /// route sets `noAnswerTimeout`. The place of RFC 3261 16.6's timer C; must exceed 3 minutes there.
+    /// route sets `noAnswerTimeout`. RFC 3261 16.6's timer C in what is proxied; must exceed 3 minutes there.
     pub ringing: Duration,
     /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives;
     /// `None` never.

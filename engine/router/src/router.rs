@@ -503,9 +503,9 @@ impl Router {
             return false;
         }
         let uri = Uri::parse(request.request_uri()).ok();
-        let Some(uri) = uri.filter(|uri| {
-            request.method() == Method::Invite || !uri.user.is_empty()
-        }) else {
+        let Some(uri) =
+            uri.filter(|uri| request.method() == Method::Invite || !uri.user.is_empty())
+        else {
             return false;
         };
         let Some((user, route)) = self.matcher.find_bytes(uri.user) else {

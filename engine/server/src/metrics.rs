@@ -200,6 +200,21 @@ const COUNTERS: &[Metric] = &[
         "In-dialog requests relayed to the other leg.",
         |s| s.shard.relayed,
     ),
+    count(
+        "tipring_proxied_total",
+        "Requests, ACKs among them, forwarded by the proxy; each branch of a fork counts.",
+        |s| s.shard.proxied,
+    ),
+    count(
+        "tipring_proxied_branches_total",
+        "Targets the proxy tried for INVITEs and for requests with several targets.",
+        |s| s.shard.proxied_branches,
+    ),
+    count(
+        "tipring_proxied_recursions_total",
+        "Redirections whose Contacts the proxy tried.",
+        |s| s.shard.proxied_recursions,
+    ),
     kind(
         "tipring_malformed_total",
         ("action", "answered"),

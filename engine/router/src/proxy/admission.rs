@@ -45,6 +45,15 @@ impl Admitted {
     }
 }
 
+/// The same for the ACK of a 2xx, which nothing answers: `None` when it is to be dropped.
+pub(super) fn ack(core: &mut Core, request: &Message<'_>) -> Option<Admitted> {
+    Some(Admitted {
+        max_forwards: max_forwards(request)?,
+        breadth: breadth(request),
+        mark: mark(core, request).ok()?,
+    })
+}
+
 /// RFC 3261 16.3 step 5: this proxy knows no extension.
 fn check_proxy_require(request: &Message<'_>) -> Result<(), Refusal> {
     let required: Vec<&[u8]> = request.values(HeaderName::ProxyRequire).collect();

@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 use stack::{Flow, Outbox, ServerId, Time};
 use wire::{Message, Method, Uri, print};
 
-use super::admission::Admitted;
+use super::admission::{self, Admitted};
 use super::context::{Candidate, Candidates, New, ResponseContext, TargetUri, Terms, forward};
 use super::onward::{Kind, Onward};
 use super::path::{Path, may_be_ours};
-use crate::call::{After, Refusal, max_forwards, request_uri};
+use crate::call::{After, Refusal, request_uri};
 use crate::calls::{CallId, Calls};
 use crate::core::{Core, Purpose, User, Waiting};
 use crate::entry::Entry;
@@ -59,7 +59,9 @@ pub(crate) fn start(
         kind: Kind::Routed,
     };
     let candidates = candidates(core, arrived, routed);
-    forward_to(core, calls, now, arrived, &path, admitted, candidates, terms, out)
+    forward_to(
+        core, calls, now, arrived, &path, admitted, candidates, terms, out,
+    )
 }
 
 /// The targets of the record as Request-URIs.
@@ -83,7 +85,10 @@ fn candidates(core: &mut Core, arrived: Arrived<'_, '_>, mut routed: Routed<'_, 
     found
 }
 
-#[expect(clippy::too_many_arguments, reason = "a request and all that was found out about it")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a request and all that was found out about it"
+)]
 fn forward_to(
     core: &mut Core,
     calls: &mut Calls,
@@ -170,7 +175,9 @@ pub(crate) fn receive_in_dialog(
     };
     let uri = TargetUri::from_slice(path.uri);
     let candidates = Candidates::from_elem(Candidate { uri, q: 0 }, 1);
-    forward_to(core, calls, now, arrived, path, admitted, candidates, terms, out)
+    forward_to(
+        core, calls, now, arrived, path, admitted, candidates, terms, out,
+    )
 }
 
 /// Forwards the ACK for a 2xx. Nothing ever answers an ACK: one that cannot go is dropped.
@@ -182,12 +189,7 @@ pub(crate) fn ack(
     request: &Message<'_>,
     out: &mut Outbox,
 ) {
-    if let Some(max_forwards) = max_forwards(request) {
-        let admitted = Admitted {
-            max_forwards,
-            breadth: 0,
-            mark: 0,
-        };
+    if let Some(admitted) = admission::ack(core, request) {
         let onward = Onward::new(request, source, path, path.uri, Kind::InDialog, admitted);
         onward.send_ack(core, now, out);
     }

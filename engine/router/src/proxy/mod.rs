@@ -19,7 +19,8 @@ use wire::HeaderName;
 use wire::print::Policy;
 
 pub(crate) use arrival::{
-    Arrived, Routed, ack, found, on_answer, on_cancel, on_failed, own_path, receive_in_dialog, start,
+    Arrived, Routed, ack, found, on_answer, on_cancel, on_failed, own_path, receive_in_dialog,
+    start,
 };
 pub(crate) use context::ResponseContext;
 pub(crate) use path::{Path, PathKeys};
@@ -37,10 +38,8 @@ const REQUEST: Policy = Policy::dropping(&[
 const RESPONSE: Policy = Policy::dropping(&[]);
 
 /// A 401 or 407 that waits: challenges are gathered from all of them (RFC 3261 16.7 step 7).
-const CHALLENGED: Policy = RESPONSE.also(&[
-    HeaderName::WwwAuthenticate,
-    HeaderName::ProxyAuthenticate,
-]);
+const CHALLENGED: Policy =
+    RESPONSE.also(&[HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate]);
 
 /// A redirection some of whose Contacts are tried here.
 const REDIRECTED: Policy = RESPONSE.also(&[HeaderName::Contact]);

@@ -211,9 +211,8 @@ impl<'a> Onward<'a> {
             out.extend_from_slice(b">\r\n");
         }
         number(out, "Max-Forwards", self.admitted.max_forwards);
-        if self.request.method() != Method::Ack {
-            number(out, "Max-Breadth", self.admitted.breadth);
-        }
+        // RFC 5393 5.3.3: every proxied request has one, an ACK too.
+        number(out, "Max-Breadth", self.admitted.breadth);
     }
 
     /// Requests that make a dialog (RFC 3261 16.6 step 4), and every NOTIFY, which may be the first that its

@@ -65,8 +65,7 @@ pub(super) fn hold_rest(
 fn candidate(value: &[u8]) -> Option<Candidate> {
     let address = NameAddr::parse(value).ok()?;
     let uri = address.uri_parsed().ok()?;
-    let reachable =
-        uri.scheme == Scheme::Sip && uri.host != Host::None && uri.headers.is_empty();
+    let reachable = uri.scheme == Scheme::Sip && uri.host != Host::None && uri.headers.is_empty();
     reachable.then(|| Candidate {
         uri: TargetUri::from_slice(address.uri),
         q: address.param("q").and_then(preference).unwrap_or(Q_DEFAULT),
@@ -90,11 +89,16 @@ mod tests {
         let mut index = wire::Index::new();
         let limits = wire::Limits::default();
         let response = Message::parse(text.as_bytes(), &mut index, &limits).expect("a response");
-        let known = known.iter().map(|uri| TargetUri::from_slice(uri.as_bytes()));
+        let known = known
+            .iter()
+            .map(|uri| TargetUri::from_slice(uri.as_bytes()));
         let found = contacts(&response, &mut known.collect(), room);
         let uri = |candidate: &Candidate| String::from_utf8_lossy(&candidate.uri).into_owned();
         let candidates = found.candidates.iter().map(|it| (uri(it), it.q));
-        (candidates.collect(), String::from_utf8_lossy(&found.rest).into_owned())
+        (
+            candidates.collect(),
+            String::from_utf8_lossy(&found.rest).into_owned(),
+        )
     }
 
     #[test]

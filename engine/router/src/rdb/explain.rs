@@ -1,7 +1,7 @@
 //! Why a user is routed as it is, for `tipring route`: a value and its text.
 
-use super::{CallFlow, Found, Matcher, OutUser, Proxied, Record, Route, Table};
 use super::proxied::Q_MAX;
+use super::{CallFlow, Found, Matcher, OutUser, Proxied, Record, Route, Table};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -121,6 +121,11 @@ impl<'j> Place<'j> {
         }
     }
 
+    /// Whether it is the value of a switch that is off.
+    fn is_false(&self) -> bool {
+        self.value.is_some_and(|value| value.get() == "false")
+    }
+
     fn field(self, field: &'j str, value: &'j RawValue) -> Place<'j> {
         Place {
             field,
@@ -223,21 +228,18 @@ impl<'j> Loader<'j> {
         };
         let (targets, recurse) = (at(10), at(11));
         if self.parsed(at(9), is_proxy) {
-            let own = [at(3), at(4)].into_iter().flatten().next();
-            self.proxied(&mut record, place, own, targets, recurse, hir);
-        } else if let Some(place) = targets.or(recurse) {
+            self.proxied(&mut record, place, targets, recurse, hir);
+        } else if let Some(place) = targets.or(recurse.filter(|place| !place.is_false())) {
             self.error(&place, "only with \"mode\": \"proxy\"".to_owned());
         }
         record
     }
 
-    /// What the record of a proxied route has beside the others. `own` is the place of the record's own
-    /// target or user, if it has one.
+    /// What the record of a proxied route has beside the others.
     fn proxied(
         &mut self,
         record: &mut Record,
         place: Place<'j>,
-        own: Option<Place<'j>>,
         targets: Option<Place<'j>>,
         recurse: Option<Place<'j>>,
         hir: Option<&Hir>,
@@ -245,21 +247,22 @@ impl<'j> Loader<'j> {
         let refused = beyond_a_proxy(record);
         if !refused.is_empty() {
             let fields = refused.join(", ");
-            let message = format!("not with \"mode\": \"proxy\", which does not end calls: {fields}");
+            let message =
+                format!("not with \"mode\": \"proxy\", which does not end calls: {fields}");
             self.error(&place, message);
         }
-        let branches = match (targets, own) {
-            (Some(targets), None) => self.targets(targets, hir),
-            (None, _) => vec![Branch {
+        let has_own = record.target != Target::Back || record.out_user != OutUser::Keep;
+        let branches = match targets {
+            Some(targets) if has_own => {
+                let message = "either targets or outRuriHostport and outRuriUserpart".to_owned();
+                return self.error(&targets, message);
+            }
+            Some(targets) => self.targets(targets, hir),
+            None => vec![Branch {
                 target: record.target.clone(),
                 out_user: record.out_user.clone(),
                 q: Q_MAX,
             }],
-            (Some(targets), Some(_)) => {
-                let message = "either targets or outRuriHostport and outRuriUserpart".to_owned();
-                self.error(&targets, message);
-                return;
-            }
         };
         let recurse = self.flag(recurse);
         record.proxied = Some(Box::new(Proxied::new(branches, recurse)));

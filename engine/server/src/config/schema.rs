@@ -294,7 +294,7 @@ pub(crate) struct Timers {
     #[garde(custom(within(0, HOUR_MS)))]
     pub(crate) trying_ms: u64,
     /// A call that rings this long without an answer is cancelled, unless its routing record sets
-    /// noAnswerTimeout.
+    /// noAnswerTimeout. Timer C of what is proxied.
     #[garde(custom(within(1, DAY_S)))]
     pub(crate) ringing_s: u64,
     /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives. No

@@ -13,6 +13,8 @@ mod modes;
 mod nat;
 mod offers;
 mod ports;
+mod proxy;
+mod proxy_forks;
 mod rubbish;
 mod steer;
 mod talk;
@@ -63,6 +65,20 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_481_of_caller" => modes::probe_481_of_caller,
         "modes_probe_unanswered" => modes::probe_unanswered,
         "modes_start_line" => modes::start_line,
+        "proxy_3xx_recursion" => proxy_forks::redirection,
+        "proxy_407_aggregated" => proxy_forks::challenges,
+        "proxy_6xx_wins" => proxy_forks::declined_by_one,
+        "proxy_best_response" => proxy_forks::best_response,
+        "proxy_cancel" => proxy_forks::cancel,
+        "proxy_loop_482" => proxy::looped,
+        "proxy_max_breadth_440" => proxy_forks::max_breadth,
+        "proxy_message" => proxy::message,
+        "proxy_no_answer_timeout" => proxy_forks::no_answer_timeout,
+        "proxy_parallel_fork_cancels_losers" => proxy_forks::parallel,
+        "proxy_prack_passes" => proxy::prack,
+        "proxy_serial_fork" => proxy_forks::serial,
+        "proxy_strict_route" => proxy::strict_route,
+        "proxy_timer_c" => proxy::timer_c,
         "overload_limit" => admission::overload_limit,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
