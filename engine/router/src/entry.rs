@@ -10,12 +10,9 @@ use crate::core::{Alarm, Core, Side};
 use crate::echo::EchoCall;
 use crate::proxy::ResponseContext;
 
-/// A call of either kind, or what becomes one elsewhere.
+/// A call of either kind, or what becomes one elsewhere. What every call has is not boxed, which would cost
+/// an allocation a call.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every call is a bridge; boxing it would cost an allocation a call"
-)]
 pub(crate) enum Entry {
     /// From a caller to a callee.
     Bridge(Call),

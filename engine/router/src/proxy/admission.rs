@@ -1,9 +1,10 @@
 //! What is checked before a request is forwarded (RFC 3261 16.3, RFC 5393): hops left, loops, options that
 //! every proxy must know, and how far it may be forked.
 
+use stack::Token;
 use wire::{HeaderName, Message, Uri, Via, print};
 
-use super::path::Path;
+use super::path::{Path, read_hash};
 use crate::call::{Refusal, max_forwards};
 use crate::core::Core;
 use crate::local;
@@ -90,14 +91,14 @@ fn mark(core: &mut Core, request: &Message<'_>) -> Result<u64, Refusal> {
 /// RFC 5393 4.2.2: one of our own Vias bears the mark this request has. Nobody else can have made it, so the
 /// sent-by need not be looked at.
 fn has_looped(request: &Message<'_>, mark: u64) -> bool {
-    let mut digits = Vec::with_capacity(16);
-    print::hex(&mut digits, mark, 16);
-    let branches = request.values(HeaderName::Via);
-    let mut branches = branches.filter_map(|via| Via::parse(via).ok()?.branch);
-    branches.any(|branch| {
-        let split = stack::Token::split_branch(branch);
-        split.is_some_and(|(_, rest)| rest.strip_prefix(b".") == Some(digits.as_slice()))
-    })
+    let mut vias = request.values(HeaderName::Via);
+    vias.any(|via| mark_of(via) == Some(mark))
+}
+
+/// The mark of a Via of ours.
+fn mark_of(via: &[u8]) -> Option<u64> {
+    let (_, rest) = Token::split_branch(Via::parse(via).ok()?.branch?)?;
+    read_hash(rest.strip_prefix(b".")?)
 }
 
 fn breadth(request: &Message<'_>) -> u32 {

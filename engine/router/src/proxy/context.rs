@@ -93,7 +93,7 @@ pub(crate) struct ResponseContext {
     kept: Option<Block>,
     /// What was tried or waits, for redirections in a circle.
     known: Vec<TargetUri>,
-    best: Box<Best>,
+    best: Best,
     terms: Terms,
     admitted: Admitted,
     no_answer: Option<TimerKey>,
@@ -126,7 +126,7 @@ impl ResponseContext {
             known: uris.filter(|_| recurse).collect(),
             waiting: new.candidates,
             kept: may_go_on.then(|| core.pool.store(new.request.bytes())),
-            best: Box::default(),
+            best: Best::default(),
             terms: new.terms,
             admitted: new.admitted,
             no_answer: None,

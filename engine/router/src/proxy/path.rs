@@ -102,14 +102,16 @@ impl Own {
             return None;
         }
         let listener = core.doors.named(&uri.host, uri.port)?;
-        let digits = uri.user.strip_prefix(USER);
-        let proven = digits.is_some_and(|digits| {
-            let mut proof = Vec::with_capacity(DIGITS);
-            print::hex(&mut proof, core.path_keys.proof(call_id), DIGITS);
-            digits == proof
-        });
+        let proof = uri.user.strip_prefix(USER).and_then(read_hash);
+        let proven = proof.is_some_and(|proof| proof == core.path_keys.proof(call_id));
         Some(Own { listener, proven })
     }
+}
+
+/// One of our hashes, as [`print::hex`] has written it with all its digits.
+pub(super) fn read_hash(digits: &[u8]) -> Option<u64> {
+    let digits: &[u8; DIGITS] = digits.try_into().ok()?;
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// A Record-Route line with which this door stays in the path of a dialog (RFC 3261 16.6 step 4).
@@ -133,6 +135,21 @@ pub(super) fn may_be_ours(request: &Message<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hashes_are_read_as_they_are_written() {
+        let mut written = Vec::new();
+        print::hex(&mut written, 0x0123_4567_89ab_cdef, DIGITS);
+        assert_eq!(read_hash(&written), Some(0x0123_4567_89ab_cdef));
+        for bad in [
+            "",
+            "0123456789abcde",
+            "0123456789abcdef0",
+            "0123456789abcdeg",
+        ] {
+            assert_eq!(read_hash(bad.as_bytes()), None, "{bad}");
+        }
+    }
 
     #[test]
     fn keys_differ_by_purpose_and_follow_from_the_shared_one() {
