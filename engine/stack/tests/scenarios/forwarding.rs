@@ -9,7 +9,7 @@ use crate::stage::{Stage, millis, request, response_to, seconds};
 const BEHIND: &str = "\r\nVia: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKbefore\r\nFrom:";
 
 /// A forwarded request, and what it is answered when its mark and the Via behind are in place.
-fn forwarded(stage: &mut Stage, method: &str) -> (ClientId, impl Fn(u16, &str) -> String) {
+fn forwarded(stage: &mut Stage, method: &str) -> (ClientId, impl Fn(u16, &str) -> String + use<>) {
     let (id, text) = stage.request(method);
     stage.layer.mark_forwarded(id);
     let answer = move |code, tag: &str| {
