@@ -13,6 +13,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 targets=(parse sdp rtp stack shard)
 # Seconds of the smoke, by target: the deeper the world, the more.
 declare -A share=([parse]=12 [sdp]=6 [rtp]=4 [stack]=12 [shard]=26)
+# Longest inputs that are committed, so that the repository stays small.
+declare -A kept=([parse]=200 [sdp]=150 [rtp]=100 [stack]=160 [shard]=260)
 # Longest inputs: a datagram of one packet; for worlds, their steps.
 declare -A longest=([parse]=1400 [sdp]=1400 [rtp]=600 [stack]=1200 [shard]=1500)
 
@@ -28,18 +30,28 @@ build() {
 
 binary() { echo "$target_dir/build/$host/checked/fuzz-$1"; }
 
-# The committed inputs of a target; those of the parser begin with the torture messages.
+# unpack TARGET DIRECTORY: the committed corpus, one file for each line of hexadecimal digits
+unpack() {
+    local number=0 line
+    mkdir -p "$2"
+    while read -r line; do
+        printf "$(sed 's/../\\x&/g' <<<"$line")" >"$2/kept-$((number++))"
+    done <"$here/corpus/$1.hex"
+}
+
+# The directories of a target's other inputs: findings of the past; for the parser, the torture messages.
 seeds() {
-    find "$here/corpus/$1" "$here/regressions/$1" -maxdepth 0 -type d 2>/dev/null || true
+    find "$here/regressions/$1" -maxdepth 0 -type d 2>/dev/null || true
     if [ "$1" = parse ]; then echo "$root/engine/wire/tests/torture"; fi
 }
 
 # fuzz TARGET SECONDS CORPUS: new inputs go to CORPUS
 fuzz() {
     local findings="$target_dir/findings/$1/"
-    mkdir -p "$3" "$findings"
+    mkdir -p "$findings"
+    unpack "$1" "$3"
     # shellcheck disable=SC2046 # the paths are words
-    "$(binary "$1")" -max_total_time="$2" -max_len="${longest[$1]}" -timeout=20 -rss_limit_mb=2048 \
+    "$(binary "$1")" -max_total_time="$2" -max_len="${longest[$1]}" -timeout=20 -rss_limit_mb=2048 -len_control=0 \
         -artifact_prefix="$findings" -dict="$here/sip.dict" -print_final_stats=1 -verbosity="${VERBOSITY:-1}" \
         "$3" $(seeds "$1") >"$target_dir/$1.txt" 2>&1 || found "$1" "$findings"
     local units coverage
@@ -79,10 +91,11 @@ minimise)
     ;;
 distil)
     fresh=$(mktemp -d)
+    unpack "$2" "$target_dir/corpus/$2"
     # shellcheck disable=SC2046
-    "$(binary "$2")" -merge=1 -max_len="${longest[$2]}" "$fresh" "$target_dir/corpus/$2" $(seeds "$2")
-    rm -rf "$here/corpus/$2"
-    mv "$fresh" "$here/corpus/$2"
+    "$(binary "$2")" -set_cover_merge=1 -max_len="${kept[$2]}" "$fresh" "$target_dir/corpus/$2" $(seeds "$2")
+    for input in "$fresh"/*; do od -An -v -tx1 "$input" | tr -d ' \n'; echo; done | sort >"$here/corpus/$2.hex"
+    rm -rf "$fresh"
     ;;
 *) echo "fuzz.sh: what is $1?" >&2; exit 2 ;;
 esac

@@ -9,22 +9,36 @@ fn here() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The inputs of a target, or the one that was asked for.
-fn inputs(target: &str) -> Vec<PathBuf> {
+/// The inputs of a target by name, or the one that was asked for.
+fn inputs(target: &str) -> Vec<(String, Vec<u8>)> {
     if let Some(file) = env::var_os("FUZZ_INPUT") {
-        return vec![file.into()];
+        return vec![read(file.into())];
     }
-    let mut directories = vec![
-        here().join("corpus").join(target),
-        here().join("regressions").join(target),
-    ];
+    let mut directories = vec![here().join("regressions").join(target)];
     if target == "parse" {
         directories.push(here().join("../wire/tests/torture"));
     }
-    directories
-        .iter()
-        .flat_map(|directory| files(directory))
+    let others = directories.iter().flat_map(|directory| files(directory));
+    corpus(target).into_iter().chain(others.map(read)).collect()
+}
+
+/// The committed corpus: an input a line, in hexadecimal digits.
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let text = fs::read_to_string(here().join("corpus").join(format!("{target}.hex")));
+    let text = text.unwrap_or_else(|error| panic!("the corpus of {target}: {error}"));
+    text.lines()
+        .map(|line| (line.to_owned(), bytes(line)))
         .collect()
+}
+
+fn bytes(digits: &str) -> Vec<u8> {
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).expect("two digits");
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
+fn read(path: PathBuf) -> (String, Vec<u8>) {
+    let bytes = fs::read(&path).expect("an input that can be read");
+    (path.display().to_string(), bytes)
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
@@ -41,10 +55,10 @@ fn replay(target: &str) {
     let (_, run) = known.expect("a target");
     let inputs = inputs(target);
     assert!(!inputs.is_empty(), "{target} has no corpus");
-    for input in inputs {
+    for (name, input) in inputs {
         // Printed only when the test fails: the last line names the input.
-        println!("{}", input.display());
-        run(&fs::read(&input).expect("a committed input"));
+        println!("{name}");
+        run(&input);
     }
 }
 
@@ -71,6 +85,38 @@ fn stack() {
 #[test]
 fn shard() {
     replay("shard");
+}
+
+/// A corpus that only knocks at the door would prove little.
+#[test]
+fn the_corpus_of_the_shard_goes_deep() {
+    let worlds = corpus("shard");
+    let played = worlds
+        .iter()
+        .map(|(_, bytes)| tipring_fuzz::shard::play(bytes));
+    let counted: Vec<_> = played.collect();
+    let sum = |count: fn(&shard::Counters) -> u64| counted.iter().map(count).sum::<u64>();
+    for (what, count) in [
+        ("answered", sum(|counters| counters.calls_answered)),
+        ("echoed", sum(|counters| counters.calls_echoed)),
+        ("cancelled", sum(|counters| counters.calls_cancelled)),
+        ("timed out", sum(|counters| counters.calls_timed_out)),
+        ("limited", sum(|counters| counters.calls_limited)),
+        ("relayed inside calls", sum(|counters| counters.relayed)),
+        ("relayed as media", sum(|counters| counters.media.relayed)),
+        ("probed", sum(|counters| counters.probes)),
+        (
+            "asked of the application server",
+            sum(|counters| counters.application_server_probes),
+        ),
+        (
+            "answered as malformed",
+            sum(|counters| counters.malformed_answered),
+        ),
+    ] {
+        println!("{what}: {count}");
+        assert!(count > 0, "nothing was {what}");
+    }
 }
 
 #[test]

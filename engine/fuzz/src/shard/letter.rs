@@ -74,6 +74,12 @@ impl Letter {
         }
     }
 
+    /// The ports of its m= lines.
+    pub(super) fn media_ports(&self) -> impl Iterator<Item = u16> {
+        let lines = self.text.lines().filter(|line| line.starts_with("m="));
+        lines.filter_map(|line| line.split(' ').nth(1)?.parse().ok())
+    }
+
     pub(super) fn is_request(&self) -> bool {
         !self.method.is_empty()
     }

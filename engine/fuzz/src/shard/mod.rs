@@ -10,6 +10,8 @@ mod message;
 mod settings;
 mod world;
 
+use ::shard::Counters;
+
 use crate::choices::Choices;
 use world::World;
 
@@ -18,6 +20,11 @@ const STEPS_MAX: usize = 150;
 
 /// Plays the world `bytes` describe.
 pub fn run(bytes: &[u8]) {
+    play(bytes);
+}
+
+/// The same; returns what the shard counted.
+pub fn play(bytes: &[u8]) -> Counters {
     let mut choices = Choices::new(bytes);
     let mut world = World::new(&mut choices);
     for _ in 0..STEPS_MAX {
@@ -26,5 +33,5 @@ pub fn run(bytes: &[u8]) {
         }
         world.step(&mut choices);
     }
-    world.finish();
+    world.finish()
 }

@@ -71,6 +71,20 @@ fn listener(text: &str) -> Listener {
     }
 }
 
+/// The first port of each family.
+const FIRST_PORTS: [u16; 2] = [40_000, 50_000];
+
+/// The listener that a media port of the shard is.
+pub(super) fn socket(port: u16) -> Option<u16> {
+    let of = |(family, first): (u16, &u16)| {
+        let offset = port
+            .checked_sub(*first)
+            .filter(|offset| *offset < 2 * PAIRS)?;
+        Some(LISTENERS.len() as u16 + family * 2 * PAIRS + offset)
+    };
+    (0..).zip(&FIRST_PORTS).find_map(of)
+}
+
 fn pairs() -> Vec<PortPair> {
     let of = |host: &str, first: u16| {
         let host: IpAddr = host.parse().expect("an address of this file");
@@ -80,7 +94,9 @@ fn pairs() -> Vec<PortPair> {
             rtp_port: first + 2 * n,
         })
     };
-    of("127.0.0.1", 40_000).chain(of("::1", 50_000)).collect()
+    of("127.0.0.1", FIRST_PORTS[0])
+        .chain(of("::1", FIRST_PORTS[1]))
+        .collect()
 }
 
 /// An application server, an outbound proxy, or neither.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use router::rdb::Table;
-use shard::{Command, Event, Input, Resolved, Shard};
+use shard::{Command, Counters, Event, Input, Resolved, Shard};
 use stack::{Flow, Outbox, Time};
 use wire::{Index, Limits, Message};
 
@@ -27,6 +27,8 @@ pub(super) struct World {
     out: Outbox,
     letters: VecDeque<Letter>,
     names: Vec<String>,
+    /// Sockets of the ports that the shard has named in session descriptions.
+    streams: Vec<u16>,
     serial: Serial,
 }
 
@@ -39,13 +41,15 @@ impl World {
             out: Outbox::new(),
             letters: VecDeque::new(),
             names: Vec::new(),
+            streams: Vec::new(),
             serial: Serial::default(),
         }
     }
 
     pub(super) fn step(&mut self, choices: &mut Choices<'_>) {
         match choices.below(16) {
-            0 | 1 => self.fresh(choices),
+            0 => self.fresh(choices),
+            1 => self.established(choices),
             2..=4 => self.inside(choices),
             5..=8 => self.answer(choices),
             9 => self.again(choices),
@@ -69,19 +73,35 @@ impl World {
         self.deliver(choices, flow, text);
     }
 
-    /// A letter of the past, the latest ones first.
+    /// A call that is answered and acknowledged at once, with media: what comes next happens inside it.
+    fn established(&mut self, choices: &mut Choices<'_>) {
+        let (number, attributes) = (choices.byte(), choices.byte());
+        let invite = [number, 0, 0, 2, 0, 0, 0, 0, 0, attributes];
+        let flow = flow_of(PEERS[0]);
+        let text = message::fresh(&mut Choices::new(&invite), &mut self.serial, PEERS[0]);
+        self.deliver(&mut Choices::new(&[]), flow, text);
+        // The newest request of the shard, and 200 with an answer; then ACK to what it made of that.
+        self.answer(&mut Choices::new(&[
+            0, 0, 0, 0, 2, 1, 0, 0, 0, 0, attributes,
+        ]));
+        self.inside(&mut Choices::new(&[0, 1]));
+    }
+
+    /// A letter of the past, mostly the latest.
     fn letter(
         &self,
         choices: &mut Choices<'_>,
         wanted: impl Fn(&Letter) -> bool,
     ) -> Option<Letter> {
-        let found: Vec<_> = self
-            .letters
-            .iter()
-            .rev()
-            .filter(|letter| wanted(letter))
-            .collect();
-        choices.of(&found).cloned()
+        let mut found = self.letters.iter().rev().filter(|letter| wanted(letter));
+        match choices.byte() {
+            0..=0x7f => found.next().cloned(),
+            other => {
+                let found: Vec<_> = found.collect();
+                let which = usize::from(other) % found.len().max(1);
+                found.get(which).copied().cloned()
+            }
+        }
     }
 
     fn inside(&mut self, choices: &mut Choices<'_>) {
@@ -144,8 +164,10 @@ impl World {
             .of(&PORTS)
             .unwrap_or(4000)
             .wrapping_add(u16::from(choices.rarely()));
-        let listener = first + choices.below(sockets) as u16;
+        let any = first + choices.below(sockets) as u16;
+        let listener = choices.of(&self.streams).unwrap_or(any);
         let mut bytes = vec![0x80, choices.byte(), 0, choices.byte()];
+        bytes.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
         if choices.rarely() {
             bytes.clear();
         }
@@ -247,7 +269,10 @@ impl World {
             if message.is_request() {
                 assert_eq!(message.check_mandatory(), Ok(()), "{shown}");
             }
-            self.remember(Letter::read(bytes, true, flow));
+            let letter = Letter::read(bytes, true, flow);
+            self.streams
+                .extend(letter.media_ports().filter_map(settings::socket));
+            self.remember(letter);
         }
         out.clear();
         self.out = out;
@@ -261,7 +286,7 @@ impl World {
     }
 
     /// Ends every call and lets every timer run.
-    pub(super) fn finish(mut self) {
+    pub(super) fn finish(mut self) -> Counters {
         self.apply(Input::Command(&Command::EndAll));
         self.apply(Input::Command(&Command::Outbound(settings::outbound(0))));
         self.pass(SILENCE);
@@ -272,6 +297,7 @@ impl World {
             counters.calls_answered, counters.calls_ended,
             "{counters:?}"
         );
+        counters
     }
 }
 
