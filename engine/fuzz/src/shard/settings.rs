@@ -116,8 +116,10 @@ pub(super) fn outbound(which: u8) -> Outbound {
 /// The settings that `bits` choose.
 pub(super) fn config(bits: u8) -> Config {
     let small = bits & 0x10 != 0;
-    let mut timers = Timers::default();
-    timers.in_dialog_probe = (bits & 4 != 0).then_some(Duration::from_secs(30));
+    let mut timers = Timers {
+        in_dialog_probe: (bits & 4 != 0).then_some(Duration::from_secs(30)),
+        ..Timers::default()
+    };
     if bits & 8 != 0 {
         timers.stack.trying = Duration::ZERO;
     }
