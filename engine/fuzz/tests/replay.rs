@@ -1,6 +1,10 @@
 //! Every committed input, through its target and without the fuzzing engine. `FUZZ_INPUT=<file>` with
 //! the name of a target replays one file instead.
 #![allow(missing_docs, reason = "a test")]
+#![allow(
+    clippy::print_stdout,
+    reason = "captured: it is shown only when the test fails"
+)]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
