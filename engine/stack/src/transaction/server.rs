@@ -49,13 +49,15 @@ impl<U: Copy> Transactions<U> {
         hash: u64,
         out: &mut Outbox,
     ) -> Inbound {
-        let identity = match request.to_tag() {
-            Some(_) => None,
-            None => self.servers.identity(request),
+        let tagged = request.to_tag().is_some();
+        let identity = match tagged {
+            true => None,
+            false => self.servers.identity(request),
         };
         let ongoing = identity.and_then(|identity| self.servers.by_identity(identity));
         let listed = identity.filter(|_| ongoing.is_none());
-        let server = self.open_server(now, request, via, source, (hash, listed), out);
+        let found_by = (hash, listed, tagged);
+        let server = self.open_server(now, request, via, source, found_by, out);
         match ongoing {
             Some(ongoing) => Inbound::Merged {
                 server,
@@ -107,7 +109,8 @@ impl<U: Copy> Transactions<U> {
                 self.refuse()
             }
             Ok(Err(hash)) => {
-                let cancel = self.open_server(now, cancel, via, source, (hash, None), out);
+                let found_by = (hash, None, cancel.to_tag().is_some());
+                let cancel = self.open_server(now, cancel, via, source, found_by, out);
                 Inbound::Cancel {
                     cancel,
                     invite: invite.map(ServerId),
@@ -139,7 +142,7 @@ impl<U: Copy> Transactions<U> {
         request: &Message<'_>,
         via: &Via<'_>,
         source: Flow,
-        (hash, identity): (u64, Option<NonZeroU64>),
+        (hash, identity, tagged): (u64, Option<NonZeroU64>, bool),
         out: &mut Outbox,
     ) -> ServerId {
         let method = request.method();
@@ -159,7 +162,7 @@ impl<U: Copy> Transactions<U> {
             key_len,
             state: ServerState::new(method),
             repeats: 0,
-            tagged: request.to_tag().is_some(),
+            tagged,
         });
         self.counters.servers += 1;
         self.await_answer(now, id, method, out);
