@@ -79,7 +79,7 @@ pub enum Inbound {
     /// Refused at the limit: answer 503 without a transaction.
     Full,
     /// A new request outside dialogs with the From tag, Call-ID and CSeq of another that is here and was
-    /// not answered 503: the same request, come another way. A UAS answers 482 (RFC 3261 8.2.2.2).
+    /// not refused: the same request, come another way. A UAS answers 482 (RFC 3261 8.2.2.2).
     Merged {
         /// Its own transaction.
         server: ServerId,

@@ -220,9 +220,9 @@ impl<U: Copy> Transactions<U> {
         if code >= 200 {
             self.keep_only_key(id.0);
         }
-        if code == 503 {
-            // RFC 3263 4.3: its sender may try the next address with the same request and another branch,
-            // and that may be one of ours.
+        if code >= 300 {
+            // It is over for its sender, who may try another target or address with the same request and a new
+            // branch, and come here again: sequential search of a proxy (RFC 3261 16.7), RFC 3263 4.3.
             self.servers.forget_identity(id.0);
         }
         true
