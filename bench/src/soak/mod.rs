@@ -133,7 +133,7 @@ impl Soak<'_> {
         let noise = Noise::open(args.target)?;
         let server = Server::launch(Launch {
             name: "tipring",
-            command: router(args, noise.void(), &directory)?,
+            command: router(args, noise.callees(), &directory)?,
             ports: args.target.port()..=args.target.port(),
             server_cpu: None,
             own_cpu: args.load.cpu,
@@ -227,8 +227,13 @@ impl Soak<'_> {
     }
 }
 
-/// The router: numbers that begin with 9 lead where nobody answers, those that end with an even digit are steered.
-fn router(args: &SoakArgs, void: SocketAddr, directory: &Path) -> io::Result<Command> {
+/// The router. Numbers that begin with 1 are good calls, with 8 lead to a callee whose caller has fallen silent, with 9 where
+/// nobody answers; those that end with an even digit are steered.
+fn router(
+    args: &SoakArgs,
+    [answering, void]: [SocketAddr; 2],
+    directory: &Path,
+) -> io::Result<Command> {
     let callee = args.load.callee.first();
     let callee = callee.ok_or_else(|| io::Error::other("calls need a callee"))?;
     let rdb = directory.join("rdb.json");
@@ -237,9 +242,12 @@ fn router(args: &SoakArgs, void: SocketAddr, directory: &Path) -> io::Result<Com
             "{{\"userpartPattern\": \"{pattern}\", \"routingRecord\": {{\"outRuriHostport\": \"{to}\"{more}}}}}"
         )
     };
+    let steered = ", \"steerMedia\": true";
     let records = [
         record("^9", void, ""),
-        record("^1.*[02468]$", *callee, ", \"steerMedia\": true"),
+        record("^8.*[02468]$", answering, steered),
+        record("^8", answering, ""),
+        record("^1.*[02468]$", *callee, steered),
         record("^1", *callee, ""),
     ];
     fs::write(&rdb, format!("[{}]\n", records.join(",\n ")))?;

@@ -6,12 +6,13 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use crate::io::bind;
+use crate::message::{Message, Method, Start};
 use crate::schedule::Schedule;
 
 /// What is sent in turn; of each kind the router has to get rid by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// An INVITE to the good callee, whose 200 is never ACKed and whose BYE is never answered.
+    /// An INVITE that is answered, whose 200 is never ACKed and whose BYE is never answered.
     HalfOpen,
     /// An INVITE to where nobody answers.
     Unanswered,
@@ -59,11 +60,12 @@ impl Kind {
     }
 }
 
-/// The sender of noise, and the address where nobody answers.
+/// The sender of noise, a callee who answers its calls, and one who never does.
 pub(crate) struct Noise {
     socket: UdpSocket,
+    answering: UdpSocket,
     void: UdpSocket,
-    void_address: SocketAddr,
+    callees: [SocketAddr; 2],
     own: SocketAddr,
     target: SocketAddr,
     number: u64,
@@ -74,11 +76,12 @@ impl Noise {
     /// Opens its sockets.
     pub(crate) fn open(target: SocketAddr) -> io::Result<Noise> {
         let any = SocketAddr::new(target.ip(), 0);
-        let (socket, void) = (bind(any, false)?, bind(any, false)?);
+        let (socket, answering, void) = (bind(any, false)?, bind(any, false)?, bind(any, false)?);
         Ok(Noise {
             own: socket.local_addr()?,
-            void_address: void.local_addr()?,
+            callees: [answering.local_addr()?, void.local_addr()?],
             socket,
+            answering,
             void,
             target,
             number: 0,
@@ -86,9 +89,9 @@ impl Noise {
         })
     }
 
-    /// Where nobody answers.
-    pub(crate) fn void(&self) -> SocketAddr {
-        self.void_address
+    /// Where calls are answered, and where nobody answers.
+    pub(crate) fn callees(&self) -> [SocketAddr; 2] {
+        self.callees
     }
 
     /// How many of each kind were sent.
@@ -112,6 +115,15 @@ impl Noise {
         for socket in [&self.socket, &self.void] {
             while socket.recv_from(&mut bytes).is_ok() {}
         }
+        let [answering, _] = self.callees;
+        while let Ok((length, from)) = self.answering.recv_from(&mut bytes) {
+            if let Some(response) = Message::parse(&bytes[..length])
+                .ok()
+                .and_then(|m| ok(&m, answering))
+            {
+                let _ = self.answering.send_to(&response, from);
+            }
+        }
     }
 }
 
@@ -119,7 +131,7 @@ fn datagrams(kind: Kind, number: u64, own: SocketAddr) -> Vec<Vec<u8>> {
     let request = |method: &str, user: &str| request(method, user, number, own);
     match kind {
         // Odd and even numbers by turns: with and without steered media.
-        Kind::HalfOpen => vec![request("INVITE", &format!("1{number}"))],
+        Kind::HalfOpen => vec![request("INVITE", &format!("8{number}"))],
         Kind::Unanswered => vec![request("INVITE", &format!("9{number}"))],
         Kind::Cancelled => {
             let user = format!("9{number}");
@@ -142,6 +154,40 @@ fn datagrams(kind: Kind, number: u64, own: SocketAddr) -> Vec<Vec<u8>> {
         ],
         Kind::Garbage => vec![(0..64).map(|byte| (number * 31 + byte * 7) as u8).collect()],
     }
+}
+
+/// 200 to a request; nothing to an ACK or a response.
+fn ok(message: &Message<'_>, own: SocketAddr) -> Option<Vec<u8>> {
+    if !matches!(message.start, Start::Request(_)) || message.method == Method::Ack {
+        return None;
+    }
+    let mut out = b"SIP/2.0 200 OK\r\n".to_vec();
+    let lines = message
+        .vias
+        .as_slice()
+        .iter()
+        .chain(message.record_routes.as_slice());
+    for line in lines.chain([&message.from_line, &message.cseq_line]) {
+        out.extend_from_slice(line);
+    }
+    let tag = if message.tag_of_to().is_some() {
+        ""
+    } else {
+        ";tag=noise"
+    };
+    for piece in [
+        b"To: ".as_slice(),
+        message.to,
+        tag.as_bytes(),
+        b"\r\nCall-ID: ",
+        message.call_id,
+    ] {
+        out.extend_from_slice(piece);
+    }
+    out.extend_from_slice(
+        format!("\r\nContact: <sip:noise@{own}>\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+    );
+    Some(out)
 }
 
 fn request(method: &str, user: &str, number: u64, own: SocketAddr) -> Vec<u8> {
@@ -182,6 +228,21 @@ mod tests {
             let broken = matches!(kind, Kind::Malformed | Kind::Garbage);
             assert_eq!(readable, !broken, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn its_callee_answers_requests_alone() {
+        let own = "127.0.0.1:4000".parse().unwrap();
+        let answer = |bytes: &[u8]| ok(&Message::parse(bytes).unwrap(), own);
+        let invite = request("INVITE", "81", 5, own);
+        let response = answer(&invite).unwrap();
+        let text = String::from_utf8(response.clone()).unwrap();
+        assert!(
+            text.contains("branch=z9hG4bKnoise5") && text.contains(";tag=noise\r\n"),
+            "{text}"
+        );
+        assert!(answer(&response).is_none());
+        assert!(answer(&request("ACK", "81", 5, own)).is_none());
     }
 
     #[test]

@@ -20,7 +20,6 @@ use crate::local;
 use crate::names::{Lookup, Names};
 use crate::peers::Peers;
 use crate::proxy::PathKeys;
-use crate::target::ip_text;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -167,23 +166,31 @@ impl Door {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Whether a host and port are this listener's.
-    fn is_at(&self, host: &Host<'_>, port: Option<u16>) -> bool {
-        let port = port.unwrap_or(DEFAULT_PORT);
-        let advertised = self.listener.advertise_host.as_bytes();
-        let named = match host {
-            Host::Ip(ip) => ip_text(*ip).as_slice() == advertised,
-            Host::Name(name) => name.eq_ignore_ascii_case(advertised),
-            Host::None => false,
-        };
-        let bound = host.ip().map(|ip| SocketAddr::new(ip, port));
-        named && port == self.listener.advertise_port || bound == Some(self.listener.address)
-    }
-
     pub(crate) fn print_via(&self, out: &mut Vec<u8>, branch: &Token) {
         out.extend_from_slice(&self.via);
         branch.print_branch(out);
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Whether the sent-by of this Via is this listener's, however it is spelled.
+    pub(crate) fn is_named_by(&self, via: &wire::Via<'_>) -> bool {
+        self.is_named(via.host, via.port)
+    }
+
+    fn is_named(&self, host: Host<'_>, port: Option<u16>) -> bool {
+        let own = self.listener.advertise_host.as_bytes();
+        let same_host = match (host, Host::parse(own)) {
+            (Host::Name(theirs), Some(Host::Name(own))) => theirs.eq_ignore_ascii_case(own),
+            (theirs, own) => own == Some(theirs),
+        };
+        same_host && port.unwrap_or(DEFAULT_PORT) == self.listener.advertise_port
+    }
+
+    /// Whether a URI with this host and port leads here, by its name or by the address it is bound to.
+    fn is_at(&self, host: Host<'_>, port: Option<u16>) -> bool {
+        let port = port.unwrap_or(DEFAULT_PORT);
+        let bound = host.ip().map(|ip| SocketAddr::new(ip, port));
+        self.is_named(host, Some(port)) || bound == Some(self.listener.address)
     }
 
     /// Our Contact on a leg: the leg's tag as the user, so that the next request finds the call.
@@ -216,6 +223,11 @@ impl Doors {
         }
     }
 
+    /// Every listener.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Door> {
+        self.all.iter()
+    }
+
     /// The listener with this index. Flows carry only indices the worker made; a wrong one falls
     /// back to the first.
     pub(crate) fn of(&self, listener: u16) -> &Door {
@@ -223,7 +235,7 @@ impl Doors {
     }
 
     /// The listener with this host and port, as told or as bound.
-    pub(crate) fn named(&self, host: &Host<'_>, port: Option<u16>) -> Option<u16> {
+    pub(crate) fn named(&self, host: Host<'_>, port: Option<u16>) -> Option<u16> {
         let at = self.all.iter().position(|door| door.is_at(host, port))?;
         u16::try_from(at).ok()
     }

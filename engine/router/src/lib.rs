@@ -20,6 +20,7 @@ mod peers;
 mod proxy;
 pub mod rdb;
 mod router;
+mod sanity;
 mod steer;
 mod target;
 

@@ -5,6 +5,8 @@
 //! the business of the rooms above.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::string_slice))]
 
 pub mod dialog;
 mod flow;
@@ -26,6 +28,6 @@ pub use sip_hash::sip_hash;
 pub use time::Time;
 pub use token::Token;
 pub use transaction::{
-    Answer, ClientId, Counters, Event, Inbound, ServerId, Strays, TimerConfig, TransactionLimits,
-    Transactions, Wake,
+    Answer, Claim, ClientId, Counters, Event, Inbound, ServerId, Stray, Strays, TimerConfig,
+    TransactionLimits, Transactions, Wake,
 };

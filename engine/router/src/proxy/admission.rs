@@ -33,9 +33,11 @@ impl Admitted {
     ) -> Result<Admitted, Refusal> {
         let max_forwards = max_forwards(request).ok_or_else(|| Refusal::code(483))?;
         local::check_scheme(&Uri::parse(path.uri)?)?;
-        check_proxy_require(request)?;
+        // RFC 3261 16.3 step 5: this proxy knows no extension.
+        local::refuse_unknown(request.values(HeaderName::ProxyRequire))?;
         let mark = mark(core, request)?;
         if has_looped(request, mark) {
+            core.counters.looped += 1;
             return Err(Refusal::code(482));
         }
         Ok(Admitted {
@@ -52,20 +54,6 @@ pub(super) fn ack(core: &mut Core, request: &Message<'_>) -> Option<Admitted> {
         max_forwards: max_forwards(request)?,
         breadth: breadth(request),
         mark: mark(core, request).ok()?,
-    })
-}
-
-/// RFC 3261 16.3 step 5: this proxy knows no extension.
-fn check_proxy_require(request: &Message<'_>) -> Result<(), Refusal> {
-    let required: Vec<&[u8]> = request.values(HeaderName::ProxyRequire).collect();
-    if required.is_empty() {
-        return Ok(());
-    }
-    let mut extra = Vec::new();
-    print::header(&mut extra, "Unsupported", &required.join(b", ".as_slice()));
-    Err(Refusal {
-        extra,
-        ..Refusal::code(420)
     })
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn start(
     routed: Routed<'_, '_>,
     out: &mut Outbox,
 ) -> Result<Option<Entry>, Refusal> {
+    core.transactions.allow_copies(arrived.server);
     let path = Path::of(core, arrived.request);
     let admitted = Admitted::check(core, arrived.request, &path)?;
     let record = routed.route.record;

@@ -101,7 +101,7 @@ impl Own {
         if uri.scheme != Scheme::Sip {
             return None;
         }
-        let listener = core.doors.named(&uri.host, uri.port)?;
+        let listener = core.doors.named(uri.host, uri.port)?;
         let proof = uri.user.strip_prefix(USER).and_then(read_hash);
         let proven = proof.is_some_and(|proof| proof == core.path_keys.proof(call_id));
         Some(Own { listener, proven })

@@ -35,6 +35,19 @@ fn a_spiral_is_no_loop() {
 }
 
 #[test]
+fn copies_that_came_different_ways_are_all_forwarded() {
+    let mut world = World::new();
+    let first = one(&world.request("INVITE", "100", ""), ONE, "INVITE");
+    let again = first
+        .text
+        .replace("INVITE sip:100@127.0.0.2:5070", "INVITE sip:101@127.0.0.1");
+    let again = again.replace("branch=z9hG4bKtpr", "branch=z9hG4bKother");
+    // RFC 3261 8.2.2.2 has a user agent refuse the second one, not a proxy.
+    assert_eq!(kinds(&world.receive(TWO, &again), ONE), ["INVITE"]);
+    assert_eq!(world.counters().merged, 0);
+}
+
+#[test]
 fn breadth_is_shared_among_the_branches() {
     let mut world = World::new();
     for (more, shares) in [

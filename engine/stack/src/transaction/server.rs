@@ -1,5 +1,6 @@
 //! The server side: requests come in, are matched, and are answered by the transaction user.
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 
 use wire::{Message, Method, Via, print};
@@ -34,10 +35,36 @@ impl<U: Copy> Transactions<U> {
                 Err(_) => self.absorb_unreadable(),
                 Ok(Ok(id)) => self.receive_again(now, id, out),
                 Ok(Err(_)) if self.servers.len() >= self.limits.server => self.refuse(),
-                Ok(Err(hash)) => {
-                    Inbound::New(self.open_server(now, request, &via, source, hash, out))
-                }
+                Ok(Err(hash)) => self.receive_new(now, request, &via, source, hash, out),
             },
+        }
+    }
+
+    /// RFC 3261 8.2.2.2: a request outside dialogs may be a copy, come another way, of one that is here.
+    fn receive_new(
+        &mut self,
+        now: Time,
+        request: &Message<'_>,
+        via: &Via<'_>,
+        source: Flow,
+        hash: u64,
+        out: &mut Outbox,
+    ) -> Inbound {
+        let tagged = request.to_tag().is_some();
+        let identity = match tagged {
+            true => None,
+            false => self.servers.identity(request),
+        };
+        let ongoing = identity.and_then(|identity| self.servers.by_identity(identity));
+        let listed = identity.filter(|_| ongoing.is_none());
+        let found_by = (hash, listed, tagged);
+        let server = self.open_server(now, request, via, source, found_by, out);
+        match ongoing {
+            Some(ongoing) => Inbound::Merged {
+                server,
+                ongoing: ServerId(ongoing),
+            },
+            None => Inbound::New(server),
         }
     }
 
@@ -83,7 +110,8 @@ impl<U: Copy> Transactions<U> {
                 self.refuse()
             }
             Ok(Err(hash)) => {
-                let cancel = self.open_server(now, cancel, via, source, hash, out);
+                let found_by = (hash, None, cancel.to_tag().is_some());
+                let cancel = self.open_server(now, cancel, via, source, found_by, out);
                 Inbound::Cancel {
                     cancel,
                     invite: invite.map(ServerId),
@@ -115,7 +143,7 @@ impl<U: Copy> Transactions<U> {
         request: &Message<'_>,
         via: &Via<'_>,
         source: Flow,
-        hash: u64,
+        (hash, identity, tagged): (u64, Option<NonZeroU64>, bool),
         out: &mut Outbox,
     ) -> ServerId {
         let method = request.method();
@@ -126,6 +154,7 @@ impl<U: Copy> Transactions<U> {
         let remote = transport::response_destination(via, source.remote);
         let id = self.servers.insert(Server {
             hash,
+            identity,
             user: None,
             flow: Flow { remote, ..source },
             repeating: None,
@@ -134,7 +163,7 @@ impl<U: Copy> Transactions<U> {
             key_len,
             state: ServerState::new(method),
             repeats: 0,
-            tagged: request.to_tag().is_some(),
+            tagged,
         });
         self.counters.servers += 1;
         self.await_answer(now, id, method, out);
@@ -189,9 +218,7 @@ impl<U: Copy> Transactions<U> {
             self.answer(id.0, code, reason, tag, rest, out);
         }
         self.apply_server(now, id.0, step, out);
-        if code >= 200 {
-            self.keep_only_key(id.0);
-        }
+        self.after_answer(id.0, code);
         true
     }
 
@@ -216,10 +243,14 @@ impl<U: Copy> Transactions<U> {
             self.send_answer(id.0, print, out);
         }
         self.apply_server(now, id.0, step, out);
-        if code >= 200 {
-            self.keep_only_key(id.0);
-        }
+        self.after_answer(id.0, code);
         true
+    }
+
+    /// The request is proxied and has no end here: other copies of it may be, too (RFC 3261 8.2.2.2 is for
+    /// user agents).
+    pub fn allow_copies(&mut self, id: ServerId) {
+        self.servers.forget_identity(id.0);
     }
 
     /// The ACK for the 2xx was seen: it is retransmitted no more.
@@ -386,6 +417,17 @@ impl<U: Copy> Transactions<U> {
             .and_then(|server| server.last.take());
         if let Some(last) = last {
             self.pool.release(last);
+        }
+    }
+
+    fn after_answer(&mut self, id: Id, code: u16) {
+        if code >= 200 {
+            self.keep_only_key(id);
+        }
+        if code >= 300 {
+            // It is over for its sender, who may try another target or address with the same request and a new
+            // branch, and come here again: sequential search of a proxy (RFC 3261 16.7), RFC 3263 4.3.
+            self.servers.forget_identity(id);
         }
     }
 
