@@ -389,7 +389,19 @@ fn what_a_proxy_cannot_do_is_refused() {
   {"routingRecord": {"recurse": true}},
   {"routingRecord": {"recurse": false, "outRuriHostport": "h"}}
 ]"#;
-    insta::assert_snapshot!(errors(json), @"");
+    insta::assert_snapshot!(errors(json), @r#"
+    record 0, line 2, column 30: routingRecord.mode: unknown mode "stateless"; allowed: b2bua, proxy
+    record 1, line 3, column 21: routingRecord: not with "mode": "proxy", which does not end calls: outCallFlow, maxCallDuration, steerMedia
+    record 2, line 4, column 74: routingRecord.targets: either targets or outRuriHostport and outRuriUserpart
+    record 3, line 5, column 50: routingRecord.targets: an array of 1 to 16 targets is wanted
+    record 4, line 6, column 50: routingRecord.targets: an array of 1 to 16 targets is wanted
+    record 5, line 7, column 51: routingRecord.targets: a target has an outRuriHostport
+    record 5, line 7, column 57: routingRecord.q: a preference is a number from 0 to 1
+    record 5, line 7, column 61: routingRecord.targets: not an object
+    record 5, line 7, column 61: routingRecord.targets: a target has an outRuriHostport
+    record 6, line 8, column 33: routingRecord.targets: only with "mode": "proxy"
+    record 7, line 9, column 33: routingRecord.recurse: only with "mode": "proxy"
+    "#);
 }
 
 #[test]
