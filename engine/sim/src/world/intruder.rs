@@ -18,8 +18,8 @@ pub(crate) fn address() -> SocketAddr {
 pub(crate) const OUTSIDE: [(&str, &[u16]); 10] = [
     ("OPTIONS", &[200]),
     ("REGISTER", &[405]),
-    ("MESSAGE", &[405]),
-    ("SUBSCRIBE", &[405]),
+    ("MESSAGE", &[404]),
+    ("SUBSCRIBE", &[404]),
     ("BYE", &[481]),
     ("CANCEL", &[481]),
     ("PRACK", &[481]),
