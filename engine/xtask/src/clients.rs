@@ -147,14 +147,24 @@ fn sipsak(router: SocketAddr, directory: &Path) -> Result<(), Failure> {
     })
 }
 
-/// sipsak ends with 0 when its MESSAGE gets a 200, which Bob gives when he has its text.
+/// sipsak ends with 0 when its MESSAGE gets a 200, which Bob gives when he has its text. The MESSAGE is in a
+/// file: sipsak 0.9.8 crashes when it is to write one itself (-M).
 fn sipsak_message(router: SocketAddr, bob: SocketAddr, directory: &Path) -> Result<(), Failure> {
     let bob = Agent::bind_at("bob", bob, router)?;
-    let line = format!("-M -B Hello-Bob -H {ALICE} -c sip:alice@{ALICE} -s sip:{NUMBER}@{router}");
-    let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let file = directory.join("message.sip");
+    // sipsak writes the Via.
+    let message = format!(
+        "MESSAGE sip:{NUMBER}@{router} SIP/2.0\r\nFrom: <sip:alice@{ALICE}>;tag=alice\r\n\
+         To: <sip:{NUMBER}@{router}>\r\nCall-ID: message@{ALICE}\r\nCSeq: 1 MESSAGE\r\n\
+         Max-Forwards: 70\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nHello Bob"
+    );
+    std::fs::write(&file, message).map_err(Failure::machine("cannot write a MESSAGE"))?;
+    let line = format!("-v -H {ALICE} -s sip:{NUMBER}@{router} -f");
+    let mut arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    arguments.push(file.display().to_string());
     let mut sipsak = Spawned::start("sipsak-message", "sipsak".as_ref(), &arguments, directory)?;
     let seen = bob.expect_request("MESSAGE")?;
-    check(seen.body.contains("Hello-Bob"), || {
+    check(seen.body.contains("Hello Bob"), || {
         format!("the MESSAGE says {:?}", seen.body)
     })?;
     bob.answer(&seen, 200, "bob-tag", "")?;
