@@ -131,6 +131,7 @@ fn caller(draw: &mut Draw) -> CallerPlan {
         reliable: draw.chance(40),
         inside: inside(draw),
         talk: None,
+        asides: Vec::new(),
     }
 }
 
