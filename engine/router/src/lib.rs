@@ -20,6 +20,7 @@ mod outside;
 mod peers;
 pub mod rdb;
 mod router;
+mod sanity;
 mod steer;
 mod target;
 

@@ -37,9 +37,10 @@ impl Route {
         source: Flow,
         request: &Message<'_>,
     ) -> Result<Option<Route>, Refusal> {
-        local::check_required(request)?;
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
+        local::check_required(request)?;
+        local::check_proxy_required(request)?;
         if application_server::takes(core, source) {
             return Route::to_server(core, request, &uri).map(Some);
         }

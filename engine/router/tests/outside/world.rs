@@ -168,6 +168,11 @@ impl World {
     pub(crate) fn asks(&mut self, party: &str, asked: &Asked<'_>) -> Vec<Sent> {
         self.branches += 1;
         let contact = format!("Contact: <sip:party@{party}>\r\n");
+        // Outside a dialog a number is used once: a second one would be a copy (RFC 3261 8.2.2.2).
+        let cseq = match asked.to.contains(";tag=") {
+            true => asked.cseq,
+            false => asked.cseq + self.branches - 1,
+        };
         let plain = ["MESSAGE", "PUBLISH"].contains(&asked.method);
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {party};branch=z9hG4bK{branch}\r\n\
@@ -179,7 +184,6 @@ impl World {
             from = asked.from,
             to = asked.to,
             call_id = asked.call_id,
-            cseq = asked.cseq,
             contact = if plain { "" } else { &contact },
             more = asked.more,
             length = asked.body.len(),

@@ -15,8 +15,10 @@ mod offers;
 mod outside;
 mod ports;
 mod rubbish;
+mod sanity;
 mod steer;
 mod talk;
+mod torture;
 
 use crate::agent::{Agent, Request};
 use crate::failure::Failure;
@@ -102,7 +104,12 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "subscribe_forked" => outside::subscribe_forked,
         "subscription_ends_with_router" => outside::subscription_ends_with_router,
         "subscription_expires" => outside::subscription_expires,
-        "torture" => rubbish::torture,
+        "merged_request" => sanity::merged_request,
+        "looped_request" => sanity::looped_request,
+        "options_of_the_router" => sanity::options_of_the_router,
+        "stray_responses" => sanity::stray_responses,
+        "unreadable_bodies_pass" => sanity::unreadable_bodies_pass,
+        "torture" => torture::torture,
         "unknown_scheme" => admission::unknown_scheme,
         _ => return None,
     })
