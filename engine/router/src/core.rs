@@ -14,10 +14,12 @@ use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions}
 use wire::{Host, Uri, print};
 
 use crate::application_server;
+use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
+use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::proxy::PathKeys;
 
@@ -74,6 +76,13 @@ pub(crate) enum Purpose {
     Onward(ServerId),
     /// The server transaction of a response context.
     Context,
+    /// A request outside any dialog, to be answered on this server transaction; whether the media of its
+    /// route is steered.
+    Exchange(ServerId, bool),
+    /// The request that makes a subscription, to be answered on this server transaction.
+    Subscribe(ServerId),
+    /// A request from this side inside a subscription, to be answered on this server transaction.
+    Subscribed(Side, ServerId),
 }
 
 impl Purpose {
@@ -104,6 +113,8 @@ pub(crate) enum Alarm {
     Probe(Side),
     /// Timer C of a response context's branch (RFC 3261 16.6 step 11).
     TimerC(u8),
+    /// A subscription was not refreshed.
+    Expired,
 }
 
 impl Alarm {
@@ -111,15 +122,19 @@ impl Alarm {
     pub(crate) fn is_limit(self) -> bool {
         !matches!(
             self,
-            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain | Alarm::Probe(_)
+            Alarm::ByeAnswer
+                | Alarm::ForksOver
+                | Alarm::OfferAgain
+                | Alarm::Probe(_)
+                | Alarm::Expired
         )
     }
 }
 
-/// Who waits for a name: our INVITE and the port it goes to.
+/// Who waits for a name: our request and the port it goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
-    pub(crate) call: CallId,
+    pub(crate) user: User,
     pub(crate) client: ClientId,
     pub(crate) listener: u16,
     pub(crate) port: u16,
@@ -281,6 +296,8 @@ pub(crate) struct Core {
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) path_keys: PathKeys,
+    /// What is passed on outside any dialog.
+    pub(crate) relay: Methods,
     scratch: Vec<u8>,
 }
 
@@ -315,6 +332,7 @@ impl Core {
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
             path_keys: PathKeys::new(config.steer_key),
+            relay: config.relay,
             scratch: Vec::with_capacity(256),
         }
     }
@@ -471,6 +489,25 @@ impl Core {
         };
         self.transactions
             .respond(now, server, code, b"", Some(&tag.tag_text()), rest, out);
+    }
+
+    /// Answers a request that could not be passed on.
+    pub(crate) fn refuse_with(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        refusal: &Refusal,
+        out: &mut Outbox,
+    ) {
+        self.counters.refused += 1;
+        let tag = self.own_tag().tag_text();
+        let end = |out: &mut Vec<u8>| {
+            out.extend_from_slice(&refusal.extra);
+            print::end(out, b"");
+        };
+        let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
+        self.transactions
+            .respond(now, server, code, phrase, Some(&tag), end, out);
     }
 
     /// Answers a request that would need a transaction of ours when there is none left.

@@ -1,5 +1,5 @@
-//! What a slot of the table of calls holds: a call between two parties, or one to the router itself.
-//! What the shard's own clock and operator do to a call they do to both kinds alike.
+//! What a slot of the table of calls holds: a call between two parties, one to the router itself, or a
+//! subscription. What the shard's own clock and operator do to a call they do to all kinds alike.
 
 use stack::{Outbox, ServerId, Time};
 use wire::Message;
@@ -8,10 +8,11 @@ use crate::call::{After, Call};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 use crate::echo::EchoCall;
+use crate::outside::Subscription;
 use crate::proxy::ResponseContext;
 
-/// A call of either kind, or what becomes one elsewhere. What every call has is not boxed, which would cost
-/// an allocation a call.
+/// A call of either kind, what has dialogs as a call does, or what becomes a call elsewhere. What every call
+/// has is not boxed, which would cost an allocation a call.
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// From a caller to a callee.
@@ -20,6 +21,8 @@ pub(crate) enum Entry {
     Echo(Box<EchoCall>),
     /// A request on its way through the proxy.
     Proxy(ResponseContext),
+    /// From a subscriber to a notifier: no call.
+    Subscription(Box<Subscription>),
 }
 
 impl Entry {
@@ -28,7 +31,13 @@ impl Entry {
             Entry::Bridge(call) => call.id(),
             Entry::Echo(echo) => echo.id(),
             Entry::Proxy(context) => context.id(),
+            Entry::Subscription(subscription) => subscription.id(),
         }
+    }
+
+    /// It is none of the calls.
+    pub(crate) fn is_subscription(&self) -> bool {
+        matches!(self, Entry::Subscription(_))
     }
 
     /// It is over but for a fork's late answers.
@@ -41,6 +50,7 @@ impl Entry {
             Entry::Bridge(call) => call.release(core, now),
             Entry::Echo(echo) => echo.release(core),
             Entry::Proxy(context) => context.release(core),
+            Entry::Subscription(subscription) => subscription.release(core),
         }
     }
 
@@ -56,6 +66,7 @@ impl Entry {
             Entry::Bridge(call) => call.on_ack(core, now, side, ack, out),
             Entry::Echo(echo) => echo.on_ack(core, now, ack, out),
             Entry::Proxy(_) => After::Keep,
+            Entry::Subscription(_) => After::Keep,
         }
     }
 
@@ -70,6 +81,7 @@ impl Entry {
             Entry::Bridge(call) => call.on_alarm(core, now, alarm, out),
             Entry::Echo(echo) => echo.on_alarm(core, now, alarm, out),
             Entry::Proxy(context) => context.on_alarm(core, now, alarm, out),
+            Entry::Subscription(subscription) => subscription.on_alarm(core, now),
         }
     }
 
@@ -78,6 +90,7 @@ impl Entry {
             Entry::Bridge(call) => call.on_silence(core, now, out),
             Entry::Echo(echo) => echo.on_silence(core, now, out),
             Entry::Proxy(_) => After::Keep,
+            Entry::Subscription(_) => After::Keep,
         }
     }
 
@@ -86,6 +99,7 @@ impl Entry {
             Entry::Bridge(call) => call.end_now(core, now, out),
             Entry::Echo(echo) => echo.end_now(core, now, out),
             Entry::Proxy(context) => context.end_now(core, now, out),
+            Entry::Subscription(subscription) => subscription.end_now(core, now, out),
         }
     }
 
@@ -101,7 +115,7 @@ impl Entry {
             Entry::Bridge(call) if call.is_waiting_for_ack(server) => {
                 call.on_unacknowledged(core, now, out)
             }
-            Entry::Bridge(_) | Entry::Proxy(_) => After::Keep,
+            Entry::Bridge(_) | Entry::Subscription(_) | Entry::Proxy(_) => After::Keep,
             Entry::Echo(echo) => echo.on_unacknowledged(core, now, server, out),
         }
     }

@@ -34,7 +34,7 @@ pub(crate) use own::Own;
 pub(crate) use print::{MAX_FORWARDS, Reason, Request, max_forwards};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
 pub(crate) use relay::relay_response;
-pub(crate) use setup::{Refusal, Setup, request_uri};
+pub(crate) use setup::{Refusal, Setup, Way, callee_dialog, request_uri};
 
 /// Early dialogs kept beside the current one. RFC 3261 sets no bound; a proxy that forks wider than
 /// this still gets its answer relayed, only in-dialog requests to the surplus early dialogs are not.
@@ -69,11 +69,11 @@ enum Stage {
 
 /// One party's dialog and where its messages come from.
 #[derive(Debug)]
-struct Leg {
-    dialog: Dialog,
+pub(crate) struct Leg {
+    pub(crate) dialog: Dialog,
     /// Our listener and the peer's address, as last seen: for answers, and where a Contact that is a
     /// name not yet resolved leads meanwhile.
-    peer: Flow,
+    pub(crate) peer: Flow,
 }
 
 /// A re-INVITE that has not been ACKed yet.
@@ -292,7 +292,7 @@ impl Call {
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
-            Alarm::TimerC(_) => After::Keep,
+            Alarm::TimerC(_) | Alarm::Expired => After::Keep,
         }
     }
 }

@@ -115,7 +115,7 @@ impl Request<'_> {
 
     /// The other leg's request on this one; `extra` is complete header lines, `body` what crosses of its
     /// body.
-    pub(super) fn print_relayed(
+    pub(crate) fn print_relayed(
         &self,
         out: &mut Vec<u8>,
         original: &Message<'_>,
@@ -154,7 +154,7 @@ impl Request<'_> {
 
     /// A request of our own making with a session the other leg has described; `extra` is complete
     /// header lines, those that speak of the body among them.
-    pub(super) fn print_offer(
+    pub(crate) fn print_offer(
         &self,
         out: &mut Vec<u8>,
         contact: &Token,

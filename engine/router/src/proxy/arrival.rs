@@ -250,13 +250,13 @@ pub(crate) fn found(
     core: &mut Core,
     calls: &mut Calls,
     now: Time,
-    (waiter, user): (Waiting, User),
+    waiter: &Waiting,
     remote: Option<SocketAddr>,
     out: &mut Outbox,
 ) -> After {
     let Some(remote) = remote else {
         core.transactions.fail(now, waiter.client);
-        return on_failed(core, calls, now, user, 503, out);
+        return on_failed(core, calls, now, waiter.user, 503, out);
     };
     let flow = Flow {
         listener: waiter.listener,

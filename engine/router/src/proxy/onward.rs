@@ -128,7 +128,7 @@ impl<'a> Onward<'a> {
                 let client = transactions.request_waiting(now, method, user, print, out);
                 if let Some(client) = client {
                     let waiting = Waiting {
-                        call: user.call,
+                        user,
                         client,
                         listener: self.listener,
                         port,

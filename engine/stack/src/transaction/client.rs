@@ -220,12 +220,6 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// The value given with the request; `None` when the transaction is gone.
-    #[must_use]
-    pub fn client_user(&self, id: ClientId) -> Option<U> {
-        self.clients.get(id.0).map(|client| client.user)
-    }
-
     /// The name was resolved: sends the request that waited for it. Nothing when it does not wait.
     pub fn destination_found(
         &mut self,

@@ -12,6 +12,7 @@ mod mixed;
 mod modes;
 mod nat;
 mod offers;
+mod outside;
 mod ports;
 mod proxy;
 mod proxy_forks;
@@ -60,6 +61,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "echo_reports" => echo::reports,
         "echo_rtp" => echo::rtp,
         "malformed" => rubbish::malformed,
+        "message_unanswered_no_408" => outside::message_unanswered,
         "modes_application_server" => modes::application_server,
         "modes_application_server_down" => modes::application_server_down,
         "modes_outbound_proxy" => modes::outbound_proxy,
@@ -115,6 +117,9 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_strict" => nat::strict_peer,
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
+        "subscribe_forked" => outside::subscribe_forked,
+        "subscription_ends_with_router" => outside::subscription_ends_with_router,
+        "subscription_expires" => outside::subscription_expires,
         "merged_request" => sanity::merged_request,
         "looped_request" => sanity::looped_request,
         "options_of_the_router" => sanity::options_of_the_router,
