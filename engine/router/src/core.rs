@@ -15,7 +15,7 @@ use wire::{Host, Uri, print};
 
 use crate::application_server;
 use crate::calls::CallId;
-use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timers};
+use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
 use crate::peers::Peers;
@@ -67,6 +67,8 @@ pub(crate) enum Purpose {
     Probe,
     /// OPTIONS to the application server; no call's.
     KeepAlive,
+    /// Our UPDATE or re-INVITE that refreshes the session of this side.
+    Refresh(Side),
 }
 
 /// A timer of a call.
@@ -88,6 +90,8 @@ pub(crate) enum Alarm {
     OfferAgain,
     /// This leg is to be asked whether its dialog still lives.
     Probe(Side),
+    /// The session of this leg is to be refreshed, or was not.
+    Session(Side),
 }
 
 impl Alarm {
@@ -95,7 +99,11 @@ impl Alarm {
     pub(crate) fn is_limit(self) -> bool {
         !matches!(
             self,
-            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain | Alarm::Probe(_)
+            Alarm::ByeAnswer
+                | Alarm::ForksOver
+                | Alarm::OfferAgain
+                | Alarm::Probe(_)
+                | Alarm::Session(_)
         )
     }
 }
@@ -224,6 +232,7 @@ pub(crate) struct Core {
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
     scratch: Vec<u8>,
+    pub(crate) session_timer: Option<SessionTimer>,
 }
 
 impl Core {
@@ -257,6 +266,7 @@ impl Core {
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
             scratch: Vec::with_capacity(256),
+            session_timer: config.session_timer,
         }
     }
 

@@ -9,8 +9,8 @@ use wire::{Message, Method, Uri};
 
 use crate::application_server;
 use crate::call::{
-    After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork, relay_response,
-    request_uri,
+    After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork,
+    relay_session_response, request_uri,
 };
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
@@ -582,6 +582,9 @@ impl Router {
                 Purpose::Probe if response.code() >= 200 => {
                     call.on_probe_answer(core, now, response.code(), out)
                 }
+                Purpose::Refresh(side) => {
+                    call.on_refresh_answer(core, now, side, answer.client, response, out)
+                }
                 Purpose::Bye
                 | Purpose::Discard
                 | Purpose::Relay(..)
@@ -612,7 +615,9 @@ impl Router {
         let core = &mut self.core;
         match answer.user.purpose {
             Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
-            Purpose::Reinvite(_) | Purpose::Reoffer if response.method() == Method::Invite => {
+            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_)
+                if response.method() == Method::Invite =>
+            {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
             }
             _ => {}
@@ -631,16 +636,20 @@ impl Router {
     ) {
         let mut call = self.calls.get_mut(id);
         let core = &mut self.core;
-        let (tag, body) = match &mut call {
+        let (tag, session, body) = match &mut call {
             Some(call) => {
+                if call.refuse_after_422(core, now, from.other(), server, response, out) {
+                    return;
+                }
                 let body = call.crossing_answer(core, now, from.other(), server, response);
-                (call.tag(from), body)
+                let session = call.answer_session(core, now, from, server, response, &body);
+                (call.tag(from), session, body)
             }
             // Nobody knows any more whether its media was steered.
-            None if response.has_sdp() => (core.own_tag(), Crossed::Withheld),
-            None => (core.own_tag(), Crossed::AsIs),
+            None if response.has_sdp() => (core.own_tag(), None, Crossed::Withheld),
+            None => (core.own_tag(), None, Crossed::AsIs),
         };
-        relay_response(core, now, server, &tag, response, body, out);
+        relay_session_response(core, now, server, &tag, response, session, body, out);
         if let Some(call) = call {
             let after = call.on_relay_answer(&mut self.core, now, from, response, out);
             self.finish(now, id, after);
@@ -702,6 +711,7 @@ impl Router {
             Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
+            Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
             Purpose::Discard | Purpose::Prack(_) | Purpose::KeepAlive => After::Keep,
         };
         self.finish(now, user.call, after);

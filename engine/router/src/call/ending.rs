@@ -270,6 +270,7 @@ impl Call {
         }
         self.unacked |= self.early_200_waits();
         self.cancel_offer(core, now, out);
+        self.cancel_refresh(core, now, out);
         let Some(reinvite) = self.reinvite.take() else {
             return;
         };

@@ -12,6 +12,7 @@ mod own;
 mod print;
 mod probe;
 mod relay;
+mod session_timer;
 mod setup;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use stack::{ClientId, Flow, ServerId, Time, Token};
 use wire::{Message, Method};
 
 use self::early::EarlyFinal;
+use self::session_timer::Sessions;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 use crate::steer::Steering;
@@ -33,7 +35,7 @@ pub(crate) use media::refusal;
 pub(crate) use own::Own;
 pub(crate) use print::{MAX_FORWARDS, Reason, Request};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
-pub(crate) use relay::relay_response;
+pub(crate) use relay::relay_session_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
 
 /// Early dialogs kept beside the current one. RFC 3261 sets no bound; a proxy that forks wider than
@@ -146,6 +148,8 @@ pub(crate) struct Call {
     probe: Option<TimerKey>,
     /// Its media, when it goes through the router.
     steering: Option<Box<Steering>>,
+    /// Its session timers, when they are the router's own.
+    sessions: Option<Box<Sessions>>,
 }
 
 impl Call {
@@ -238,6 +242,7 @@ impl Call {
         self.stop_alarms(core);
         self.end_media(core, now);
         core.disarm(&mut self.forks_over);
+        self.stop_sessions(core);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);
         self.callee.dialog.release(&mut core.pool);
@@ -292,6 +297,7 @@ impl Call {
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
+            Alarm::Session(side) => self.on_session_due(core, now, side, out),
         }
     }
 }

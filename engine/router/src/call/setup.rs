@@ -7,9 +7,11 @@ use wire::{Message, Method, Uri};
 use super::early::{self, EarlyFinal};
 use super::media::refusal;
 use super::print::{self, Request};
+use super::session_timer::{Sessions, policy_with_timer};
 use super::{Call, Leg, Rung, Stage, Terms, Text};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
+use crate::headers::POLICY;
 use crate::local;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
@@ -117,6 +119,7 @@ impl Call {
     ) -> Result<Call, Refusal> {
         let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, setup.destination.clone(), setup.source)?;
+        let mut sessions = Sessions::of(core, setup.request)?;
         let secrets = [core.random.next_u64(), core.random.next_u64()];
         let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
@@ -149,6 +152,7 @@ impl Call {
             &callee_tag,
             left,
             body.of(setup.request),
+            sessions.as_deref_mut(),
             out,
         );
         body.give_back(core);
@@ -198,6 +202,7 @@ impl Call {
             early: EarlyFinal::of(setup.record, setup.request),
             probe: None,
             steering,
+            sessions,
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -302,6 +307,7 @@ fn send_invite(
     tag: &Token,
     max_forwards: u32,
     body: &[u8],
+    sessions: Option<&mut Sessions>,
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
@@ -319,10 +325,18 @@ fn send_invite(
             branch,
             max_forwards,
         };
+        let start = out.len();
         if setup.record.flow == CallFlow::TransformEarlyToFinal {
-            early::print_invite(&request, out, setup.request, tag, body);
+            early::print_invite(&request, out, setup.request, tag, sessions.as_deref(), body);
+        } else if let Some(sessions) = &sessions {
+            let lines = sessions.invite_lines(setup.request, true);
+            let policy = policy_with_timer(&POLICY);
+            request.print_passing(out, setup.request, Some(tag), &lines, body, &policy);
         } else {
             request.print_relayed(out, setup.request, Some(tag), b"", body);
+        }
+        if let Some(sessions) = sessions {
+            sessions.keep_invite(out.get(start..).unwrap_or_default());
         }
     };
     match way {
