@@ -9,8 +9,8 @@ use wire::{Message, Method, Uri};
 
 use crate::application_server;
 use crate::call::{
-    After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork,
-    relay_session_response, request_uri,
+    After, Call, Changes, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork,
+    relay_response, request_uri,
 };
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
@@ -636,20 +636,20 @@ impl Router {
     ) {
         let mut call = self.calls.get_mut(id);
         let core = &mut self.core;
-        let (tag, session, body) = match &mut call {
+        let (tag, changes, body) = match &mut call {
             Some(call) => {
                 if call.refuse_after_422(core, now, from.other(), server, response, out) {
                     return;
                 }
                 let body = call.crossing_answer(core, now, from.other(), server, response);
-                let session = call.answer_session(core, now, from, server, response, &body);
-                (call.tag(from), session, body)
+                let changes = call.changed_answer(core, now, from, server, response, &body);
+                (call.tag(from), changes, body)
             }
             // Nobody knows any more whether its media was steered.
-            None if response.has_sdp() => (core.own_tag(), None, Crossed::Withheld),
-            None => (core.own_tag(), None, Crossed::AsIs),
+            None if response.has_sdp() => (core.own_tag(), Changes::default(), Crossed::Withheld),
+            None => (core.own_tag(), Changes::default(), Crossed::AsIs),
         };
-        relay_session_response(core, now, server, &tag, response, session, body, out);
+        relay_response(core, now, server, &tag, response, &changes, body, out);
         if let Some(call) = call {
             let after = call.on_relay_answer(&mut self.core, now, from, response, out);
             self.finish(now, id, after);

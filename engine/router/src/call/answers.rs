@@ -7,7 +7,7 @@ use wire::{HeaderName, Message, Method};
 
 use super::own::Own;
 use super::print::{self, Form, Reason, Request};
-use super::{After, Call, FORKS_MAX, Stage};
+use super::{After, Call, Changes, FORKS_MAX, Stage};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::steer::Crossed;
@@ -277,11 +277,13 @@ impl Call {
         };
         let body = crossed.of(response);
         self.keep_description(Side::Caller, self.server, response, body);
-        let session = self.session_answer(core, now, code, response);
-        let session = session.as_ref();
+        let changes = Changes {
+            session: self.session_answer(core, now, code, response),
+            hidden: self.hidden(Side::Callee, response),
+        };
         let door = core.doors.of(self.caller.peer.listener);
         let rest = |out: &mut Vec<u8>| {
-            print::formed_response(out, response, door, &tag, form, session, body);
+            print::formed_response(out, response, door, &tag, form, &changes, body);
         };
         let text = tag.tag_text();
         let sent =

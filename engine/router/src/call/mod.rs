@@ -5,6 +5,7 @@
 //! which says whether the call is still there.
 
 mod answers;
+mod changes;
 mod early;
 mod ending;
 mod media;
@@ -27,15 +28,17 @@ use self::early::EarlyFinal;
 use self::session_timer::Sessions;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
+use crate::identity::Trust;
 use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
+pub(crate) use changes::Changes;
 pub(crate) use early::check_offer;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
 pub(crate) use print::{MAX_FORWARDS, Reason, Request};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
-pub(crate) use relay::relay_session_response;
+pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
 
 /// Early dialogs kept beside the current one. RFC 3261 sets no bound; a proxy that forks wider than
@@ -150,6 +153,8 @@ pub(crate) struct Call {
     steering: Option<Box<Steering>>,
     /// Its session timers, when they are the router's own.
     sessions: Option<Box<Sessions>>,
+    /// Whom its parties trust; `None` when nobody is trusted.
+    trust: Option<Trust>,
 }
 
 impl Call {

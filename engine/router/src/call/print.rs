@@ -7,7 +7,8 @@ use wire::print::Policy;
 use wire::{HeaderName, Host, Message, NameAddr, Params, Uri, print};
 
 use super::Text;
-use super::session_timer::{SessionLines, policy_with_timer};
+use super::changes::Changes;
+use super::session_timer::policy_with_timer;
 use crate::core::Door;
 use crate::headers::{BODILESS, POLICY, UNRELIABLE};
 
@@ -196,10 +197,10 @@ pub(super) fn relayed_response(
     original: &Message<'_>,
     door: &Door,
     tag: &Token,
-    session: Option<&SessionLines>,
+    changes: &Changes,
     body: &[u8],
 ) {
-    formed_response(out, original, door, tag, Form::Whole, session, body);
+    formed_response(out, original, door, tag, Form::Whole, changes, body);
 }
 
 /// As [`relayed_response`], in this form.
@@ -209,7 +210,7 @@ pub(super) fn formed_response(
     door: &Door,
     tag: &Token,
     form: Form,
-    session: Option<&SessionLines>,
+    changes: &Changes,
     body: &[u8],
 ) {
     let has_contact = original.header(HeaderName::Contact).is_some();
@@ -220,15 +221,18 @@ pub(super) fn formed_response(
         _ if has_contact || form == Form::Final => door.print_contact(out, tag),
         _ => {}
     }
-    if let Some(session) = session {
+    let mut policy = *form.policy();
+    if let Some(session) = &changes.session {
         session.print_crossing(out, original, form == Form::Whole);
-        print::passing_headers(out, original, &policy_with_timer(form.policy()));
-    } else {
-        if form != Form::Whole {
-            options_but(out, "Require", original, HeaderName::Require, &["100rel"]);
-        }
-        print::passing_headers(out, original, form.policy());
+        policy = policy_with_timer(&policy);
+    } else if form != Form::Whole {
+        options_but(out, "Require", original, HeaderName::Require, &["100rel"]);
     }
+    if let Some(hidden) = &changes.hidden {
+        out.extend_from_slice(hidden.lines());
+        policy = hidden.policy(&policy);
+    }
+    print::passing_headers(out, original, &policy);
     warnings(out, original, &door.host_port);
     print::end(out, body);
 }

@@ -7,8 +7,7 @@ use wire::{HeaderName, Message, Method};
 use super::answers::send_ack;
 use super::media::refusal;
 use super::print::{self, Reason, Request};
-use super::session_timer::SessionLines;
-use super::{After, Call, Reinvite, Stage};
+use super::{After, Call, Changes, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
 use crate::headers::{POLICY, RECAST};
 use crate::steer::Crossed;
@@ -211,9 +210,9 @@ impl Call {
         let dialog = &self.leg(to).dialog;
         let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
         let policy = recast.map_or(&POLICY, |_| &RECAST);
-        let session = self.session_request(to, original, extra, policy);
-        let session = session.as_ref().map(|(lines, policy)| (&**lines, policy));
-        let (extra, policy) = session.unwrap_or((extra, policy));
+        let changes = self.changed_request(to, original, extra, policy);
+        let changes = changes.as_ref().map(|(lines, policy)| (&**lines, policy));
+        let (extra, policy) = changes.unwrap_or((extra, policy));
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
         let door = core.doors.of(flow.listener);
         let print = |out: &mut Vec<u8>, branch: &Token| {
@@ -366,8 +365,8 @@ impl Call {
         }
         let tag = self.tag(from);
         let body = self.crossing_answer(core, now, from.other(), server, response);
-        let session = self.answer_session(core, now, from, server, response, &body);
-        relay_session_response(core, now, server, &tag, response, session, body, out)
+        let changes = self.changed_answer(core, now, from, server, response, &body);
+        relay_response(core, now, server, &tag, response, &changes, body, out)
     }
 
     pub(super) fn on_reinvite_ack(
@@ -504,27 +503,14 @@ impl Call {
 }
 
 /// The other leg's answer on the transaction it is for, with what crosses of its body.
-pub(super) fn relay_response(
-    core: &mut Core,
-    now: Time,
-    server: ServerId,
-    tag: &Token,
-    response: &Message<'_>,
-    crossed: Crossed,
-    out: &mut Outbox,
-) -> bool {
-    relay_session_response(core, now, server, tag, response, None, crossed, out)
-}
-
-/// As [`relay_response`], with what the session timer says on this leg.
 #[expect(clippy::too_many_arguments, reason = "the parts of one response")]
-pub(crate) fn relay_session_response(
+pub(crate) fn relay_response(
     core: &mut Core,
     now: Time,
     server: ServerId,
     tag: &Token,
     response: &Message<'_>,
-    session: Option<SessionLines>,
+    changes: &Changes,
     crossed: Crossed,
     out: &mut Outbox,
 ) -> bool {
@@ -533,8 +519,7 @@ pub(crate) fn relay_session_response(
     };
     let door = core.doors.of(flow.listener);
     let body = crossed.of(response);
-    let session = session.as_ref();
-    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, session, body);
+    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, changes, body);
     let (code, reason) = (response.code(), response.reason());
     let tag = tag.tag_text();
     let sent = core

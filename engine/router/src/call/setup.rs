@@ -7,11 +7,12 @@ use wire::{Message, Method, Uri};
 use super::early::{self, EarlyFinal};
 use super::media::refusal;
 use super::print::{self, Request};
-use super::session_timer::{Sessions, policy_with_timer};
-use super::{Call, Leg, Rung, Stage, Terms, Text};
+use super::session_timer::Sessions;
+use super::{Call, Leg, Rung, Stage, Terms, Text, changes};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
 use crate::headers::POLICY;
+use crate::identity::{ANONYMOUS_PARTY, Trust};
 use crate::local;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
@@ -97,6 +98,20 @@ impl Way {
         }
     }
 
+    /// Whom the parties trust. Privacy that cannot be given, and must be, ends it here.
+    fn trust(&self, core: &Core, setup: &Setup<'_, '_>) -> Result<Option<Trust>, Refusal> {
+        let callee = match self {
+            Way::Known(flow) => Some(flow.remote.ip()),
+            Way::Waiting { .. } => None,
+        };
+        let Some(trust) = Trust::of(core, setup.source.remote.ip(), callee) else {
+            return Ok(None);
+        };
+        let steered = setup.record.steer_media;
+        trust.veil(Side::Caller).check(setup.request, steered)?;
+        Ok(Some(trust))
+    }
+
     /// The flow of the callee's leg; the caller's own until the name is resolved.
     fn flow(&self, source: Flow) -> Flow {
         match self {
@@ -120,12 +135,13 @@ impl Call {
         let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, setup.destination.clone(), setup.source)?;
         let mut sessions = Sessions::of(core, setup.request)?;
+        let trust = way.trust(core, &setup)?;
         let secrets = [core.random.next_u64(), core.random.next_u64()];
         let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
 
         let caller = Dialog::uas(setup.request, &caller_tag.tag_text(), &mut core.pool)?;
-        let mut callee = match callee_dialog(core, &setup, &way, &callee_tag) {
+        let mut callee = match callee_dialog(core, &setup, &way, trust, &callee_tag) {
             Ok(dialog) => dialog,
             Err(error) => {
                 caller.release(&mut core.pool);
@@ -153,6 +169,7 @@ impl Call {
             left,
             body.of(setup.request),
             sessions.as_deref_mut(),
+            trust,
             out,
         );
         body.give_back(core);
@@ -203,6 +220,7 @@ impl Call {
             probe: None,
             steering,
             sessions,
+            trust,
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -228,6 +246,9 @@ impl Call {
     /// meanwhile has no INVITE to wait for.
     pub(crate) fn callee_found(&mut self, core: &mut Core, now: Time, flow: Flow) {
         self.callee.peer = flow;
+        self.trust = self
+            .trust
+            .map(|trust| trust.with_callee(core, flow.remote.ip()));
         if let Some(steering) = &mut self.steering {
             steering.callee_found(core, flow.remote.ip());
         }
@@ -276,6 +297,7 @@ fn callee_dialog(
     core: &mut Core,
     setup: &Setup<'_, '_>,
     way: &Way,
+    trust: Option<Trust>,
     tag: &Token,
 ) -> Result<Dialog, DialogError> {
     let mut call_id = core.scratch();
@@ -283,7 +305,13 @@ fn callee_dialog(
     let (mut local, mut remote) = (Text::new(), Text::new());
     let door = core.door(way.flow(setup.source).listener);
     let host = door.listener.advertise_host.as_bytes();
-    print::party(&mut local, &setup.request.from()?, host, Some(tag));
+    let hidden = trust.is_some_and(|trust| trust.veil(Side::Caller).hides_from(setup.request));
+    let from = if hidden {
+        ANONYMOUS_PARTY
+    } else {
+        setup.request.from()?
+    };
+    print::party(&mut local, &from, host, Some(tag));
     print::party(&mut remote, &setup.request.to()?, setup.host, None);
     let proxy = core.proxy.as_ref().filter(|_| setup.through_proxy);
     let routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
@@ -308,6 +336,7 @@ fn send_invite(
     max_forwards: u32,
     body: &[u8],
     sessions: Option<&mut Sessions>,
+    trust: Option<Trust>,
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
@@ -316,6 +345,8 @@ fn send_invite(
         call: setup.id,
         purpose: Purpose::Invite,
     };
+    let veil = trust.map(|trust| trust.veil(Side::Caller));
+    let hidden = veil.and_then(|veil| veil.hides(setup.request, setup.record.steer_media));
     let print = |out: &mut Vec<u8>, branch: &Token| {
         let request = Request {
             door,
@@ -326,14 +357,13 @@ fn send_invite(
             max_forwards,
         };
         let start = out.len();
+        let (original, kept) = (setup.request, sessions.as_deref());
         if setup.record.flow == CallFlow::TransformEarlyToFinal {
-            early::print_invite(&request, out, setup.request, tag, sessions.as_deref(), body);
-        } else if let Some(sessions) = &sessions {
-            let lines = sessions.invite_lines(setup.request, true);
-            let policy = policy_with_timer(&POLICY);
-            request.print_passing(out, setup.request, Some(tag), &lines, body, &policy);
+            early::print_invite(&request, out, original, tag, kept, hidden.as_ref(), body);
         } else {
-            request.print_relayed(out, setup.request, Some(tag), b"", body);
+            let changes = changes::of_invite(original, kept, hidden.as_ref(), true, &POLICY);
+            let (lines, policy) = changes.unwrap_or((Vec::new(), POLICY));
+            request.print_passing(out, original, Some(tag), &lines, body, &policy);
         }
         if let Some(sessions) = sessions {
             sessions.keep_invite(out.get(start..).unwrap_or_default());

@@ -17,10 +17,11 @@ use wire::{HeaderName, Message};
 
 use self::reoffer::Offer;
 use super::print::{self, Reason, Request};
-use super::session_timer::{Sessions, TIMER, policy_with_timer};
-use super::{After, Call, Refusal, Stage};
+use super::session_timer::{Sessions, TIMER};
+use super::{After, Call, Refusal, Stage, changes};
 use crate::core::{Core, Side};
 use crate::headers::RECAST;
+use crate::identity::Hidden;
 use crate::local;
 use crate::rdb::{CallFlow, Record};
 
@@ -99,6 +100,7 @@ pub(in crate::call) fn print_invite(
     original: &Message<'_>,
     tag: &Token,
     sessions: Option<&Sessions>,
+    hidden: Option<&Hidden>,
     body: &[u8],
 ) {
     let mut options = Vec::with_capacity(64);
@@ -111,11 +113,9 @@ pub(in crate::call) fn print_invite(
         HeaderName::Supported,
         &own,
     );
-    let Some(sessions) = sessions else {
-        return request.print_passing(out, original, Some(tag), &options, body, &RECAST);
-    };
-    options.extend_from_slice(&sessions.invite_lines(original, false));
-    let policy = policy_with_timer(&RECAST);
+    let changes = changes::of_invite(original, sessions, hidden, false, &RECAST);
+    let (lines, policy) = changes.unwrap_or((Vec::new(), RECAST));
+    options.extend_from_slice(&lines);
     request.print_passing(out, original, Some(tag), &options, body, &policy);
 }
 
