@@ -24,6 +24,10 @@ impl Call {
             .any(|(_, method)| method == Method::Invite)
     }
 
+    fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Cancelling | Stage::Ending)
+    }
+
     fn may_offer_again(&self) -> bool {
         self.stage == Stage::Connected
             && self.reinvite.is_none()
@@ -42,7 +46,7 @@ impl Call {
         side: Side,
         out: &mut Outbox,
     ) -> After {
-        let over = matches!(self.stage, Stage::Cancelling | Stage::Ending);
+        let over = self.is_over();
         let Some(leg) = self.session_leg_mut(side) else {
             return After::Keep;
         };
@@ -204,7 +208,7 @@ impl Call {
         if code < 300 && response.method() == Method::Invite {
             self.acknowledge_refresh(core, now, side, client, response, out);
         }
-        let over = matches!(self.stage, Stage::Cancelling | Stage::Ending);
+        let over = self.is_over();
         let leg = self.session_leg_mut(side);
         let ours = leg.and_then(|leg| leg.refresh.take_if(|(of, _)| *of == client));
         if over || ours.is_none() {
@@ -299,7 +303,7 @@ impl Call {
     ) -> After {
         let leg = self.session_leg_mut(side);
         let ours = leg.and_then(|leg| leg.refresh.take_if(|(of, _)| *of == client));
-        if ours.is_none() || !self.is_connected() {
+        if ours.is_none() || self.is_over() {
             return After::Keep;
         }
         if code == 408 {
