@@ -312,6 +312,10 @@ pub struct Counters {
     pub session_intervals_refused: u64,
     /// 422 received: a peer wanted fewer refreshes.
     pub session_intervals_raised: u64,
+    /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
+    pub merged: u64,
+    /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).
+    pub looped: u64,
 }
 
 /// The few counters that are asked for after every turn.
