@@ -15,9 +15,13 @@ use world::{Sent, World, sdp, world_configured};
 const KNOWS: &str = "Supported: timer\r\nAllow: INVITE, ACK, BYE, UPDATE\r\n";
 
 fn timed_by(refreshes: Refreshes) -> World {
+    timed_in(1800, 90, refreshes)
+}
+
+fn timed_in(session_expires_s: u32, min_se_s: u32, refreshes: Refreshes) -> World {
     let timer = SessionTimer {
-        session_expires_s: 1800,
-        min_se_s: 90,
+        session_expires_s,
+        min_se_s,
         refreshes,
     };
     world_configured(|config| config.session_timer = Some(timer))

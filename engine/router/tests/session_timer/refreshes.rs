@@ -1,7 +1,7 @@
 //! Who refreshes, and what becomes of a session that nobody refreshes.
 
 use super::world::{CALLEE, CALLER, Sent, World, kinds, one, sdp};
-use super::{KNOWS, expires, timed, timed_by, up, with_expires};
+use super::{KNOWS, expires, timed, timed_by, timed_in, up, with_expires};
 use tipring_router::Refreshes;
 
 /// Said by a party that knows session timers, and no UPDATE.
@@ -112,6 +112,19 @@ fn peers_that_know_no_timers_are_refreshed_by_the_router() {
     world.answer(&invite, "488 Not Acceptable Here", "", "", "");
     let sent = world.seconds(20);
     assert_eq!(kinds(&sent, CALLEE), [] as [&str; 0]);
+    assert_eq!(world.counters().sessions_expired, 0);
+}
+
+#[test]
+fn regression_a_late_refresh_of_a_peer_without_timers_is_no_end() {
+    let mut world = up(timed_in(2, 2, Refreshes::Auto), "", "");
+    let sent = world.seconds(1);
+    let to_callee = one(&sent, CALLEE, "INVITE");
+    // While the callee takes its time, the caller's interval passes.
+    world.seconds(2);
+    world.answer(&to_callee, "200 OK", "", "", &sdp(1, 6000, ""));
+    let sent = world.seconds(2);
+    one(&sent, CALLER, "INVITE");
     assert_eq!(world.counters().sessions_expired, 0);
 }
 

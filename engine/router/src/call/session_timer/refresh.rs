@@ -54,7 +54,9 @@ impl Call {
         if over || leg.refresh.is_some() {
             return After::Keep;
         }
-        if leg.refreshing == Refreshing::Peer || now >= leg.expires {
+        // A peer without session timers knows of no end: our refresh of it may come late.
+        let expired = leg.timer && now >= leg.expires;
+        if leg.refreshing == Refreshing::Peer || expired {
             return self.end_expired(core, now, "Session Timer Expired", out);
         }
         self.refresh_session(core, now, side, out)
