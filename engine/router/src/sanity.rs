@@ -54,7 +54,8 @@ fn forwards(purpose: Purpose) -> bool {
         | Purpose::Prack(_)
         | Purpose::Reoffer
         | Purpose::Probe
-        | Purpose::KeepAlive => false,
+        | Purpose::KeepAlive
+        | Purpose::Refresh(_) => false,
     }
 }
 
