@@ -117,11 +117,11 @@ fn peers_that_know_no_timers_are_refreshed_by_the_router() {
 
 #[test]
 fn regression_a_late_refresh_of_a_peer_without_timers_is_no_end() {
-    let mut world = up(timed_in(2, 2, Refreshes::Auto), "", "");
-    let sent = world.seconds(1);
+    let mut world = up(timed_in(6, 2, Refreshes::Auto), "", "");
+    let sent = world.seconds(3);
     let to_callee = one(&sent, CALLEE, "INVITE");
     // While the callee takes its time, the caller's interval passes.
-    world.seconds(2);
+    world.seconds(4);
     world.answer(&to_callee, "200 OK", "", "", &sdp(1, 6000, ""));
     let sent = world.seconds(2);
     one(&sent, CALLER, "INVITE");
