@@ -16,7 +16,7 @@ use wire::{Host, Uri, print};
 use crate::application_server;
 use crate::call::Refusal;
 use crate::calls::CallId;
-use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timers};
+use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
 use crate::outside::Methods;
@@ -76,6 +76,8 @@ pub(crate) enum Purpose {
     Subscribe(ServerId),
     /// A request from this side inside a subscription, to be answered on this server transaction.
     Subscribed(Side, ServerId),
+    /// Our UPDATE or re-INVITE that refreshes the session of this side.
+    Refresh(Side),
 }
 
 /// A timer of a call.
@@ -99,6 +101,8 @@ pub(crate) enum Alarm {
     Probe(Side),
     /// A subscription was not refreshed.
     Expired,
+    /// The session of this leg is to be refreshed, or was not.
+    Session(Side),
 }
 
 impl Alarm {
@@ -111,6 +115,7 @@ impl Alarm {
                 | Alarm::OfferAgain
                 | Alarm::Probe(_)
                 | Alarm::Expired
+                | Alarm::Session(_)
         )
     }
 }
@@ -256,6 +261,7 @@ pub(crate) struct Core {
     /// What is passed on outside any dialog.
     pub(crate) relay: Methods,
     scratch: Vec<u8>,
+    pub(crate) session_timer: Option<SessionTimer>,
 }
 
 impl Core {
@@ -290,6 +296,7 @@ impl Core {
             proxy: config.outbound.proxy.map(Proxy::new),
             relay: config.relay,
             scratch: Vec::with_capacity(256),
+            session_timer: config.session_timer,
         }
     }
 

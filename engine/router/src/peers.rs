@@ -10,6 +10,8 @@ use media::Latching;
 pub struct Peer {
     /// How far its media may move.
     pub latching: Latching,
+    /// It belongs to the network whose members believe each other who is calling (RFC 3325 2.3).
+    pub trusted: bool,
 }
 
 /// A prefix: family, bits, length.
@@ -45,6 +47,7 @@ pub struct Peers {
     prefixes: Vec<(Prefix, Peer)>,
     /// The lengths there are, longest first.
     lengths: Vec<u8>,
+    any_trusted: bool,
 }
 
 impl Peers {
@@ -60,7 +63,17 @@ impl Peers {
         let mut lengths: Vec<_> = prefixes.iter().map(|(prefix, _)| prefix.length).collect();
         lengths.dedup();
         lengths.reverse();
-        Peers { prefixes, lengths }
+        let any_trusted = prefixes.iter().any(|(_, peer)| peer.trusted);
+        Peers {
+            prefixes,
+            lengths,
+            any_trusted,
+        }
+    }
+
+    /// Whether any peer is trusted with identities.
+    pub(crate) fn any_trusted(&self) -> bool {
+        self.any_trusted
     }
 
     /// The peer at this address; the default when none is configured. An IPv4 address in IPv6 clothes is
@@ -86,8 +99,15 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn of(latching: Latching) -> Peer {
+        Peer {
+            latching,
+            ..Peer::default()
+        }
+    }
+
     fn table<const N: usize>(rules: [(IpAddr, u8, Latching); N]) -> Peers {
-        Peers::new(rules.map(|(address, length, latching)| (address, length, Peer { latching })))
+        Peers::new(rules.map(|(address, length, latching)| (address, length, of(latching))))
     }
 
     #[test]

@@ -57,7 +57,8 @@ fn forwards(purpose: Purpose) -> bool {
         | Purpose::KeepAlive
         | Purpose::Exchange(..)
         | Purpose::Subscribe(_)
-        | Purpose::Subscribed(..) => false,
+        | Purpose::Subscribed(..)
+        | Purpose::Refresh(_) => false,
     }
 }
 
