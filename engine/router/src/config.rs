@@ -277,6 +277,15 @@ pub struct Counters {
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,
+    /// PRACKs of the router's own (RFC 3262), for callers that do no 100rel or have their answer already.
+    pub pracks: u64,
+    /// Reliable provisionals that went no further: repeated, out of order, or while another one waits for
+    /// its PRACK.
+    pub provisionals_discarded: u64,
+    /// INVITEs sent once more, with 100rel, after a 421.
+    pub invites_extended: u64,
+    /// Offers and UPDATEs refused with 491 or 500 because another one has no answer yet.
+    pub untimely: u64,
 }
 
 /// The few counters that are asked for after every turn.

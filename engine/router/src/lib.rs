@@ -25,6 +25,6 @@ mod target;
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
-pub use peers::{Peer, Peers};
+pub use peers::{Peer, Peers, Reliable};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -10,6 +10,21 @@ use media::Latching;
 pub struct Peer {
     /// How far its media may move.
     pub latching: Latching,
+    /// Who does RFC 3262 with it as a callee.
+    pub reliable: Reliable,
+}
+
+/// Who acknowledges the reliable provisionals (RFC 3262) of a callee. Towards a caller that does 100rel
+/// they pass under each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reliable {
+    /// The caller alone.
+    Pass,
+    /// The router for a caller that does not, when the callee insists on it (421) or sends them unasked.
+    #[default]
+    Interwork,
+    /// The router for a caller that does not; it offers 100rel to the callee from the first.
+    Offer,
 }
 
 /// A prefix: family, bits, length.
@@ -87,7 +102,13 @@ mod tests {
     }
 
     fn table<const N: usize>(rules: [(IpAddr, u8, Latching); N]) -> Peers {
-        Peers::new(rules.map(|(address, length, latching)| (address, length, Peer { latching })))
+        Peers::new(rules.map(|(address, length, latching)| {
+            let peer = Peer {
+                latching,
+                ..Peer::default()
+            };
+            (address, length, peer)
+        }))
     }
 
     #[test]

@@ -118,6 +118,7 @@ mod tests {
                 .collect(),
             class,
             media: None,
+            reliable_provisionals: Default::default(),
         };
         Arc::new(PeerTable::new(&[
             peer(

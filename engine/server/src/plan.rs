@@ -172,12 +172,16 @@ pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> 
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let treated = |latching: LatchingMode| shard::Peer {
         latching: latching.into(),
+        ..shard::Peer::default()
     };
     let everybody = everybody.map(|any| (any, 0, treated(default)));
     let of_peer = |peer: &Peer| {
-        let mode = peer.media.unwrap_or(default);
+        let treatment = shard::Peer {
+            reliable: peer.reliable_provisionals.into(),
+            ..treated(peer.media.unwrap_or(default))
+        };
         let networks = peer.addresses.clone().into_iter();
-        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated(mode)))
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treatment))
     };
     let peers = peers.iter().flat_map(of_peer);
     Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))

@@ -7,11 +7,15 @@
 mod answers;
 mod early;
 mod ending;
+mod extension;
+mod forked;
 mod media;
+mod offers;
 mod own;
 mod print;
 mod probe;
 mod relay;
+mod reliable;
 mod setup;
 
 use std::time::Duration;
@@ -23,6 +27,9 @@ use stack::{ClientId, Flow, ServerId, Time, Token};
 use wire::{Message, Method};
 
 use self::early::EarlyFinal;
+use self::forked::Abilities;
+use self::offers::Offers;
+use self::reliable::Reliable;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 use crate::steer::Steering;
@@ -146,6 +153,14 @@ pub(crate) struct Call {
     probe: Option<TimerKey>,
     /// Its media, when it goes through the router.
     steering: Option<Box<Steering>>,
+    /// Which extensions the caller's INVITE named.
+    able: Abilities,
+    /// CSeq of the callee's INVITE.
+    callee_cseq: u32,
+    /// The reliable provisionals of the callee's INVITE; `None` without.
+    reliable: Option<Box<Reliable>>,
+    /// Who has offered what.
+    offers: Offers,
 }
 
 impl Call {

@@ -5,12 +5,15 @@ use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
 use super::early::{self, EarlyFinal};
+use super::forked::Abilities;
 use super::media::refusal;
+use super::offers::Offers;
 use super::print::{self, Request};
 use super::{Call, Leg, Rung, Stage, Terms, Text};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
 use crate::local;
+use crate::peers;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
 
@@ -198,6 +201,10 @@ impl Call {
             early: EarlyFinal::of(setup.record, setup.request),
             probe: None,
             steering,
+            able: Abilities::of(setup.request),
+            callee_cseq: cseq,
+            reliable: None,
+            offers: Offers::of(setup.server, setup.request.has_sdp()),
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -310,6 +317,7 @@ fn send_invite(
         call: setup.id,
         purpose: Purpose::Invite,
     };
+    let own = offered_by_router(core, setup.request, flow);
     let print = |out: &mut Vec<u8>, branch: &Token| {
         let request = Request {
             door,
@@ -322,7 +330,7 @@ fn send_invite(
         if setup.record.flow == CallFlow::TransformEarlyToFinal {
             early::print_invite(&request, out, setup.request, tag, body);
         } else {
-            request.print_relayed(out, setup.request, Some(tag), b"", body);
+            request.print_relayed(out, setup.request, Some(tag), own, body);
         }
     };
     match way {
@@ -346,6 +354,17 @@ fn send_invite(
             core.names.wait(name, waiting);
             Some(client)
         }
+    }
+}
+
+/// The option that the router offers in its own name: RFC 3262 to a peer that is to have it from every
+/// caller. An INVITE without an offer is answered by whoever PRACKs (RFC 3262 5), and so left alone.
+fn offered_by_router(core: &Core, invite: &Message<'_>, callee: Flow) -> &'static [u8] {
+    let wanted = core.peers.of(callee.remote.ip()).reliable == peers::Reliable::Offer;
+    if wanted && invite.has_sdp() && !Abilities::of(invite).reliable {
+        b"Supported: 100rel\r\n"
+    } else {
+        b""
     }
 }
 
