@@ -19,6 +19,8 @@ pub enum DialogState {
     Early,
     /// Created or confirmed by a 2xx.
     Confirmed,
+    /// Early, and ended while its request goes on (RFC 6228). Nothing is to be sent in it but PRACK.
+    Ended,
 }
 
 /// Why a dialog could not be made or changed. All but `TooLong` are the peer's fault.
@@ -206,6 +208,10 @@ impl Dialog {
         pool: &mut Pool,
     ) -> Result<(), DialogError> {
         let confirmed = response.code() >= 200;
+        if self.state == DialogState::Ended {
+            // Its peer was told to say so only when nothing more comes; one that goes on is taken at its word.
+            self.state = DialogState::Early;
+        }
         if self.state == DialogState::Early && !confirmed && !self.target_moves(response) {
             return Ok(());
         }
@@ -224,14 +230,19 @@ impl Dialog {
         Ok(())
     }
 
-    /// The early dialog is over, its request is not: the next answer makes a dialog again, whatever its
-    /// tag (RFC 6228 4). Our CSeq counts on.
+    /// The early dialog is over, its request is not (RFC 6228).
     pub fn end_early(&mut self) {
         if self.state == DialogState::Early {
-            self.state = DialogState::Initial;
-            self.spans.remote_tag = Span::default();
-            self.remote_cseq = None;
+            self.state = DialogState::Ended;
         }
+    }
+
+    /// The request is sent once more and every answer to the former one is void: the next answer makes the
+    /// dialog, whatever its tag. Our CSeq counts on.
+    pub fn begin_again(&mut self) {
+        self.state = DialogState::Initial;
+        self.spans.remote_tag = Span::default();
+        self.remote_cseq = None;
     }
 
     /// Another early or confirmed dialog from the same request: the answer's To tag is new. `whence` is
@@ -783,11 +794,11 @@ mod tests {
     }
 
     #[test]
-    fn an_early_dialog_that_is_over_leaves_room_for_the_next() {
+    fn a_request_sent_again_makes_its_dialog_anew() {
         let mut pool = Pool::default();
         let mut dialog = uac(&mut pool);
         for (tag, hop) in [("b1", "sip:one@h"), ("b2", "sip:two@h")] {
-            dialog.end_early();
+            dialog.begin_again();
             assert_eq!(
                 (dialog.state(), dialog.remote_tag()),
                 (DialogState::Initial, &b""[..])
@@ -797,13 +808,23 @@ mod tests {
             assert_eq!(dialog.target(), hop.as_bytes());
             assert_eq!(dialog.remote_tag(), tag.as_bytes());
         }
+    }
+
+    #[test]
+    fn an_early_dialog_may_end_and_be_heard_of_again() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text = answer(183, "b1", "Contact: <sip:bob@h>\n");
+        for _ in 0..2 {
+            with(&text, |response| dialog.establish(response, &mut pool)).expect("early");
+            assert_eq!(dialog.state(), DialogState::Early);
+            dialog.end_early();
+            assert_eq!(dialog.state(), DialogState::Ended);
+            assert_eq!(dialog.remote_tag(), b"b1");
+        }
         dialog.confirm();
         dialog.end_early();
-        assert_eq!(
-            dialog.remote_tag(),
-            b"b2",
-            "an answered dialog is no early one"
-        );
+        assert_eq!(dialog.state(), DialogState::Confirmed, "it is no early one");
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Call {
         }
         self.release_forks(core);
         self.reliable = None;
-        self.callee.dialog.end_early();
+        self.callee.dialog.begin_again();
         let cseq = self.callee.dialog.next_cseq();
         let user = User {
             call: self.id,

@@ -1,7 +1,7 @@
 //! The callee's early dialogs: which one is the current, what is beside it, and the end of one (RFC 6228)
 //! while the INVITE goes on. Towards the caller there is one dialog, whatever the callee's side does.
 
-use stack::dialog::DialogState;
+use stack::dialog::{Dialog, DialogError, DialogState};
 use stack::{Outbox, Time};
 use wire::Message;
 
@@ -58,7 +58,7 @@ impl Call {
         &mut self,
         core: &mut Core,
         response: &Message<'_>,
-    ) -> Result<(), stack::dialog::DialogError> {
+    ) -> Result<(), DialogError> {
         let tag = response.to_tag().unwrap_or_default();
         let current = &mut self.callee.dialog;
         let same = current.state() == DialogState::Initial || current.remote_tag() == tag;
@@ -87,7 +87,7 @@ impl Call {
 
     fn knows_early(&self, tag: &[u8]) -> bool {
         let dialogs = std::iter::once(&self.callee.dialog).chain(&self.forks);
-        let mut tags = dialogs.map(stack::dialog::Dialog::remote_tag);
+        let mut tags = dialogs.map(Dialog::remote_tag);
         !tag.is_empty() && tags.any(|known| known == tag)
     }
 
@@ -107,11 +107,10 @@ impl Call {
             return;
         }
         self.note_early_dialog(core, response);
-        let told = known && self.able.early_end && self.forks.is_empty();
+        let told = known && self.able.early_end && !self.has_other_early_dialogs();
         match number {
-            // The caller's PRACK has yet to find the dialog.
             Some(rseq) if told && self.hears_reliably(core) => {
-                return self.pass_reliable(core, now, rseq, response, out);
+                self.pass_reliable(core, now, rseq, response, out);
             }
             Some(rseq) => {
                 let fresh = self.acknowledge_provisional(core, now, rseq, response, false, out);
@@ -124,21 +123,35 @@ impl Call {
             }
             None => {}
         }
-        self.drop_early_dialog(core, tag);
+        self.end_early_dialog(tag);
     }
 
-    /// Nothing more is for this early dialog of the callee, nor from it.
-    pub(super) fn drop_early_dialog(&mut self, core: &mut Core, tag: &[u8]) {
-        self.forget_reliable(tag);
-        if self.callee.dialog.remote_tag() != tag {
-            if let Some(at) = self.forks.iter().position(|fork| fork.remote_tag() == tag) {
-                self.forks.swap_remove(at).release(&mut core.pool);
-            }
-        } else if let Some(other) = self.forks.pop() {
-            let over = std::mem::replace(&mut self.callee.dialog, other);
-            over.release(&mut core.pool);
-        } else {
-            self.callee.dialog.end_early();
+    /// This early dialog of the callee is over; another one is the current, if there is one. It is
+    /// remembered for its CSeq, since its peer may not know (RFC 6228 7).
+    pub(super) fn end_early_dialog(&mut self, tag: &[u8]) {
+        let current = &mut self.callee.dialog;
+        let mut all = std::iter::once(&mut *current).chain(&mut self.forks);
+        if let Some(over) = all.find(|dialog| dialog.remote_tag() == tag) {
+            over.end_early();
+        }
+        let live = self.forks.iter_mut().rev().find(|fork| is_early(fork));
+        if let Some(live) = live.filter(|_| current.state() == DialogState::Ended) {
+            std::mem::swap(live, current);
         }
     }
+
+    /// Whether the callee has another early dialog than the current one.
+    pub(super) fn has_other_early_dialogs(&self) -> bool {
+        self.forks.iter().any(is_early)
+    }
+
+    /// Whether the caller can say nothing to the callee but PRACK: no early dialog of it lives.
+    pub(super) fn has_no_dialog(&self) -> bool {
+        let dialog = &self.callee.dialog;
+        dialog.remote_tag().is_empty() || dialog.state() == DialogState::Ended
+    }
+}
+
+fn is_early(dialog: &Dialog) -> bool {
+    dialog.state() == DialogState::Early
 }

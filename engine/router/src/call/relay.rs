@@ -74,8 +74,9 @@ impl Call {
         if request.method() == Method::Invite {
             self.admit_reinvite(core, side)?;
         }
-        if self.callee.dialog.remote_tag().is_empty() && side == Side::Caller {
-            // The callee has sent no tag yet: there is no dialog this could belong to.
+        let acknowledges = request.method() == Method::Prack;
+        if side == Side::Caller && !acknowledges && self.has_no_dialog() {
+            // The callee has sent no tag yet, or ended what it began: no dialog this could belong to.
             return Err((481, None));
         }
         if self.early.is_some() {
@@ -277,7 +278,7 @@ impl Call {
         if (200..300).contains(&response.code()) {
             self.on_request_accepted(core, response);
         } else if self.ends_one_of_several(from, response) {
-            self.drop_early_dialog(core, response.to_tag().unwrap_or_default());
+            self.end_early_dialog(response.to_tag().unwrap_or_default());
             return After::Keep;
         }
         if ends_dialog(response.method(), response.code()) {
@@ -299,7 +300,7 @@ impl Call {
     fn ends_one_of_several(&self, from: Side, response: &Message<'_>) -> bool {
         self.stage == Stage::Calling
             && from == Side::Caller
-            && !self.forks.is_empty()
+            && self.has_other_early_dialogs()
             && ends_dialog(response.method(), response.code())
     }
 

@@ -402,13 +402,6 @@ impl Call {
             reliable.acknowledged(tag, cseq.number);
         }
     }
-
-    /// Nothing more comes of this early dialog.
-    pub(super) fn forget_reliable(&mut self, tag: &[u8]) {
-        if let Some(reliable) = &mut self.reliable {
-            reliable.dialogs.retain(|progress| *progress.tag != *tag);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod admission;
 mod byes;
 mod echo;
 mod fax;
+mod glare;
 mod hold;
 mod lifetime;
 mod loops;
@@ -13,6 +14,7 @@ mod modes;
 mod nat;
 mod offers;
 mod ports;
+mod prack;
 mod rubbish;
 mod steer;
 mod talk;
@@ -46,9 +48,11 @@ pub(crate) type Script = fn(&Stage<'_>) -> Result<(), Failure>;
 /// The script of this name.
 pub(crate) fn find(name: &str) -> Option<Script> {
     Some(match name {
+        "answer_in_ack" => glare::answer_in_ack,
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
         "drain" => lifetime::drain,
+        "early_dialog_terminated_199" => prack::early_dialog_terminated,
         "echo_codecs" => echo::codecs,
         "echo_hold" => echo::hold,
         "echo_moves" => echo::moves,
@@ -63,7 +67,15 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_481_of_caller" => modes::probe_481_of_caller,
         "modes_probe_unanswered" => modes::probe_unanswered,
         "modes_start_line" => modes::start_line,
+        "offer_in_prack" => prack::offer_in_prack,
         "overload_limit" => admission::overload_limit,
+        "prack_by_router" => prack::by_router,
+        "prack_caller_only" => prack::caller_only,
+        "prack_end_to_end_forked" => prack::end_to_end_forked,
+        "prack_insisted_421" => prack::insisted,
+        "prack_lost_18x" => prack::lost_18x,
+        "reinvite_glare_491" => glare::reinvite,
+        "reinvite_while_pending_500" => glare::reinvite_while_pending,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
         "steer_both_ways" => steer::both_ways,
@@ -97,8 +109,10 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_strict" => nat::strict_peer,
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
+        "target_refresh_both_legs" => glare::target_refresh,
         "torture" => rubbish::torture,
         "unknown_scheme" => admission::unknown_scheme,
+        "update_glare_491" => glare::update,
         _ => return None,
     })
 }
