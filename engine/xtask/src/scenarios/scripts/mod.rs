@@ -16,8 +16,10 @@ mod offers;
 mod ports;
 mod prack;
 mod rubbish;
+mod sanity;
 mod steer;
 mod talk;
+mod torture;
 
 use crate::agent::{Agent, Request};
 use crate::failure::Failure;
@@ -110,7 +112,12 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
         "target_refresh_both_legs" => glare::target_refresh,
-        "torture" => rubbish::torture,
+        "merged_request" => sanity::merged_request,
+        "looped_request" => sanity::looped_request,
+        "options_of_the_router" => sanity::options_of_the_router,
+        "stray_responses" => sanity::stray_responses,
+        "unreadable_bodies_pass" => sanity::unreadable_bodies_pass,
+        "torture" => torture::torture,
         "unknown_scheme" => admission::unknown_scheme,
         "update_glare_491" => glare::update,
         _ => return None,
