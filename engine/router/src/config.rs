@@ -333,6 +333,15 @@ pub struct Counters {
     pub session_intervals_refused: u64,
     /// 422 received: a peer wanted fewer refreshes.
     pub session_intervals_raised: u64,
+    /// PRACKs of the router's own (RFC 3262), for callers that do no 100rel or have their answer already.
+    pub pracks: u64,
+    /// Reliable provisionals that went no further: repeated, out of order, or while another one waits for
+    /// its PRACK.
+    pub provisionals_discarded: u64,
+    /// INVITEs sent once more, with 100rel, after a 421.
+    pub invites_extended: u64,
+    /// Offers and UPDATEs refused with 491 or 500 because another one has no answer yet.
+    pub untimely: u64,
     /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
     pub merged: u64,
     /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).

@@ -29,6 +29,6 @@ pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
-pub use peers::{Peer, Peers};
+pub use peers::{Peer, Peers, Reliable};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -707,7 +707,7 @@ impl Router {
         };
         relay_response(core, now, server, &tag, response, &changes, body, out);
         if let Some(call) = call {
-            let after = call.on_relay_answer(&mut self.core, now, from, response, out);
+            let after = call.on_relay_answer(&mut self.core, now, from, server, response, out);
             self.finish(now, id, after);
         }
     }

@@ -119,6 +119,7 @@ mod tests {
             class,
             media: None,
             trusted: false,
+            reliable_provisionals: Default::default(),
         };
         Arc::new(PeerTable::new(&[
             peer(

@@ -177,12 +177,16 @@ pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> 
     let treated = |latching: LatchingMode, trusted| shard::Peer {
         latching: latching.into(),
         trusted,
+        ..shard::Peer::default()
     };
     let everybody = everybody.map(|any| (any, 0, treated(default, false)));
     let of_peer = |peer: &Peer| {
-        let (mode, trusted) = (peer.media.unwrap_or(default), peer.trusted);
+        let treatment = shard::Peer {
+            reliable: peer.reliable_provisionals.into(),
+            ..treated(peer.media.unwrap_or(default), peer.trusted)
+        };
         let networks = peer.addresses.clone().into_iter();
-        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated(mode, trusted)))
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treatment))
     };
     let peers = peers.iter().flat_map(of_peer);
     Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))

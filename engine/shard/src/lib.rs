@@ -14,6 +14,7 @@ pub mod steer;
 
 pub use router::{
     ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Methods,
-    Outbound, Peer, Peers, Probed, Progress, Refreshes, Resolved, SessionTimer, Timers, Wake,
+    Outbound, Peer, Peers, Probed, Progress, Refreshes, Reliable, Resolved, SessionTimer, Timers,
+    Wake,
 };
 pub use shard::{Applied, Input, Shard};

@@ -213,6 +213,33 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default)]
     pub(crate) trusted: bool,
+    /// Who acknowledges this peer's reliable provisionals (RFC 3262) to callers without 100rel.
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) reliable_provisionals: ReliableProvisionals,
+}
+
+/// Who does RFC 3262 with a callee whose caller does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ReliableProvisionals {
+    /// Nobody: they pass as they are.
+    Pass,
+    /// The router, when the callee insists on it or sends them unasked.
+    #[default]
+    Interwork,
+    /// The router, which offers 100rel to the callee from the first.
+    Offer,
+}
+
+impl From<ReliableProvisionals> for shard::Reliable {
+    fn from(who: ReliableProvisionals) -> shard::Reliable {
+        match who {
+            ReliableProvisionals::Pass => shard::Reliable::Pass,
+            ReliableProvisionals::Interwork => shard::Reliable::Interwork,
+            ReliableProvisionals::Offer => shard::Reliable::Offer,
+        }
+    }
 }
 
 /// What kind of peer.
