@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::admission::{AdmissionCounters, Overload};
 use crate::outbound::{Outbound, Probed};
 use crate::peers::Peers;
 use crate::rdb::Table;
@@ -39,6 +40,8 @@ pub struct Config {
     pub peers: Arc<Peers>,
     /// Where calls leave to beside what the routing DB says.
     pub outbound: Outbound,
+    /// When new calls are refused because the shard is overloaded.
+    pub overload: Overload,
 }
 
 impl Config {
@@ -58,6 +61,7 @@ impl Config {
             media: media::Config::default(),
             peers: Arc::default(),
             outbound: Outbound::default(),
+            overload: Overload::default(),
         }
     }
 }
@@ -105,7 +109,8 @@ pub struct Limits {
     pub transactions: usize,
     /// Host names waiting for, or remembered from, the resolver.
     pub names: usize,
-    /// Seconds told to those who are refused (Retry-After).
+    /// Seconds told to those who are refused (Retry-After), at least; at most twice as many, so that they
+    /// do not all come back at once. 0: they are told nothing.
     pub retry_after_s: u32,
     /// What a message may hold.
     pub wire: wire::Limits,
@@ -159,6 +164,15 @@ pub enum Event {
         limit: &'static str,
         /// Its configured value.
         value: usize,
+    },
+    /// The shard has more to do than it can, and new calls are limited; or that is over.
+    Overload {
+        /// Whether it begins.
+        begins: bool,
+        /// New calls a second that are taken; 0 when it is over.
+        rate: u64,
+        /// Refused and dropped since the shard's start.
+        turned_away: u64,
     },
     /// A stream of a steered call has ended.
     MediaEnded(Box<MediaEnded>),
@@ -277,6 +291,14 @@ pub struct Counters {
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,
+    /// What became of new requests at the door.
+    pub admission: AdmissionCounters,
+    /// ACKs for responses that were sent without a transaction.
+    pub stateless_acks: u64,
+    /// Calls not sent on because the server they were for had asked for fewer (RFC 7339).
+    pub calls_withheld: u64,
+    /// Servers that have lately asked for fewer calls.
+    pub limiting_servers: u64,
 }
 
 /// The few counters that are asked for after every turn.

@@ -70,6 +70,8 @@ pub(crate) struct Turn {
     publish_at: Time,
     turns: u32,
     stopped: bool,
+    /// How long the reactor had waited before this turn, in all.
+    idle: Duration,
 }
 
 /// How often the numbers on the board are renewed.
@@ -91,6 +93,7 @@ impl Worker {
     pub(crate) fn run(mut self) -> Result<(), TurnError> {
         while !self.station.turn.stopped {
             let now = self.receive()?;
+            self.note_load(now);
             self.station.fire_timers(now);
             self.station.answer_events(now);
             self.send();
@@ -114,6 +117,17 @@ impl Worker {
             station.deliver(now, completion);
         })?;
         Ok(begun.unwrap_or_else(|| station.begin()))
+    }
+
+    /// Tells the shard how long there was nothing to do before this turn.
+    fn note_load(&mut self, now: Time) {
+        let idle = self.reactor.idle();
+        let station = &mut self.station;
+        let before = std::mem::replace(&mut station.turn.idle, idle);
+        let input = Input::Load {
+            idle: idle.saturating_sub(before),
+        };
+        station.shard.apply(now, input, &mut station.turn.outbox);
     }
 
     /// Hands the outbox to the kernel, coalescing where the peer's class allows.
@@ -372,6 +386,18 @@ impl Station {
                     limit,
                     value,
                     "limit reached: refusing with 503 until there is room again"
+                ),
+                Event::Overload {
+                    begins: true, rate, ..
+                } => tracing::warn!(
+                    shard = self.id,
+                    rate,
+                    "overload: more comes than can be done; new calls are limited and the rest get 503"
+                ),
+                Event::Overload { turned_away, .. } => tracing::info!(
+                    shard = self.id,
+                    turned_away,
+                    "overload is over; turned away since the start"
                 ),
                 Event::MediaEnded(ended) => {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
