@@ -28,6 +28,7 @@ use crate::limits;
 use crate::port::{Class, Notices, Port};
 use crate::ring;
 use crate::send::{Outlet, Sends, push_entry};
+use crate::sieve::Sieve;
 use crate::socket::{SocketId, UdpListener};
 use crate::spin::Spin;
 use crate::stamp::{self, Sampling, TurnTime};
@@ -208,6 +209,23 @@ impl Reactor {
     /// done: what arrives finds others before it.
     pub fn idle(&self) -> Duration {
         Duration::from_nanos(self.counters.idle_ns)
+    }
+
+    /// Has the kernel sieve what comes to the other than small sockets, or no more.
+    ///
+    /// # Errors
+    /// What the kernel said of the first socket that could not be given the sieve: a program of more than
+    /// 4,096 steps, or no memory.
+    pub fn set_sieve(&mut self, sieve: Option<&Sieve>) -> io::Result<()> {
+        let large = self.ports.iter().filter(|port| port.class == Class::Large);
+        for port in large {
+            match sieve {
+                Some(sieve) => sieve.attach(&port.listener)?,
+                // One that has none says so.
+                None => drop(port.listener.filter(None)),
+            }
+        }
+        Ok(())
     }
 
     /// Datagrams the kernel dropped on this socket because its receive buffer was full. A system

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
-use crate::admission::{AdmissionCounters, Overload};
+use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::outbound::{Outbound, Probed};
 use crate::peers::Peers;
 use crate::rdb::Table;
@@ -174,6 +174,9 @@ pub enum Event {
         /// Refused and dropped since the shard's start.
         turned_away: u64,
     },
+    /// So many new calls come that reading them costs too much: the network may leave some out; `None`:
+    /// no more.
+    Sieve(Option<Box<Sieve>>),
     /// A stream of a steered call has ended.
     MediaEnded(Box<MediaEnded>),
     /// This shard has asked the application server whether it lives. Comes after every question, so

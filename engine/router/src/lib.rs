@@ -23,7 +23,7 @@ mod router;
 mod steer;
 mod target;
 
-pub use admission::{AdmissionCounters, Overload, PriorityNumbers};
+pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};

@@ -510,6 +510,11 @@ const LEVELS: &[Metric] = &[
         |s| s.shard.admission.rate,
     ),
     count(
+        "tipring_sieving",
+        "1 while a sieve in the kernel leaves out some of the new calls; they count as kernel drops.",
+        |s| s.shard.admission.sieving,
+    ),
+    count(
         "tipring_behind_us",
         "Microseconds the shard had worked without a free moment when this was published.",
         |s| s.shard.admission.behind_us,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use latency::Metric;
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender};
-use reactor::{Completion, Reactor, Send, SendBatch, SocketId, TurnError};
+use reactor::{Completion, Reactor, Send, SendBatch, Sieve, SocketId, TurnError};
 use shard::{Applied, Command, Event, Input, Shard};
 use stack::{Flow, Outbox, Time};
 
@@ -72,6 +72,10 @@ pub(crate) struct Turn {
     stopped: bool,
     /// How long the reactor had waited before this turn, in all.
     idle: Duration,
+    /// The sieve the shard has asked for and that is not set yet.
+    sieve: Option<Option<shard::Sieve>>,
+    /// A sieve is set, or was since the last look for drops: those it makes are no cause for a warning.
+    sieving: (bool, bool),
 }
 
 /// How often the numbers on the board are renewed.
@@ -96,6 +100,7 @@ impl Worker {
             self.note_load(now);
             self.station.fire_timers(now);
             self.station.answer_events(now);
+            self.sieve();
             self.send();
             let sent = self.sent()?;
             self.look_for_drops();
@@ -128,6 +133,22 @@ impl Worker {
             idle: idle.saturating_sub(before),
         };
         station.shard.apply(now, input, &mut station.turn.outbox);
+    }
+
+    /// Sets the sieve the shard has asked for.
+    fn sieve(&mut self) {
+        let Some(sieve) = self.station.turn.sieve.take() else {
+            return;
+        };
+        let sieve = sieve.map(|sieve| Sieve {
+            sieved: sieve.sieved,
+            spared: sieve.spared,
+            passing: sieve.passing,
+        });
+        self.station.turn.sieving = (sieve.is_some(), true);
+        if let Err(error) = self.reactor.set_sieve(sieve.as_ref()) {
+            tracing::warn!(shard = self.station.id, %error, "no sieve in the kernel");
+        }
     }
 
     /// Hands the outbox to the kernel, coalescing where the peer's class allows.
@@ -399,6 +420,7 @@ impl Station {
                     turned_away,
                     "overload is over; turned away since the start"
                 ),
+                Event::Sieve(sieve) => self.turn.sieve = Some(sieve.map(|sieve| *sieve)),
                 Event::MediaEnded(ended) => {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
                 }
@@ -447,6 +469,11 @@ impl Station {
     }
 
     fn warn_of_drops(&mut self, now: Time) {
+        let (sieving, sieved) = self.turn.sieving;
+        if sieving || sieved {
+            self.drops.forgive();
+        }
+        self.turn.sieving = (sieving, sieving);
         let rows = [
             (&mut self.drops, "udp.receive_buffer_bytes"),
             (&mut self.media_drops, "media.socket_buffer_bytes"),

@@ -13,6 +13,6 @@ pub mod steer;
 pub use router::{
     AdmissionCounters, ApplicationServer, Command, Config, Counters, Event, Limits, Listener,
     MediaEnded, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Progress, Resolved,
-    Timers, Wake,
+    Sieve, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};

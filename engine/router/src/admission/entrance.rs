@@ -80,6 +80,9 @@ pub(crate) fn note_load(core: &mut Core, now: Time, idle: Duration) {
             core.admission.hold(now);
         }
     }
+    if let Some(sieve) = core.admission.look_at_sieve(now) {
+        core.events.push_back(Event::Sieve(sieve.map(Box::new)));
+    }
     if let Some(begins) = change {
         let counters = core.admission.counters();
         core.events.push_back(Event::Overload {

@@ -7,6 +7,7 @@ pub(crate) mod entrance;
 mod feedback;
 mod memory;
 mod priority;
+mod sieve;
 
 use std::time::Duration;
 
@@ -16,9 +17,11 @@ use wire::{Message, Method};
 
 use self::controller::{Calls, Change, Controller};
 use self::memory::Memory;
+use self::sieve::{Sieving, sieve};
 
 pub(crate) use self::feedback::{Feedback, OFFER};
 pub use self::priority::PriorityNumbers;
+pub use self::sieve::Sieve;
 
 /// When new calls are refused because the shard is overloaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +75,8 @@ pub struct AdmissionCounters {
     pub rate: u64,
     /// Microseconds since the shard had last nothing to do.
     pub behind_us: u64,
+    /// 1 while the network is asked to leave some new calls out.
+    pub sieving: u64,
 }
 
 /// Seconds' worth of refusals that may be answered at once.
@@ -91,6 +96,7 @@ pub(crate) struct Admission {
     /// Requests taken in that were no INVITE: over at once, for what the controller knows.
     others: u64,
     admitted: u64,
+    sieving: Sieving,
     counters: AdmissionCounters,
 }
 
@@ -104,6 +110,7 @@ impl Admission {
             refilled: now,
             others: 0,
             admitted: 0,
+            sieving: Sieving::new(now),
             counters: AdmissionCounters::default(),
         }
     }
@@ -115,6 +122,7 @@ impl Admission {
         AdmissionCounters {
             overloaded: u64::from(rate.is_some()),
             rate: rate.map_or(0, |rate| rate as u64),
+            sieving: u64::from(self.sieving.is_on()),
             behind_us: behind.map_or(0, |behind| behind.as_micros() as u64),
             ..self.counters
         }
@@ -135,6 +143,18 @@ impl Admission {
             }
             Change::Ends => Some(false),
         }
+    }
+
+    /// What the network is to leave out from `now` on, if that is to change; `Some(None)` is nothing.
+    pub(crate) fn look_at_sieve(&mut self, now: Time) -> Option<Option<Sieve>> {
+        let wanted = self.rate().map(|rate| rate + self.refusals_a_second(rate));
+        let (came, dropped) = (self.counters.offered, self.counters.dropped);
+        let passing = self.sieving.look(now, came, dropped, wanted)?;
+        Some(sieve(passing, &self.settings.priority))
+    }
+
+    fn refusals_a_second(&self, rate: f64) -> f64 {
+        (rate * self.settings.refusals_per_call).max(REFUSALS_MIN)
     }
 
     /// New calls a second at this moment, while they are limited.
@@ -179,10 +199,20 @@ impl Admission {
             return self.take_in(request);
         }
         let identity = identity(request);
-        if !self.refused.has(identity) && self.controller.as_mut().is_some_and(|it| it.take(now)) {
-            return self.take_in(request);
+        match self.take(now, rate, identity) {
+            Verdict::Admit => self.take_in(request),
+            verdict => verdict,
         }
-        self.turn_away(now, rate, identity)
+    }
+
+    /// Decides on a request that nobody knows and that goes before no other.
+    fn take(&mut self, now: Time, rate: f64, identity: u64) -> Verdict {
+        let known = self.refused.has(identity);
+        let controller = self.controller.as_mut();
+        match !known && controller.is_none_or(|controller| controller.take(now)) {
+            true => Verdict::Admit,
+            false => self.turn_away(now, rate, identity),
+        }
     }
 
     fn take_in(&mut self, request: &Message<'_>) -> Verdict {
@@ -192,7 +222,7 @@ impl Admission {
     }
 
     fn turn_away(&mut self, now: Time, rate: f64, identity: u64) -> Verdict {
-        let a_second = (rate * self.settings.refusals_per_call).max(REFUSALS_MIN);
+        let a_second = self.refusals_a_second(rate);
         let seconds = now.duration_since(self.refilled).as_secs_f64();
         self.refilled = now;
         let most = a_second * REFUSALS_AT_ONCE_S;

@@ -24,6 +24,14 @@ impl PriorityNumbers {
         names_emergency(uri) || Uri::parse(uri).is_ok_and(|uri| self.have(uri.user))
     }
 
+    /// How each user begins, and what follows it in a SIP URI.
+    pub(crate) fn beginnings(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.0.iter().map(|number| match number.strip_suffix('*') {
+            Some(beginning) => (beginning, ""),
+            None => (number.as_str(), "@"),
+        })
+    }
+
     fn have(&self, user: &[u8]) -> bool {
         self.0.iter().any(|number| match number.strip_suffix('*') {
             Some(beginning) => user.starts_with(beginning.as_bytes()),
