@@ -6,8 +6,12 @@ mod controller;
 pub(crate) mod entrance;
 mod feedback;
 mod memory;
+#[cfg(test)]
+mod model;
 mod priority;
 mod sieve;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -186,43 +190,43 @@ impl Admission {
         if !begins_something(request) {
             return Verdict::Admit;
         }
-        self.counters.offered += 1;
-        let Some(rate) = self.rate() else {
-            return self.take_in(request);
-        };
-        if is_known() {
-            self.counters.offered -= 1;
+        let limited = self.rate().is_some();
+        if limited && is_known() {
             return Verdict::Admit;
         }
-        if self.has_priority(request) {
+        let verdict = match limited {
+            true => self.decide(now, identity(request), self.has_priority(request)),
+            false => self.take_in(),
+        };
+        let is_other = verdict == Verdict::Admit && request.method() != Method::Invite;
+        self.others += u64::from(is_other);
+        verdict
+    }
+
+    /// Decides on a request that nobody knows, by the number its copies have in common.
+    fn decide(&mut self, now: Time, identity: u64, has_priority: bool) -> Verdict {
+        let Some(controller) = self.controller.as_mut().filter(|it| it.rate().is_some()) else {
+            return self.take_in();
+        };
+        if has_priority {
             self.counters.priority += 1;
-            return self.take_in(request);
+            return self.take_in();
         }
-        let identity = identity(request);
-        match self.take(now, rate, identity) {
-            Verdict::Admit => self.take_in(request),
-            verdict => verdict,
-        }
-    }
-
-    /// Decides on a request that nobody knows and that goes before no other.
-    fn take(&mut self, now: Time, rate: f64, identity: u64) -> Verdict {
-        let known = self.refused.has(identity);
-        let controller = self.controller.as_mut();
-        match !known && controller.is_none_or(|controller| controller.take(now)) {
-            true => Verdict::Admit,
-            false => self.turn_away(now, rate, identity),
+        match !self.refused.has(identity) && controller.take(now) {
+            true => self.take_in(),
+            false => self.turn_away(now, identity),
         }
     }
 
-    fn take_in(&mut self, request: &Message<'_>) -> Verdict {
+    fn take_in(&mut self) -> Verdict {
+        self.counters.offered += 1;
         self.admitted += 1;
-        self.others += u64::from(request.method() != Method::Invite);
         Verdict::Admit
     }
 
-    fn turn_away(&mut self, now: Time, rate: f64, identity: u64) -> Verdict {
-        let a_second = self.refusals_a_second(rate);
+    fn turn_away(&mut self, now: Time, identity: u64) -> Verdict {
+        self.counters.offered += 1;
+        let a_second = self.refusals_a_second(self.rate().unwrap_or_default());
         let seconds = now.duration_since(self.refilled).as_secs_f64();
         self.refilled = now;
         let most = a_second * REFUSALS_AT_ONCE_S;
