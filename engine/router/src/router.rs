@@ -146,6 +146,17 @@ impl Router {
         self.drain_transactions(now, out);
     }
 
+    /// Whether new requests are being turned away.
+    pub fn is_overloaded(&self) -> bool {
+        self.core.admission.rate().is_some()
+    }
+
+    /// An ACK for a response that was sent without a transaction was received: nobody waits for it.
+    pub fn stateless_ack(&mut self) {
+        self.core.counters.received += 1;
+        self.core.counters.stateless_acks += 1;
+    }
+
     /// A turn of the shard's thread begins; before it there was nothing to do for `idle`.
     pub fn note_load(&mut self, now: Time, idle: Duration) {
         entrance::note_load(&mut self.core, now, idle);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
-use super::{CALLEE_TAG, Stage};
+use super::{CALLEE_TAG, Call, Stage};
 use crate::agent::{Agent, Request, SDP};
 use crate::failure::{Failure, check};
 use crate::sip::Message;
@@ -143,6 +143,14 @@ pub(super) fn control(stage: &Stage<'_>) -> Result<(), Failure> {
     let plain = format!(";branch={}", options.branch);
     caller.send_bytes(caller.print(&options).replace(&plain, &asks).as_bytes())?;
     let told = caller.expect_answer(&options, 200)?;
+    let call = Call {
+        caller,
+        callee,
+        invite,
+        answer,
+        seen,
+    };
+    call.hang_up()?;
     check(
         told.header("Via")
             .contains(";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq="),
