@@ -14,6 +14,7 @@ use crate::load::LoadOptions;
 use crate::media::cli::{MediaArgs, RelayArgs};
 use crate::overload::OverloadArgs;
 use crate::servers::Contender;
+use crate::soak::{self, SoakArgs};
 use crate::{calls, floor, hold, media, overload, suite};
 
 /// Turn of the generator in a suite: at 10,000 calls per second 35 datagrams reach the server at a time.
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Media(MediaArgs),
     /// The same as `media --compare`.
     MediaCompare(MediaArgs),
+    /// Mixed load for a long time; then the router's memory must be what it was.
+    Soak(SoakArgs),
     /// Relays media unread between fixed addresses, until interrupted (the server side of `media --floor`).
     Relay(RelayArgs),
 }
@@ -269,6 +272,7 @@ pub(crate) fn run(command: &Command) -> io::Result<ExitCode> {
         Command::Overload(args) => overload::run(args),
         Command::Media(args) => media::run(args, args.contenders()),
         Command::MediaCompare(args) => media::run(args, &media::servers::Contender::ALL),
+        Command::Soak(args) => soak::run(args),
         Command::Relay(args) => media::relay::relay(&args.layout()).map(|()| ExitCode::SUCCESS),
         Command::Reflect(args) => {
             floor::reflect(args.listen, args.callee).map(|()| ExitCode::SUCCESS)

@@ -294,6 +294,10 @@ pub struct Counters {
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,
+    /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
+    pub merged: u64,
+    /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).
+    pub looped: u64,
     /// What became of new requests at the door.
     pub admission: AdmissionCounters,
     /// ACKs for responses that were sent without a transaction.

@@ -159,6 +159,16 @@ impl Door {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// Whether the sent-by of this Via is this listener's, however it is spelled.
+    pub(crate) fn is_named_by(&self, via: &wire::Via<'_>) -> bool {
+        let own = self.listener.advertise_host.as_bytes();
+        let same_host = match (via.host, Host::parse(own)) {
+            (Host::Name(theirs), Some(Host::Name(own))) => theirs.eq_ignore_ascii_case(own),
+            (theirs, own) => own == Some(theirs),
+        };
+        same_host && via.port.unwrap_or(DEFAULT_PORT) == self.listener.advertise_port
+    }
+
     /// Our Contact on a leg: the leg's tag as the user, so that the next request finds the call.
     pub(crate) fn print_contact(&self, out: &mut Vec<u8>, tag: &Token) {
         out.extend_from_slice(b"Contact: <sip:");
@@ -199,6 +209,11 @@ impl Doors {
         speaking
             .filter(|_| speaks_of_overload)
             .unwrap_or_else(|| self.of(listener))
+    }
+
+    /// Every listener.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Door> {
+        self.all.iter()
     }
 
     /// The listener with this index. Flows carry only indices the worker made; a wrong one falls

@@ -30,6 +30,9 @@ pub enum DialogError {
     /// A request that creates a dialog must have exactly one Contact with a URI (8.1.1.8).
     #[error("Missing Contact Header")]
     NoContact,
+    /// A request that creates a dialog has more than one Contact (8.1.1.8).
+    #[error("More Than One Contact")]
+    SeveralContacts,
     /// A response that creates a dialog has no To tag.
     #[error("Missing To Tag")]
     NoTag,
@@ -93,6 +96,9 @@ impl Dialog {
         pool: &mut Pool,
     ) -> Result<Dialog, DialogError> {
         let contact = request.contact()?.ok_or(DialogError::NoContact)?;
+        if request.values(HeaderName::Contact).nth(1).is_some() {
+            return Err(DialogError::SeveralContacts);
+        }
         let remote_tag = request.from()?.tag();
         request.to()?;
         let routes = route_set(request, false);
@@ -464,9 +470,20 @@ fn assemble(parts: Parts<'_>, pool: &mut Pool) -> Result<(Block, Spans), DialogE
     spans.remote_tag = parts.remote_tag.map_or(Span::default(), |tag| {
         span_inside(tag, parts.remote, spans.remote)
     });
-    spans.target = append(&mut text, &[parts.target])?;
+    spans.target = append(&mut text, &[without_headers(parts.target)])?;
     spans.routes = append(&mut text, &[parts.routes])?;
     Ok((pool.store(&text), spans))
+}
+
+/// RFC 3261 19.1.1, table 1: a Contact inside a dialog has no headers, nor has a Request-URI.
+fn without_headers(target: &[u8]) -> &[u8] {
+    match Uri::parse(target) {
+        Ok(uri) if !uri.headers.is_empty() => {
+            let end = target.len().saturating_sub(uri.headers.len());
+            target.get(..end).unwrap_or(target)
+        }
+        _ => target,
+    }
 }
 
 /// Where `part`, which lies inside `whole`, will lie when `whole` lies `at` there.
@@ -726,6 +743,15 @@ mod tests {
         let error = with(&text, |response| dialog.establish(response, &mut pool));
         assert_eq!(error, Err(DialogError::Header(ParseError::BadContact)));
         assert_eq!(dialog.state(), DialogState::Early);
+    }
+
+    #[test]
+    fn regression_headers_in_a_contact_are_no_part_of_the_target() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text = answer(200, "b1", "Contact: <sip:bob@10.0.0.2;x=y?Subject=a&b=c>\n");
+        with(&text, |response| dialog.establish(response, &mut pool)).expect("confirmed");
+        assert_eq!(dialog.target(), b"sip:bob@10.0.0.2;x=y");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! the business of the rooms above.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::string_slice))]
 
 pub mod dialog;
 mod flow;
@@ -24,6 +26,6 @@ pub use random::Random;
 pub use time::Time;
 pub use token::Token;
 pub use transaction::{
-    Answer, ClientId, Counters, Event, Inbound, ServerId, Strays, TimerConfig, TransactionLimits,
-    Transactions, Wake,
+    Answer, Claim, ClientId, Counters, Event, Inbound, ServerId, Stray, Strays, TimerConfig,
+    TransactionLimits, Transactions, Wake,
 };

@@ -18,7 +18,7 @@ pub struct Token {
 
 const CALL_ID_PREFIX: &[u8] = b"tpr-";
 /// RFC 3261 8.1.1.7: the cookie says that the branch is unique across all requests.
-const BRANCH_PREFIX: &[u8] = b"z9hG4bKtpr";
+const BRANCH_PREFIX: &[u8] = Token::BRANCH_PREFIX;
 const TAG_PREFIX: &[u8] = b"tpr";
 
 /// Digits behind each prefix.
@@ -30,6 +30,9 @@ impl Token {
 
     /// Bytes of a tag: its prefix and the digits.
     pub const TAG_BYTES: usize = TAG_PREFIX.len() + DIGITS;
+
+    /// How every branch of ours begins.
+    pub const BRANCH_PREFIX: &[u8] = b"z9hG4bKtpr";
 
     /// The last slot number.
     pub const SLOT_MAX: u32 = (1 << 24) - 1;
@@ -122,6 +125,10 @@ fn parse(text: &[u8]) -> Option<Token> {
 }
 
 /// The value of up to 16 lower-case digits. Errors are gathered and judged once, without a branch a digit.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "every byte has its place in a table of 256"
+)]
 fn number(text: &[u8]) -> Option<u64> {
     let mut value = 0;
     let mut wrong = 0;
@@ -134,6 +141,10 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// The value of each lower-case hexadecimal digit, 255 for every other byte.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "made by the compiler: an index out of bounds would fail the build"
+)]
 static NIBBLES: [u8; 256] = {
     let mut table = [255; 256];
     let mut value = 0;
