@@ -68,7 +68,7 @@ fn what_calls_bring_later_is_waited_for() {
     goodput(&mut model, 0.5, 15 * SECOND);
     goodput(&mut model, 5.0, 15 * SECOND);
     let share = goodput(&mut model, 5.0, 10 * SECOND);
-    assert!(share >= 0.85, "{share:.3}");
+    assert!(share >= 0.8, "{share:.3}");
 }
 
 #[test]
