@@ -8,10 +8,11 @@ use crate::agent::{Agent, Request, SDP};
 use crate::failure::{Failure, check};
 use crate::sip::Message;
 
-/// Calls of the burst: some ten times what a shard does in the time it takes to send them.
-const BURST: usize = 20_000;
-/// Between two calls of the burst the answers are looked at.
-const CHUNK: usize = 50;
+/// Calls of the burst at most.
+const BURST: usize = 100_000;
+/// So many are sent in a row before the answers are looked at: some ten times what a shard does in the time
+/// it takes to send them.
+const CHUNK: usize = 2_000;
 /// How long the burst goes on at most, whatever has been refused.
 const BURST_LIMIT: Duration = Duration::from_secs(20);
 /// Refusals that are enough to see that they differ.
@@ -69,7 +70,7 @@ fn burst(flood: &Agent, number: &str) -> Result<Refusals, Failure> {
     let (mut refusals, begun) = (Refusals::default(), Instant::now());
     for sent in 0..BURST {
         flood.send(&flood.invite(number))?;
-        if sent % CHUNK == 0 {
+        if sent % CHUNK == CHUNK - 1 {
             refusals.take(flood)?;
             if refusals.calls.len() >= REFUSALS || begun.elapsed() > BURST_LIMIT {
                 break;
