@@ -17,6 +17,9 @@ const CHUNK: usize = 2_000;
 const BURST_LIMIT: Duration = Duration::from_secs(20);
 /// Refusals that are enough to see that they differ.
 const REFUSALS: usize = 40;
+/// Calls tried after the burst, and what is waited for each. A call that is taken gets 100 after 0.2 s.
+const TRIES: usize = 60;
+const PAUSE: Duration = Duration::from_millis(400);
 
 /// What the burst was told.
 #[derive(Default)]
@@ -81,19 +84,21 @@ fn burst(flood: &Agent, number: &str) -> Result<Refusals, Failure> {
     Ok(refusals)
 }
 
-/// Within some seconds a new call is taken.
+/// Within some seconds a new call is taken. Until then it may be refused, or dropped.
 fn recovers(stage: &Stage<'_>) -> Result<(), Failure> {
     let caller = stage.caller()?;
-    for _ in 0..100 {
+    for _ in 0..TRIES {
         let invite = caller.invite(stage.number());
         caller.send(&invite)?;
-        let taken = caller.expect("an answer", |m| {
-            m.branch() == invite.branch && m.code().is_some()
-        })?;
-        if taken.code() != Some(503) {
-            return cancel(&caller, &invite);
+        match caller.receive(PAUSE)? {
+            Some(answer) if answer.branch() != invite.branch => {}
+            Some(answer) if answer.code() == Some(503) => {
+                caller.acknowledge(&invite, &answer)?;
+                std::thread::sleep(PAUSE);
+            }
+            Some(_) => return cancel(&caller, &invite),
+            None => {}
         }
-        caller.acknowledge(&invite, &taken)?;
     }
     check(false, || "no call was taken after the burst".into())
 }
