@@ -14,7 +14,7 @@ pub mod steer;
 
 pub use router::{
     AdmissionCounters, ApplicationServer, Command, Config, Counters, Event, Limits, Listener,
-    MediaEnded, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Progress, Resolved,
-    Sieve, Timers, Wake,
+    MediaEnded, Methods, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Progress,
+    Refreshes, Resolved, SessionTimer, Sieve, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};
