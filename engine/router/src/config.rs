@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
@@ -42,6 +43,10 @@ pub struct Config {
     pub outbound: Outbound,
     /// What is passed on outside any dialog, to where the routing DB says.
     pub relay: Methods,
+    /// Session timers of the router's own on each leg; `None` lets the ends agree on theirs through it.
+    pub session_timer: Option<SessionTimer>,
+    /// When new calls are refused because the shard is overloaded.
+    pub overload: Overload,
 }
 
 impl Config {
@@ -62,8 +67,34 @@ impl Config {
             peers: Arc::default(),
             outbound: Outbound::default(),
             relay: Methods::default(),
+            session_timer: None,
+            overload: Overload::default(),
         }
     }
+}
+
+/// Session timers (RFC 4028) of the router's own on each leg of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimer {
+    /// The session interval the router asks for, seconds.
+    pub session_expires_s: u32,
+    /// The shortest one it accepts, seconds; RFC 4028 4 wants 90 or more.
+    pub min_se_s: u32,
+    /// Who refreshes, as far as the router may say.
+    pub refreshes: Refreshes,
+}
+
+/// Who refreshes the session of a leg whose peer knows session timers. One that knows none is always
+/// refreshed by the router.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refreshes {
+    /// Whom the callee chooses; the caller, when it does not choose itself.
+    #[default]
+    Auto,
+    /// The peer.
+    Peer,
+    /// The router, unless the caller has chosen itself.
+    Router,
 }
 
 /// One listening address and how peers are told to reach it.
@@ -109,7 +140,8 @@ pub struct Limits {
     pub transactions: usize,
     /// Host names waiting for, or remembered from, the resolver.
     pub names: usize,
-    /// Seconds told to those who are refused (Retry-After).
+    /// Seconds told to those who are refused (Retry-After), at least; at most twice as many, so that they
+    /// do not all come back at once. 0: they are told nothing.
     pub retry_after_s: u32,
     /// What a message may hold.
     pub wire: wire::Limits,
@@ -169,6 +201,18 @@ pub enum Event {
         /// Its configured value.
         value: usize,
     },
+    /// The shard has more to do than it can, and new calls are limited; or that is over.
+    Overload {
+        /// Whether it begins.
+        begins: bool,
+        /// New calls a second that are taken; 0 when it is over.
+        rate: u64,
+        /// Refused and dropped since the shard's start.
+        turned_away: u64,
+    },
+    /// So many new calls come that reading them costs too much: the network may leave some out; `None`:
+    /// no more.
+    Sieve(Option<Box<Sieve>>),
     /// A stream of a steered call has ended.
     MediaEnded(Box<MediaEnded>),
     /// This shard has asked the application server whether it lives. Comes after every question, so
@@ -304,10 +348,35 @@ pub struct Counters {
     pub subscriptions_expired: u64,
     /// Requests outside any dialog without a route.
     pub exchanges_unrouted: u64,
+    /// Refreshes of sessions sent by the router itself (RFC 4028 10).
+    pub session_refreshes: u64,
+    /// Calls ended because a session was not refreshed.
+    pub sessions_expired: u64,
+    /// Requests refused with 422: they asked for refreshes too often.
+    pub session_intervals_refused: u64,
+    /// 422 received: a peer wanted fewer refreshes.
+    pub session_intervals_raised: u64,
+    /// PRACKs of the router's own (RFC 3262), for callers that do no 100rel or have their answer already.
+    pub pracks: u64,
+    /// Reliable provisionals that went no further: repeated, out of order, or while another one waits for
+    /// its PRACK.
+    pub provisionals_discarded: u64,
+    /// INVITEs sent once more, with 100rel, after a 421.
+    pub invites_extended: u64,
+    /// Offers and UPDATEs refused with 491 or 500 because another one has no answer yet.
+    pub untimely: u64,
     /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
     pub merged: u64,
     /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).
     pub looped: u64,
+    /// What became of new requests at the door.
+    pub admission: AdmissionCounters,
+    /// ACKs for responses that were sent without a transaction.
+    pub stateless_acks: u64,
+    /// Calls not sent on because the server they were for had asked for fewer (RFC 7339).
+    pub calls_withheld: u64,
+    /// Servers that have lately asked for fewer calls.
+    pub limiting_servers: u64,
 }
 
 /// The few counters that are asked for after every turn.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod admission;
 mod application_server;
 mod call;
 mod calls;
@@ -13,6 +14,7 @@ mod core;
 mod echo;
 mod entry;
 mod headers;
+mod identity;
 mod local;
 mod names;
 mod outbound;
@@ -25,10 +27,11 @@ mod sanity;
 mod steer;
 mod target;
 
+pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
-pub use peers::{Peer, Peers};
+pub use peers::{Peer, Peers, Reliable};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -2,15 +2,17 @@
 //! router itself, and hands events to the calls they concern.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use stack::transport::stateless_response;
 use stack::{Answer, Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
+use crate::admission::entrance;
 use crate::application_server;
 use crate::call::{
-    After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork, relay_response,
-    request_uri,
+    After, Call, Changes, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork,
+    relay_response, request_uri,
 };
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
@@ -65,6 +67,8 @@ impl Router {
             transactions: *self.core.transactions.counters(),
             media: self.core.media.counters(),
             application_server_up: u64::from(self.core.application_server_is_up()),
+            admission: self.core.admission.counters(),
+            limiting_servers: self.core.feedback.servers() as u64,
             ..self.core.counters
         }
     }
@@ -144,6 +148,22 @@ impl Router {
             self.receive_response(now, flow, message, out);
         }
         self.drain_transactions(now, out);
+    }
+
+    /// Whether new requests are being turned away.
+    pub fn is_overloaded(&self) -> bool {
+        self.core.admission.rate().is_some()
+    }
+
+    /// An ACK for a response that was sent without a transaction was received: nobody waits for it.
+    pub fn stateless_ack(&mut self) {
+        self.core.counters.received += 1;
+        self.core.counters.stateless_acks += 1;
+    }
+
+    /// A turn of the shard's thread begins; before it there was nothing to do for `idle`.
+    pub fn note_load(&mut self, now: Time, idle: Duration) {
+        entrance::note_load(&mut self.core, now, idle);
     }
 
     /// A datagram on a media port.
@@ -315,6 +335,9 @@ impl Router {
         if let Err(error) = request.check_mandatory() {
             return self.bad_request(flow, request, error, out);
         }
+        if !entrance::passes(&mut self.core, now, flow, request, out) {
+            return;
+        }
         match self
             .core
             .transactions
@@ -365,8 +388,7 @@ impl Router {
         self.core.counters.calls_limited += u64::from(request.method() == Method::Invite);
         self.core
             .limit_reached("transactions", self.core.limits.transactions);
-        let retry_after = local::retry_after(self.core.limits.retry_after_s);
-        stateless_response(request, flow, 503, b"", &retry_after, out);
+        entrance::refuse(&mut self.core, flow, request, out);
     }
 
     fn new_request(
@@ -393,7 +415,7 @@ impl Router {
             _ if self.proxy_request(now, flow, server, request, out) => {}
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {
-                let retry_after = local::retry_after(self.core.limits.retry_after_s);
+                let retry_after = self.core.retry_after();
                 self.core.refuse(now, server, 503, &retry_after, out);
             }
             method if self.core.relay.has(method) => {
@@ -628,7 +650,7 @@ impl Router {
         if self.calls.is_full() {
             self.core.limit_reached("calls", self.calls.limit());
         }
-        let retry_after = local::retry_after(self.core.limits.retry_after_s);
+        let retry_after = self.core.retry_after();
         self.core.refuse(now, server, 503, &retry_after, out);
     }
 
@@ -710,6 +732,7 @@ impl Router {
         let answer = transactions.receive_response_if(now, response, judge, out);
         let Some(answer) = answer else { return };
         self.core.counters.responses += 1;
+        entrance::hear(&mut self.core, now, flow.remote, response);
         let id = answer.user.call;
         if answer.user.purpose.is_proxied() {
             let (core, calls) = (&mut self.core, &mut self.calls);
@@ -718,7 +741,7 @@ impl Router {
         }
         if answer.user.purpose.is_outside() {
             let (core, calls) = (&mut self.core, &mut self.calls);
-            outside::on_answer(core, calls, now, answer.user, response, out);
+            outside::on_answer(core, calls, now, answer.user, (flow, response), out);
         } else if let Purpose::Relay(from, server) = answer.user.purpose {
             self.on_relay_answer(now, id, from, server, response, out);
         } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
@@ -740,6 +763,9 @@ impl Router {
                 Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
                 Purpose::Probe if response.code() >= 200 => {
                     call.on_probe_answer(core, now, response.code(), out)
+                }
+                Purpose::Refresh(side) => {
+                    call.on_refresh_answer(core, now, side, answer.client, response, out)
                 }
                 Purpose::Bye
                 | Purpose::Discard
@@ -777,7 +803,9 @@ impl Router {
         let core = &mut self.core;
         match answer.user.purpose {
             Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
-            Purpose::Reinvite(_) | Purpose::Reoffer if response.method() == Method::Invite => {
+            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_)
+                if response.method() == Method::Invite =>
+            {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
             }
             _ => {}
@@ -796,18 +824,22 @@ impl Router {
     ) {
         let mut call = self.calls.get_mut(id);
         let core = &mut self.core;
-        let (tag, body) = match &mut call {
+        let (tag, changes, body) = match &mut call {
             Some(call) => {
+                if call.refuse_after_422(core, now, from.other(), server, response, out) {
+                    return;
+                }
                 let body = call.crossing_answer(core, now, from.other(), server, response);
-                (call.tag(from), body)
+                let changes = call.changed_answer(core, now, from, server, response, &body);
+                (call.tag(from), changes, body)
             }
             // Nobody knows any more whether its media was steered.
-            None if response.has_sdp() => (core.own_tag(), Crossed::Withheld),
-            None => (core.own_tag(), Crossed::AsIs),
+            None if response.has_sdp() => (core.own_tag(), Changes::default(), Crossed::Withheld),
+            None => (core.own_tag(), Changes::default(), Crossed::AsIs),
         };
-        relay_response(core, now, server, &tag, response, body, out);
+        relay_response(core, now, server, &tag, response, &changes, body, out);
         if let Some(call) = call {
-            let after = call.on_relay_answer(&mut self.core, now, from, response, out);
+            let after = call.on_relay_answer(&mut self.core, now, from, server, response, out);
             self.finish(now, id, after);
         }
     }
@@ -876,6 +908,7 @@ impl Router {
             Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
+            Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
             Purpose::Discard
             | Purpose::Prack(_)
             | Purpose::KeepAlive

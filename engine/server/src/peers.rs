@@ -118,6 +118,9 @@ mod tests {
                 .collect(),
             class,
             media: None,
+            trusted: false,
+            reliable_provisionals: Default::default(),
+            overload_control: false,
         };
         Arc::new(PeerTable::new(&[
             peer(

@@ -11,7 +11,8 @@ use router::rdb::{CallFlow, Record, Table};
 use wire::Method;
 
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, Relayed, SHARDS_MAX,
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, Refresher,
+    Relayed, SHARDS_MAX, SessionTimerMode,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -154,6 +155,8 @@ impl Common<'_> {
             peers: peers(self.config.media.latching, &self.config.peer),
             outbound: outbound(self.config),
             relay: relay(self.config),
+            session_timer: session_timer(self.config),
+            overload: overload(&self.config.overload),
         }
     }
 }
@@ -172,14 +175,20 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
 /// for it.
 pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let treated = |latching: LatchingMode| shard::Peer {
-        latching: latching.into(),
+    let unnamed = shard::Peer {
+        latching: default.into(),
+        ..shard::Peer::default()
     };
-    let everybody = everybody.map(|any| (any, 0, treated(default)));
+    let everybody = everybody.map(|any| (any, 0, unnamed));
     let of_peer = |peer: &Peer| {
-        let mode = peer.media.unwrap_or(default);
+        let treatment = shard::Peer {
+            latching: peer.media.unwrap_or(default).into(),
+            trusted: peer.trusted,
+            overload_control: peer.overload_control,
+            reliable: peer.reliable_provisionals.into(),
+        };
         let networks = peer.addresses.clone().into_iter();
-        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated(mode)))
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treatment))
     };
     let peers = peers.iter().flat_map(of_peer);
     Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))
@@ -216,6 +225,16 @@ pub(crate) fn outbound(config: &Config) -> shard::Outbound {
     }
 }
 
+/// When new calls are refused because a shard has more to do than it can.
+fn overload(overload: &Overload) -> shard::Overload {
+    let target = Duration::from_millis(overload.target_ms);
+    shard::Overload {
+        target: overload.enabled.then_some(target),
+        priority: shard::PriorityNumbers::new(overload.priority_numbers.iter().cloned()),
+        refusals_per_call: overload.refusals_per_call,
+    }
+}
+
 /// What is passed on outside any dialog.
 pub(crate) fn relay(config: &Config) -> shard::Methods {
     let method = |relayed: &Relayed| match relayed {
@@ -228,6 +247,20 @@ pub(crate) fn relay(config: &Config) -> shard::Methods {
         Relayed::Notify => Method::Notify,
     };
     shard::Methods::of(config.routing.relay.iter().map(method))
+}
+
+fn session_timer(config: &Config) -> Option<shard::SessionTimer> {
+    let timer = &config.session_timer;
+    let settings = shard::SessionTimer {
+        session_expires_s: timer.session_expires_s,
+        min_se_s: timer.min_se_s,
+        refreshes: match timer.refresher {
+            Refresher::Auto => shard::Refreshes::Auto,
+            Refresher::Peer => shard::Refreshes::Peer,
+            Refresher::Router => shard::Refreshes::Router,
+        },
+    };
+    (timer.mode == SessionTimerMode::On).then_some(settings)
 }
 
 /// 0 is never.

@@ -7,7 +7,7 @@ mod policy;
 mod reason;
 
 pub use forward::forwarded_response;
-pub use head::{response_head, vias};
+pub use head::{response_head, response_head_telling, vias};
 pub use policy::{Policy, passing_headers};
 pub use reason::reason_phrase;
 

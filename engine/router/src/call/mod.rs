@@ -5,13 +5,19 @@
 //! which says whether the call is still there.
 
 mod answers;
+mod changes;
 mod early;
 mod ending;
+mod extension;
+mod forked;
 mod media;
+mod offers;
 mod own;
 mod print;
 mod probe;
 mod relay;
+mod reliable;
+mod session_timer;
 mod setup;
 
 use std::time::Duration;
@@ -23,11 +29,17 @@ use stack::{ClientId, Flow, ServerId, Time, Token};
 use wire::{Message, Method};
 
 use self::early::EarlyFinal;
+use self::forked::Abilities;
+use self::offers::Offers;
+use self::reliable::Reliable;
+use self::session_timer::Sessions;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
+use crate::identity::Trust;
 use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
+pub(crate) use changes::Changes;
 pub(crate) use early::check_offer;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
@@ -146,6 +158,18 @@ pub(crate) struct Call {
     probe: Option<TimerKey>,
     /// Its media, when it goes through the router.
     steering: Option<Box<Steering>>,
+    /// Its session timers, when they are the router's own.
+    sessions: Option<Box<Sessions>>,
+    /// Whom its parties trust; `None` when nobody is trusted.
+    trust: Option<Trust>,
+    /// Which extensions the caller's INVITE named.
+    able: Abilities,
+    /// CSeq of the callee's INVITE.
+    callee_cseq: u32,
+    /// The reliable provisionals of the callee's INVITE; `None` without.
+    reliable: Option<Box<Reliable>>,
+    /// Who has offered what.
+    offers: Offers,
 }
 
 impl Call {
@@ -238,6 +262,7 @@ impl Call {
         self.stop_alarms(core);
         self.end_media(core, now);
         core.disarm(&mut self.forks_over);
+        self.stop_sessions(core);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);
         self.callee.dialog.release(&mut core.pool);
@@ -293,6 +318,7 @@ impl Call {
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
             Alarm::TimerC(_) | Alarm::Expired => After::Keep,
+            Alarm::Session(side) => self.on_session_due(core, now, side, out),
         }
     }
 }

@@ -1,17 +1,25 @@
 //! The first INVITE: from the caller's request and its route to our request towards the callee.
 
+use std::net::IpAddr;
+
 use stack::dialog::{Dialog, DialogError};
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token, Transactions};
 use wire::{Message, Method, Uri};
 
 use super::early::{self, EarlyFinal};
+use super::forked::Abilities;
 use super::media::refusal;
+use super::offers::Offers;
 use super::print::{self, Request};
-use super::{Call, Leg, Rung, Stage, Terms, Text};
+use super::session_timer::Sessions;
+use super::{Call, Leg, Rung, Stage, Terms, Text, changes};
+use crate::admission::entrance;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
-use crate::local;
+use crate::headers::POLICY;
+use crate::identity::{ANONYMOUS_PARTY, Trust, Veil};
 use crate::names::Names;
+use crate::peers;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
 
@@ -100,6 +108,34 @@ impl Way {
         }
     }
 
+    /// Where it goes, when that is known.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Way::Known(flow) => Some(flow.remote.ip()),
+            Way::Waiting { .. } => None,
+        }
+    }
+
+    /// Whom the parties trust. Privacy that cannot be given, and must be, ends it here.
+    fn trust(&self, core: &Core, setup: &Setup<'_, '_>) -> Result<Option<Trust>, Refusal> {
+        let Some(trust) = Trust::of(core, setup.source.remote.ip(), self.address()) else {
+            return Ok(None);
+        };
+        let steered = setup.record.steer_media;
+        trust.veil(Side::Caller).check(setup.request, steered)?;
+        Ok(Some(trust))
+    }
+
+    /// RFC 7339 5.10: refused without Retry-After when the server has asked for fewer calls.
+    fn check_load(&self, core: &mut Core, now: Time, request: &Message<'_>) -> Result<(), Refusal> {
+        match self {
+            Way::Known(flow) if entrance::withholds(core, now, flow.remote, request) => {
+                Err(Refusal::code(503))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The flow of the callee's leg; the caller's own until the name is resolved.
     pub(crate) fn flow(&self, source: Flow) -> Flow {
         match self {
@@ -153,12 +189,16 @@ impl Call {
     ) -> Result<Call, Refusal> {
         let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, setup.destination.clone(), setup.source)?;
+        let mut sessions = Sessions::of(core, setup.request)?;
+        let trust = way.trust(core, &setup)?;
+        let veil = trust.map(|trust| trust.veil(Side::Caller));
+        way.check_load(core, now, setup.request)?;
         let secrets = [core.random.next_u64(), core.random.next_u64()];
         let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
 
         let caller = Dialog::uas(setup.request, &caller_tag.tag_text(), &mut core.pool)?;
-        let mut callee = match callee_dialog(core, &setup, &way, &callee_tag) {
+        let mut callee = match callee_dialog(core, &setup, &way, veil, &callee_tag) {
             Ok(dialog) => dialog,
             Err(error) => {
                 caller.release(&mut core.pool);
@@ -185,6 +225,8 @@ impl Call {
             &callee_tag,
             left,
             body.of(setup.request),
+            sessions.as_deref_mut(),
+            veil,
             out,
         );
         body.give_back(core);
@@ -195,7 +237,7 @@ impl Call {
             caller.release(&mut core.pool);
             callee.release(&mut core.pool);
             core.limit_reached("transactions", core.limits.transactions);
-            let extra = local::retry_after(core.limits.retry_after_s);
+            let extra = core.retry_after();
             return Err(Refusal {
                 extra,
                 ..Refusal::code(503)
@@ -234,6 +276,12 @@ impl Call {
             early: EarlyFinal::of(setup.record, setup.request),
             probe: None,
             steering,
+            sessions,
+            trust,
+            able: Abilities::of(setup.request),
+            callee_cseq: cseq,
+            reliable: None,
+            offers: Offers::of(setup.server, setup.request.has_sdp()),
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -259,6 +307,9 @@ impl Call {
     /// meanwhile has no INVITE to wait for.
     pub(crate) fn callee_found(&mut self, core: &mut Core, now: Time, flow: Flow) {
         self.callee.peer = flow;
+        self.trust = self
+            .trust
+            .map(|trust| trust.with_callee(core, flow.remote.ip()));
         if let Some(steering) = &mut self.steering {
             steering.callee_found(core, flow.remote.ip());
         }
@@ -308,6 +359,7 @@ pub(crate) fn callee_dialog(
     core: &mut Core,
     setup: &Setup<'_, '_>,
     way: &Way,
+    veil: Option<Veil>,
     tag: &Token,
 ) -> Result<Dialog, DialogError> {
     let mut call_id = core.scratch();
@@ -315,7 +367,13 @@ pub(crate) fn callee_dialog(
     let (mut local, mut remote) = (Text::new(), Text::new());
     let door = core.door(way.flow(setup.source).listener);
     let host = door.listener.advertise_host.as_bytes();
-    print::party(&mut local, &setup.request.from()?, host, Some(tag));
+    let hidden = veil.is_some_and(|veil| veil.hides_from(setup.request));
+    let from = if hidden {
+        ANONYMOUS_PARTY
+    } else {
+        setup.request.from()?
+    };
+    print::party(&mut local, &from, host, Some(tag));
     print::party(&mut remote, &setup.request.to()?, setup.host, None);
     let proxy = core.proxy.as_ref().filter(|_| setup.through_proxy);
     let routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
@@ -339,14 +397,19 @@ fn send_invite(
     tag: &Token,
     max_forwards: u32,
     body: &[u8],
+    sessions: Option<&mut Sessions>,
+    veil: Option<Veil>,
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
-    let door = core.doors.of(flow.listener);
+    let speaks = matches!(way, Way::Known(_)) && core.peers.speaks_of_overload(flow.remote.ip());
+    let door = core.doors.towards(flow.listener, speaks);
     let user = User {
         call: setup.id,
         purpose: Purpose::Invite,
     };
+    let hidden = veil.and_then(|veil| veil.hides(setup.request, setup.record.steer_media));
+    let own = offered_by_router(core, setup.request, flow);
     let print = |out: &mut Vec<u8>, branch: &Token| {
         let request = Request {
             door,
@@ -356,14 +419,33 @@ fn send_invite(
             branch,
             max_forwards,
         };
+        let start = out.len();
+        let (original, kept) = (setup.request, sessions.as_deref());
         if setup.record.flow == CallFlow::TransformEarlyToFinal {
-            early::print_invite(&request, out, setup.request, tag, body);
+            early::print_invite(&request, out, original, tag, kept, hidden.as_ref(), body);
         } else {
-            request.print_relayed(out, setup.request, Some(tag), b"", body);
+            let changes = changes::of_invite(original, kept, hidden.as_ref(), true, &POLICY);
+            let (mut lines, policy) = changes.unwrap_or((Vec::new(), POLICY));
+            lines.extend_from_slice(own);
+            request.print_passing(out, original, Some(tag), &lines, body, &policy);
+        }
+        if let Some(sessions) = sessions {
+            sessions.keep_invite(out.get(start..).unwrap_or_default());
         }
     };
     let layers = (&mut core.transactions, &mut core.names);
     way.send(layers, now, Method::Invite, user, print, out)
+}
+
+/// The option that the router offers in its own name: RFC 3262 to a peer that is to have it from every
+/// caller. An INVITE without an offer is answered by whoever PRACKs (RFC 3262 5), and so left alone.
+fn offered_by_router(core: &Core, invite: &Message<'_>, callee: Flow) -> &'static [u8] {
+    let wanted = core.peers.of(callee.remote.ip()).reliable == peers::Reliable::Offer;
+    if wanted && invite.has_sdp() && !Abilities::of(invite).reliable {
+        b"Supported: 100rel\r\n"
+    } else {
+        b""
+    }
 }
 
 /// The Request-URI of the callee: the caller's with another user (when `user` is given) and host.

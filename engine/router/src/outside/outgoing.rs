@@ -10,6 +10,7 @@ use crate::application_server;
 use crate::call::{Refusal, Request, Setup, Way, callee_dialog, max_forwards, request_uri};
 use crate::calls::CallId;
 use crate::core::{Core, Destination, User};
+use crate::identity::{self, Veil};
 use crate::local;
 use crate::rdb::{CallFlow, Matcher, Record};
 use crate::target::{HostText, target};
@@ -88,6 +89,8 @@ pub(super) struct Outgoing<'a, 'm> {
     way: Way,
     route: Route,
     max_forwards: u32,
+    /// What its receiver may know.
+    veil: Option<Veil>,
 }
 
 impl<'a, 'm> Outgoing<'a, 'm> {
@@ -108,6 +111,10 @@ impl<'a, 'm> Outgoing<'a, 'm> {
         };
         let max_forwards = max_forwards(request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, route.destination.clone(), source)?;
+        let veil = identity::between(core, source.remote.ip(), way.address());
+        if let Some(veil) = veil {
+            veil.check(request, route.steered)?;
+        }
         Ok(Some(Outgoing {
             request,
             source,
@@ -115,6 +122,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             way,
             route,
             max_forwards,
+            veil,
         }))
     }
 
@@ -141,7 +149,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             destination: Destination::None,
             through_proxy: self.route.through_proxy,
         };
-        callee_dialog(core, &setup, &self.way, tag)
+        callee_dialog(core, &setup, &self.way, self.veil, tag)
     }
 
     /// Sends it on the far leg.
@@ -164,6 +172,9 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             true => b"".as_slice(),
             false => self.request.body(),
         };
+        let hidden = self
+            .veil
+            .and_then(|veil| veil.hides(self.request, self.route.steered));
         let print = |out: &mut Vec<u8>, branch: &Token| {
             let request = Request {
                 door,
@@ -173,7 +184,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
                 branch,
                 max_forwards: self.max_forwards,
             };
-            request.print_relayed(out, self.request, contact, b"", body);
+            request.print_veiled(out, self.request, contact, hidden.as_ref(), body);
         };
         let layers = (&mut core.transactions, &mut core.names);
         let method = self.request.method();
@@ -189,9 +200,9 @@ impl<'a, 'm> Outgoing<'a, 'm> {
 }
 
 /// 503 with Retry-After.
-pub(super) fn at_limit(core: &Core) -> Refusal {
+pub(super) fn at_limit(core: &mut Core) -> Refusal {
     Refusal {
-        extra: local::retry_after(core.limits.retry_after_s),
+        extra: core.retry_after(),
         ..Refusal::code(503)
     }
 }

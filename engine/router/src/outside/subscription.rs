@@ -11,10 +11,11 @@ use wire::{HeaderName, Message, Method};
 
 use super::outgoing::Outgoing;
 use super::pair::{Pair, leg, requested};
-use crate::call::{After, Leg, MAX_FORWARDS, Own, Refusal, max_forwards, relay_response};
+use super::pass;
+use crate::call::{After, Leg, MAX_FORWARDS, Own, Refusal, max_forwards};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
-use crate::local;
+use crate::identity;
 use crate::steer::Crossed;
 
 /// Notifiers one SUBSCRIBE may reach by forking; NOTIFYs of others get 481, as RFC 6665 5.4.9 has a subscriber
@@ -310,6 +311,11 @@ impl Subscription {
             return After::Keep;
         };
         let leg = pair.leg_mut(side.other());
+        let sender = core.transactions.server_flow(server);
+        let hidden = sender.and_then(|sender| {
+            let receiver = Some(leg.peer.remote.ip());
+            identity::between(core, sender.remote.ip(), receiver)?.hides(request, false)
+        });
         let own = Own {
             dialog: &mut leg.dialog,
             peer: leg.peer,
@@ -325,7 +331,7 @@ impl Subscription {
         let sent = own.send(
             core,
             now,
-            |printed, out| printed.print_relayed(out, request, contact, b"", body),
+            |printed, out| printed.print_veiled(out, request, contact, hidden.as_ref(), body),
             out,
         );
         let Some(client) = sent else {
@@ -350,11 +356,11 @@ impl Subscription {
         core: &mut Core,
         now: Time,
         server: ServerId,
-        response: &Message<'_>,
+        (source, response): (Flow, &Message<'_>),
         out: &mut Outbox,
     ) -> After {
         let at = match response.code() {
-            200..300 => self.on_accepted(core, now, response),
+            200..300 => self.on_accepted(core, now, (source, response)),
             _ => None,
         };
         let [near, _] = self.secrets;
@@ -364,7 +370,15 @@ impl Subscription {
             pair.on_granted(now, response, grace(core));
         }
         let tag = self.token(secret);
-        relay_response(core, now, server, &tag, response, Crossed::AsIs, out);
+        pass(
+            core,
+            now,
+            server,
+            &tag,
+            (source, response),
+            Crossed::AsIs,
+            out,
+        );
         match at {
             // RFC 6665 4.1.2.1: after a refusal there is nothing. RFC 4488 4: nor without a subscription.
             Some(_) if !declines_subscription(response) => self.settle(core, now),
@@ -373,11 +387,20 @@ impl Subscription {
     }
 
     /// The pair of a 2xx, which its NOTIFY may have made already.
-    fn on_accepted(&mut self, core: &mut Core, now: Time, response: &Message<'_>) -> Option<usize> {
+    fn on_accepted(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        (source, response): (Flow, &Message<'_>),
+    ) -> Option<usize> {
         self.answered = true;
         let known = self.of_notifier(response.to_tag()?);
         known.or_else(|| {
-            let dialog = self.notifier.dialog.fork(response, &mut core.pool);
+            let dialog = {
+                let whence = format!("sip:{}", source.remote);
+                let dialog = &self.notifier.dialog;
+                dialog.fork(response, whence.as_bytes(), &mut core.pool)
+            };
             self.add(core, now, dialog.ok()?)
         })
     }
@@ -388,13 +411,21 @@ impl Subscription {
         core: &mut Core,
         now: Time,
         (from, server): (Side, ServerId),
-        response: &Message<'_>,
+        (source, response): (Flow, &Message<'_>),
         out: &mut Outbox,
     ) -> After {
         let at = self.of_response(from, response);
         let tag = at.and_then(|at| self.pairs.get(at));
         let tag = tag.map_or_else(|| core.own_tag(), |pair| self.tag(from, pair));
-        relay_response(core, now, server, &tag, response, Crossed::AsIs, out);
+        pass(
+            core,
+            now,
+            server,
+            &tag,
+            (source, response),
+            Crossed::AsIs,
+            out,
+        );
         let Some(pair) = at.and_then(|at| self.pairs.get_mut(at)) else {
             return After::Keep;
         };
@@ -458,7 +489,7 @@ impl Subscription {
     /// What a REFER has made is just forgotten: its NOTIFY would have to say how the reference went.
     pub(crate) fn end_now(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
         if !self.answered {
-            let retry_after = local::retry_after(core.limits.retry_after_s);
+            let retry_after = core.retry_after();
             core.refuse(now, self.server, 503, &retry_after, out);
         }
         let [_, far] = self.secrets.map(|secret| self.token(secret));

@@ -15,7 +15,6 @@ use crate::call::{After, Refusal, request_uri};
 use crate::calls::{CallId, Calls};
 use crate::core::{Core, Purpose, User, Waiting};
 use crate::entry::Entry;
-use crate::local;
 use crate::rdb::{Proxied, Route};
 use crate::target::written;
 
@@ -119,7 +118,7 @@ fn forward_to(
     let Some(id) = calls.reserve() else {
         core.limit_reached("calls", calls.limit());
         return Err(Refusal {
-            extra: local::retry_after(core.limits.retry_after_s),
+            extra: core.retry_after(),
             ..Refusal::code(503)
         });
     };

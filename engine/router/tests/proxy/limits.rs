@@ -110,7 +110,11 @@ fn beyond_the_limit_of_calls_a_request_that_needs_a_context_gets_503() {
     let invite = one(&world.request("INVITE", "100", ""), ONE, "INVITE");
     for method in ["INVITE", "MESSAGE"] {
         let refused = one(&world.request(method, "200", ""), CALLER, "503");
-        assert_eq!(refused.header("Retry-After"), Some("5"));
+        let seconds = refused.header("Retry-After").and_then(|it| it.parse().ok());
+        assert!(
+            seconds.is_some_and(|it: u32| (5..=10).contains(&it)),
+            "{seconds:?}"
+        );
     }
     world.answer(&invite, "200 OK", "b", "");
     let next = world.request("INVITE", "100", "");

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::media::{LatchingMode, Media};
+use super::overload::Overload;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -52,6 +53,12 @@ pub(crate) struct Config {
     /// A server in front of the routing DB, which every call goes to.
     #[garde(dive)]
     pub(crate) application_server: ApplicationServer,
+    /// Session timers (RFC 4028): who looks after calls whose end nobody was told of.
+    #[garde(dive)]
+    pub(crate) session_timer: SessionTimer,
+    /// What happens to new calls when a shard has more to do than it can.
+    #[garde(dive)]
+    pub(crate) overload: Overload,
 }
 
 /// Threads and their end.
@@ -206,6 +213,41 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) media: Option<LatchingMode>,
+    /// It belongs to the network whose members believe each other who is calling (RFC 3325 2.3).
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) trusted: bool,
+    /// Who acknowledges this peer's reliable provisionals (RFC 3262) to callers without 100rel.
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) reliable_provisionals: ReliableProvisionals,
+    /// Whether it and this router tell each other how much to hold back when overloaded (RFC 7339).
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) overload_control: bool,
+}
+
+/// Who does RFC 3262 with a callee whose caller does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ReliableProvisionals {
+    /// Nobody: they pass as they are.
+    Pass,
+    /// The router, when the callee insists on it or sends them unasked.
+    #[default]
+    Interwork,
+    /// The router, which offers 100rel to the callee from the first.
+    Offer,
+}
+
+impl From<ReliableProvisionals> for shard::Reliable {
+    fn from(who: ReliableProvisionals) -> shard::Reliable {
+        match who {
+            ReliableProvisionals::Pass => shard::Reliable::Pass,
+            ReliableProvisionals::Interwork => shard::Reliable::Interwork,
+            ReliableProvisionals::Offer => shard::Reliable::Offer,
+        }
+    }
 }
 
 /// What kind of peer.
@@ -289,7 +331,7 @@ pub(crate) struct Limits {
     /// Bytes of one datagram. RFC 3261 18.1.1 wants the largest UDP can carry.
     #[garde(custom(within(1_024, UDP_PAYLOAD_MAX.into())))]
     pub(crate) message_bytes: u32,
-    /// Retry-After of a 503, seconds.
+    /// Retry-After of a 503, seconds: a random number from this to twice this. 0: no such header.
     #[garde(custom(within(0, DAY_S)))]
     pub(crate) retry_after_s: u32,
     /// Subscriptions at once, all shards together.
@@ -384,6 +426,59 @@ impl Default for ApplicationServer {
             failures: 2,
         }
     }
+}
+
+/// Session timers (RFC 4028): who looks after calls whose end nobody was told of.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SessionTimer {
+    /// "pass": the two ends agree on a timer, or on none, through the router. "on": the router agrees with
+    /// each end for itself, and refreshes for an end that cannot.
+    #[garde(skip)]
+    pub(crate) mode: SessionTimerMode,
+    /// The session interval the router asks for, seconds.
+    #[garde(custom(within(1, DAY_S)))]
+    pub(crate) session_expires_s: u32,
+    /// The shortest interval it accepts, seconds: what asks for less gets 422. RFC 4028 4 wants 90 or more.
+    #[garde(custom(within(1, DAY_S)))]
+    pub(crate) min_se_s: u32,
+    /// Who refreshes, as far as the router may say. "auto": whom the callee chooses, and the caller. "peer":
+    /// the peer. "router": the router.
+    #[garde(skip)]
+    pub(crate) refresher: Refresher,
+}
+
+impl Default for SessionTimer {
+    fn default() -> Self {
+        SessionTimer {
+            mode: SessionTimerMode::Pass,
+            session_expires_s: 1_800,
+            min_se_s: 90,
+            refresher: Refresher::Auto,
+        }
+    }
+}
+
+/// Whose session timers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SessionTimerMode {
+    /// The ends'.
+    Pass,
+    /// The router's, on each leg.
+    On,
+}
+
+/// Who refreshes a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Refresher {
+    /// Whom the callee chooses, and the caller.
+    Auto,
+    /// The peer.
+    Peer,
+    /// The router.
+    Router,
 }
 
 /// The Prometheus listener.

@@ -5,7 +5,9 @@ mod admission;
 mod byes;
 mod echo;
 mod fax;
+mod glare;
 mod hold;
+mod identity;
 mod lifetime;
 mod loops;
 mod mixed;
@@ -13,11 +15,14 @@ mod modes;
 mod nat;
 mod offers;
 mod outside;
+mod overload;
 mod ports;
+mod prack;
 mod proxy;
 mod proxy_forks;
 mod rubbish;
 mod sanity;
+mod session_timers;
 mod steer;
 mod talk;
 mod torture;
@@ -51,9 +56,12 @@ pub(crate) type Script = fn(&Stage<'_>) -> Result<(), Failure>;
 /// The script of this name.
 pub(crate) fn find(name: &str) -> Option<Script> {
     Some(match name {
+        "asserted_identity_trusted" => identity::asserted_by_the_trusted,
+        "answer_in_ack" => glare::answer_in_ack,
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
         "drain" => lifetime::drain,
+        "early_dialog_terminated_199" => prack::early_dialog_terminated,
         "echo_codecs" => echo::codecs,
         "echo_hold" => echo::hold,
         "echo_moves" => echo::moves,
@@ -83,9 +91,27 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "proxy_serial_fork" => proxy_forks::serial,
         "proxy_strict_route" => proxy::strict_route,
         "proxy_timer_c" => proxy::timer_c,
+        "offer_in_prack" => prack::offer_in_prack,
         "overload_limit" => admission::overload_limit,
+        "overload_control" => overload::control,
+        "overload_sheds_and_recovers" => overload::sheds_and_recovers,
+        "privacy_id_untrusted" => identity::id_before_strangers,
+        "privacy_user" => identity::user_before_strangers,
+        "prack_by_router" => prack::by_router,
+        "prack_caller_only" => prack::caller_only,
+        "prack_end_to_end_forked" => prack::end_to_end_forked,
+        "prack_insisted_421" => prack::insisted,
+        "prack_lost_18x" => prack::lost_18x,
+        "reinvite_glare_491" => glare::reinvite,
+        "reinvite_while_pending_500" => glare::reinvite_while_pending,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
+        "session_timer_422_callee" => session_timers::too_short_for_callee,
+        "session_timer_422_caller" => session_timers::too_short_for_us,
+        "session_timer_expires" => session_timers::expires,
+        "session_timer_peer_without_support" => session_timers::without_support,
+        "session_timer_refreshed_by_router_reinvite" => session_timers::refreshed_by_reinvite,
+        "session_timer_refreshed_by_router_update" => session_timers::refreshed_by_update,
         "steer_both_ways" => steer::both_ways,
         "steer_candidates" => steer::candidates,
         "steer_delayed_offer" => offers::delayed_offer,
@@ -120,6 +146,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "subscribe_forked" => outside::subscribe_forked,
         "subscription_ends_with_router" => outside::subscription_ends_with_router,
         "subscription_expires" => outside::subscription_expires,
+        "target_refresh_both_legs" => glare::target_refresh,
         "merged_request" => sanity::merged_request,
         "looped_request" => sanity::looped_request,
         "options_of_the_router" => sanity::options_of_the_router,
@@ -127,6 +154,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "unreadable_bodies_pass" => sanity::unreadable_bodies_pass,
         "torture" => torture::torture,
         "unknown_scheme" => admission::unknown_scheme,
+        "update_glare_491" => glare::update,
         _ => return None,
     })
 }
