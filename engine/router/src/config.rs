@@ -10,6 +10,7 @@ use stack::TimerConfig;
 use crate::outbound::{Outbound, Probed};
 use crate::peers::Peers;
 use crate::rdb::Table;
+use crate::transfer::Word;
 
 /// The settings of one shard's router.
 #[derive(Clone, Debug)]
@@ -141,6 +142,8 @@ pub enum Command {
         /// Whether calls may go there.
         up: bool,
     },
+    /// What another shard says with [`Event::ToShard`].
+    FromShard(Word),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -171,6 +174,13 @@ pub enum Event {
         up: bool,
         /// What changed its state; `None` when that is as it was.
         change: Option<Probed>,
+    },
+    /// To be delivered to another shard as [`Command::FromShard`]. One that is lost is made good by time.
+    ToShard {
+        /// Its number.
+        shard: u8,
+        /// What is said.
+        word: Word,
     },
 }
 
@@ -207,6 +217,8 @@ pub enum Wake {
     Media,
     /// The application server is to be asked whether it lives.
     KeepAlive,
+    /// An INVITE has waited too long for another shard's word.
+    Held,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -277,6 +289,15 @@ pub struct Counters {
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,
+    /// REFERs passed on to the other leg.
+    pub referred: u64,
+    /// INVITEs that named a dialog, by Replaces, Join, Target-Dialog or our Contact, and went to its other
+    /// end.
+    pub dialogs_found: u64,
+    /// Those that named a dialog which is not there, or cannot be replaced.
+    pub dialogs_not_found: u64,
+    /// Those whose dialog was asked for at another shard.
+    pub dialogs_asked: u64,
 }
 
 /// The few counters that are asked for after every turn.

@@ -182,6 +182,11 @@ impl Doors {
     pub(crate) fn of(&self, listener: u16) -> &Door {
         self.all.get(usize::from(listener)).unwrap_or(&self.first)
     }
+
+    /// Every listener.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Door> {
+        self.all.iter()
+    }
 }
 
 /// Events kept for a surrounding that does not ask; what became of further streams is not told.
@@ -224,6 +229,8 @@ pub(crate) struct Core {
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
     scratch: Vec<u8>,
+    pub(crate) shards: u8,
+    pub(crate) steer_key: u64,
 }
 
 impl Core {
@@ -257,6 +264,8 @@ impl Core {
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
             scratch: Vec::with_capacity(256),
+            shards: config.shards,
+            steer_key: config.steer_key,
         }
     }
 

@@ -21,6 +21,7 @@ pub mod rdb;
 mod router;
 mod steer;
 mod target;
+mod transfer;
 
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
@@ -28,3 +29,4 @@ pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use peers::{Peer, Peers};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
+pub use transfer::Word;

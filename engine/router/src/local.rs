@@ -14,7 +14,7 @@ const ALLOW: &str =
 
 /// Options of a call that need no help from the two ends: they name dialogs this router would have to
 /// map, and it does not yet.
-const UNSUPPORTED: [&str; 3] = ["replaces", "join", "tdialog"];
+const UNSUPPORTED: [&str; 0] = [];
 
 /// The answer to a request outside any dialog that is no INVITE.
 pub(crate) fn answer(

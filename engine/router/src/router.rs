@@ -1,6 +1,8 @@
 //! The door of the router: finds out whether a message belongs to a call, starts one, or is for the
 //! router itself, and hands events to the calls they concern.
 
+mod naming;
+
 use std::net::SocketAddr;
 
 use stack::transport::stateless_response;
@@ -22,6 +24,7 @@ use crate::outbound::Probed;
 use crate::rdb::{CallFlow, Matcher};
 use crate::steer::Crossed;
 use crate::target::target;
+use crate::transfer::{Held, Named};
 
 /// The transaction users of one shard.
 ///
@@ -34,6 +37,8 @@ pub struct Router {
     matcher: Matcher,
     draining: bool,
     drained: bool,
+    /// INVITEs that wait for another shard's word.
+    held: Held,
 }
 
 type Text = smallvec::SmallVec<[u8; 256]>;
@@ -49,6 +54,7 @@ impl Router {
             matcher,
             draining: false,
             drained: false,
+            held: Held::default(),
         }
     }
 
@@ -85,6 +91,7 @@ impl Router {
             && self.core.transactions.is_empty()
             && self.core.alarms.is_empty()
             && self.core.media.is_idle()
+            && self.held.is_empty()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -113,7 +120,8 @@ impl Router {
         let server = self.core.application_server.as_ref();
         let server = server.and_then(application_server::Server::due);
         let server = server.map(|time| (time, Wake::KeepAlive));
-        [transaction, call, media, server]
+        let held = self.held.due().map(|time| (time, Wake::Held));
+        [transaction, call, media, server, held]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -225,6 +233,7 @@ impl Router {
             Command::Peers(peers) => self.core.peers = peers.clone(),
             Command::Outbound(outbound) => self.core.set_outbound(now, outbound),
             Command::ApplicationServer { up } => self.core.set_application_server(*up),
+            Command::FromShard(word) => self.hear(now, word, out),
         }
     }
 
@@ -243,6 +252,7 @@ impl Router {
         self.drain_transactions(now, out);
         application_server::handle_timeout(&mut self.core, now, out);
         self.handle_media_timeout(now, out);
+        self.expire_held(now, out);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
@@ -352,6 +362,9 @@ impl Router {
         out: &mut Outbox,
     ) {
         self.core.counters.requests += 1;
+        if request.method() != Method::Invite && Named::is_misplaced(request) {
+            return self.core.refuse(now, server, 400, b"", out);
+        }
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
@@ -438,7 +451,9 @@ impl Router {
         self.core
             .transactions
             .respond(now, cancel, 200, b"", Some(&text), end, out);
-        let Some((call, user)) = call else { return };
+        let Some((call, user)) = call else {
+            return self.cancel_held(now, invite, out);
+        };
         if matches!(user.purpose, Purpose::Reinvite(_)) {
             return call.on_reinvite_cancelled(&mut self.core, now, request, out);
         }
@@ -458,6 +473,9 @@ impl Router {
     ) {
         if self.draining || self.calls.is_full() {
             return self.refuse_call(now, server, out);
+        }
+        if self.takes_naming(now, flow, server, request, out) {
+            return;
         }
         match self.start_call(now, flow, server, request, out) {
             Ok(call) => self.calls.insert(call),
@@ -542,6 +560,7 @@ impl Router {
             host: &host,
             destination,
             through_proxy: self.core.proxy.is_some(),
+            found: None,
         };
         Call::start(&mut self.core, now, setup, out).map(Entry::Bridge)
     }

@@ -305,6 +305,11 @@ impl Dialog {
         self.part(self.spans.target)
     }
 
+    /// The route set, joined to one Route value; empty for none.
+    pub fn routes(&self) -> &[u8] {
+        self.part(self.spans.routes)
+    }
+
     /// The last CSeq number we used; 0 before the first.
     pub fn local_cseq(&self) -> u32 {
         self.local_cseq

@@ -13,6 +13,7 @@ mod print;
 mod probe;
 mod relay;
 mod setup;
+mod transfer;
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use early::check_offer;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
-pub(crate) use print::{MAX_FORWARDS, Reason, Request};
+pub(crate) use print::{MAX_FORWARDS, Reason, Request, party};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, request_uri};
@@ -146,6 +147,8 @@ pub(crate) struct Call {
     probe: Option<TimerKey>,
     /// Its media, when it goes through the router.
     steering: Option<Box<Steering>>,
+    /// The REFERs that crossed.
+    referrals: Option<Box<Vec<transfer::Referral>>>,
 }
 
 impl Call {

@@ -9,8 +9,9 @@ use super::media::refusal;
 use super::print::{self, Reason, Request};
 use super::{After, Call, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
-use crate::headers::{POLICY, RECAST};
+use crate::headers::{RECAST, passing};
 use crate::steer::Crossed;
+use crate::transfer::passing_body;
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
@@ -107,16 +108,19 @@ impl Call {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
+        let referring = match self.referring_lines(core, from, request) {
+            Ok(lines) => lines,
+            Err(code) => return core.refuse(now, server, code, b"", out),
+        };
         let rack = print::rack(request, self.rack_cseq(from));
         let user = User {
             call: self.id,
             purpose: Purpose::Relay(from, server),
         };
-        let extra = rack.as_deref().unwrap_or_default();
-        if self
-            .forward(core, now, from, server, user, request, None, extra, out)
-            .is_some()
-        {
+        let extra = rack.as_deref().unwrap_or(&referring);
+        let sent = self.forward(core, now, from, server, user, request, None, extra, out);
+        if let Some((_, cseq_out)) = sent {
+            self.note_referral(core, from, request, cseq_out);
             core.counters.relayed += 1;
             core.counters.forwarded += 1;
             self.refresh_target(core, from, request);
@@ -201,13 +205,13 @@ impl Call {
                 return None;
             }
         };
-        let body = crossed.of(original);
+        let body = passing_body(original, crossed.of(original));
         let flow = self.flow(core, now, to);
         let tag = self.tag(to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
         let dialog = &self.leg(to).dialog;
         let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
-        let policy = recast.map_or(&POLICY, |_| &RECAST);
+        let policy = recast.map_or_else(|| passing(original.method()), |_| &RECAST);
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
         let door = core.doors.of(flow.listener);
         let print = |out: &mut Vec<u8>, branch: &Token| {

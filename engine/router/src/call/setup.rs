@@ -13,6 +13,7 @@ use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
 use crate::local;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
+use crate::transfer::OtherEnd;
 
 /// An INVITE that has a route.
 pub(crate) struct Setup<'a, 'm> {
@@ -28,6 +29,8 @@ pub(crate) struct Setup<'a, 'm> {
     pub(crate) destination: Destination,
     /// The outbound proxy is the first route (RFC 3261 8.1.2).
     pub(crate) through_proxy: bool,
+    /// It is for the other end of a dialog that the INVITE names.
+    pub(crate) found: Option<&'a OtherEnd>,
 }
 
 /// Why a call was not started: the answer to its INVITE.
@@ -116,7 +119,10 @@ impl Call {
         out: &mut Outbox,
     ) -> Result<Call, Refusal> {
         let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
-        let way = Way::find(core, setup.destination.clone(), setup.source)?;
+        let way = match setup.found {
+            Some(found) => Way::Known(found.flow),
+            None => Way::find(core, setup.destination.clone(), setup.source)?,
+        };
         let secrets = [core.random.next_u64(), core.random.next_u64()];
         let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
@@ -198,6 +204,7 @@ impl Call {
             early: EarlyFinal::of(setup.record, setup.request),
             probe: None,
             steering,
+            referrals: None,
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -279,9 +286,18 @@ fn callee_dialog(
     let door = core.door(way.flow(setup.source).listener);
     let host = door.listener.advertise_host.as_bytes();
     print::party(&mut local, &setup.request.from()?, host, Some(tag));
-    print::party(&mut remote, &setup.request.to()?, setup.host, None);
     let proxy = core.proxy.as_ref().filter(|_| setup.through_proxy);
-    let routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
+    let mut routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
+    match setup.found {
+        // Its To is an address of ours, which may hold the tag of another leg.
+        Some(found) => {
+            routes = &found.routes;
+            for piece in [b"<", &*found.target, b">"] {
+                remote.extend_from_slice(piece);
+            }
+        }
+        None => print::party(&mut remote, &setup.request.to()?, setup.host, None),
+    }
     let target = setup.request_uri;
     let dialog = Dialog::uac_through(routes, &call_id, &local, &remote, target, &mut core.pool);
     core.return_scratch(call_id);
@@ -322,7 +338,8 @@ fn send_invite(
         if setup.record.flow == CallFlow::TransformEarlyToFinal {
             early::print_invite(&request, out, setup.request, tag, body);
         } else {
-            request.print_relayed(out, setup.request, Some(tag), b"", body);
+            let named = setup.found.map_or(b"".as_slice(), |found| &found.line);
+            request.print_relayed(out, setup.request, Some(tag), named, body);
         }
     };
     match way {
