@@ -298,6 +298,12 @@ pub struct Counters {
     pub dialogs_not_found: u64,
     /// Those whose dialog was asked for at another shard.
     pub dialogs_asked: u64,
+    /// REFERs that the router carries out itself.
+    pub transfers_begun: u64,
+    /// Of these: the target was joined to the transferee.
+    pub transfers_done: u64,
+    /// Of these: it was not.
+    pub transfers_failed: u64,
 }
 
 /// The few counters that are asked for after every turn.

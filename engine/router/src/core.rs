@@ -67,6 +67,10 @@ pub(crate) enum Purpose {
     Probe,
     /// OPTIONS to the application server; no call's.
     KeepAlive,
+    /// Our INVITE to the target of a transfer.
+    Target,
+    /// Our re-INVITE of a transferee, with the target's offer.
+    Rejoin,
 }
 
 /// A timer of a call.
@@ -88,6 +92,8 @@ pub(crate) enum Alarm {
     OfferAgain,
     /// This leg is to be asked whether its dialog still lives.
     Probe(Side),
+    /// The target of a transfer does not answer.
+    TargetSilent,
 }
 
 impl Alarm {
@@ -95,7 +101,11 @@ impl Alarm {
     pub(crate) fn is_limit(self) -> bool {
         !matches!(
             self,
-            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain | Alarm::Probe(_)
+            Alarm::ByeAnswer
+                | Alarm::ForksOver
+                | Alarm::OfferAgain
+                | Alarm::Probe(_)
+                | Alarm::TargetSilent
         )
     }
 }

@@ -26,7 +26,7 @@ mod transfer;
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
-pub use peers::{Peer, Peers};
+pub use peers::{Peer, Peers, Transfers};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
 pub use transfer::Word;

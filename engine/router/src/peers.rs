@@ -10,6 +10,18 @@ use media::Latching;
 pub struct Peer {
     /// How far its media may move.
     pub latching: Latching,
+    /// What becomes of its REFERs inside calls.
+    pub transfers: Transfers,
+}
+
+/// What becomes of a REFER inside a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transfers {
+    /// It crosses, for the other party to obey.
+    #[default]
+    Pass,
+    /// The router obeys it, where it can.
+    Handle,
 }
 
 /// A prefix: family, bits, length.
@@ -87,7 +99,13 @@ mod tests {
     }
 
     fn table<const N: usize>(rules: [(IpAddr, u8, Latching); N]) -> Peers {
-        Peers::new(rules.map(|(address, length, latching)| (address, length, Peer { latching })))
+        Peers::new(rules.map(|(address, length, latching)| {
+            let peer = Peer {
+                latching,
+                ..Peer::default()
+            };
+            (address, length, peer)
+        }))
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The door of the router: finds out whether a message belongs to a call, starts one, or is for the
 //! router itself, and hands events to the calls they concern.
 
+mod handling;
 mod naming;
 
 use std::net::SocketAddr;
@@ -209,10 +210,17 @@ impl Router {
                         listener: waiter.listener,
                         remote,
                     };
-                    call.callee_found(&mut self.core, now, flow);
+                    if !call.target_found(waiter.client, flow) {
+                        call.callee_found(&mut self.core, now, flow);
+                    }
                     self.core
                         .transactions
                         .destination_found(now, waiter.client, flow, out);
+                }
+                None if call.calls_target(waiter.client) => {
+                    self.core.transactions.fail(now, waiter.client);
+                    let after = call.on_target_failed(&mut self.core, now, waiter.client, 503, out);
+                    self.finish(now, waiter.call, after);
                 }
                 None => {
                     self.core.transactions.fail(now, waiter.client);
@@ -389,6 +397,9 @@ impl Router {
         if let Some(echo) = self.calls.echo_mut(id) {
             let after = echo.on_request(&mut self.core, now, server, flow, request, out);
             return self.finish(now, id, after);
+        }
+        if self.handles_refer(now, id, side, server, flow, request, out) {
+            return;
         }
         let Some(call) = self.calls.get_mut(id) else {
             return;
@@ -598,6 +609,8 @@ impl Router {
                     After::Keep
                 }
                 Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
+                Purpose::Target => call.on_target_answer(core, now, &answer, flow, response, out),
+                Purpose::Rejoin => call.on_rejoin_answer(core, now, answer.client, response, out),
                 Purpose::Probe if response.code() >= 200 => {
                     call.on_probe_answer(core, now, response.code(), out)
                 }
@@ -630,8 +643,12 @@ impl Router {
     ) {
         let core = &mut self.core;
         match answer.user.purpose {
-            Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
-            Purpose::Reinvite(_) | Purpose::Reoffer if response.method() == Method::Invite => {
+            Purpose::Invite | Purpose::Target => {
+                end_late_fork(core, now, answer.client, response, flow, out);
+            }
+            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Rejoin
+                if response.method() == Method::Invite =>
+            {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
             }
             _ => {}
@@ -720,6 +737,8 @@ impl Router {
             Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
             Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
+            Purpose::Target => call.on_target_failed(core, now, client, code, out),
+            Purpose::Rejoin => call.on_rejoin_failed(core, now, client, code, out),
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
             Purpose::Discard | Purpose::Prack(_) | Purpose::KeepAlive => After::Keep,
         };

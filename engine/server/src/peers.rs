@@ -118,6 +118,7 @@ mod tests {
                 .collect(),
             class,
             media: None,
+            transfers: crate::config::TransferMode::Pass,
         };
         Arc::new(PeerTable::new(&[
             peer(

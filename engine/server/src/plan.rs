@@ -172,12 +172,16 @@ pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> 
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let treated = |latching: LatchingMode| shard::Peer {
         latching: latching.into(),
+        ..shard::Peer::default()
     };
     let everybody = everybody.map(|any| (any, 0, treated(default)));
     let of_peer = |peer: &Peer| {
-        let mode = peer.media.unwrap_or(default);
+        let treated = shard::Peer {
+            transfers: peer.transfers.into(),
+            ..treated(peer.media.unwrap_or(default))
+        };
         let networks = peer.addresses.clone().into_iter();
-        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated(mode)))
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated))
     };
     let peers = peers.iter().flat_map(of_peer);
     Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))
@@ -325,6 +329,19 @@ mod tests {
             (of("192.0.2.1"), of("::1")),
             (media::Latching::Strict, media::Latching::Strict)
         );
+    }
+
+    #[test]
+    fn a_peer_says_what_becomes_of_its_transfers() {
+        let text = "[[listen]]\naddress = '127.0.0.1:5060'\n\
+                    [[peer]]\nname = 'a'\nclass = 'phone'\naddresses = ['10.0.0.1']\ntransfers = 'handle'\n\
+                    [[peer]]\nname = 'b'\nclass = 'phone'\naddresses = ['10.0.0.2']\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let peers = peers(LatchingMode::Strict, &config.peer);
+        let of = |ip: &str| peers.of(ip.parse().expect(ip)).transfers;
+        assert_eq!(of("10.0.0.1"), shard::Transfers::Handle);
+        assert_eq!(of("10.0.0.2"), shard::Transfers::Pass);
+        assert_eq!(of("10.0.0.3"), shard::Transfers::Pass);
     }
 
     #[test]

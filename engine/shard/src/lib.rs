@@ -12,6 +12,6 @@ pub mod steer;
 
 pub use router::{
     ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Outbound,
-    Peer, Peers, Probed, Progress, Resolved, Timers, Wake, Word,
+    Peer, Peers, Probed, Progress, Resolved, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

@@ -300,6 +300,11 @@ impl Dialog {
         self.part(self.spans.remote_tag)
     }
 
+    /// The peer's From or To value, with its tag.
+    pub fn remote(&self) -> &[u8] {
+        self.part(self.spans.remote)
+    }
+
     /// The peer's Contact URI.
     pub fn target(&self) -> &[u8] {
         self.part(self.spans.target)

@@ -7,6 +7,7 @@
 mod answers;
 mod early;
 mod ending;
+mod handled;
 mod media;
 mod own;
 mod print;
@@ -30,6 +31,7 @@ use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use early::check_offer;
+pub(crate) use handled::Target;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
 pub(crate) use print::{MAX_FORWARDS, Reason, Request, party};
@@ -149,6 +151,8 @@ pub(crate) struct Call {
     steering: Option<Box<Steering>>,
     /// The REFERs that crossed.
     referrals: Option<Box<Vec<transfer::Referral>>>,
+    /// The transfer that the router is carrying out.
+    handled: Option<Box<handled::Handled>>,
 }
 
 impl Call {
@@ -295,6 +299,7 @@ impl Call {
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
+            Alarm::TargetSilent => self.on_target_silent(core, now, out),
         }
     }
 }

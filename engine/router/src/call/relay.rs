@@ -55,7 +55,7 @@ impl Call {
     }
 
     /// Whether the request may cross: the code to refuse it with, and a Retry-After in seconds.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         core: &mut Core,
         side: Side,
@@ -69,6 +69,10 @@ impl Call {
         self.dialog_of(side, request)
             .receive_cseq(cseq)
             .map_err(|_| (500, None))?;
+        if self.waits_for_target() {
+            // Whom it is for is not there yet.
+            return Err((500, Some(core.random.next_u64() % 11)));
+        }
         if request.method() == Method::Invite {
             self.admit_reinvite(core, side)?;
         }
@@ -81,7 +85,7 @@ impl Call {
 
     /// RFC 3261 14.2: one INVITE at a time, in either direction.
     fn admit_reinvite(&self, core: &mut Core, side: Side) -> Result<(), (u16, Option<u64>)> {
-        if self.offers_again() {
+        if self.offers_again() || self.is_rejoining() {
             return Err((491, None));
         }
         match (self.stage, self.reinvite) {

@@ -205,6 +205,7 @@ impl Call {
             probe: None,
             steering,
             referrals: None,
+            handled: None,
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -240,7 +241,7 @@ impl Call {
 }
 
 impl Terms {
-    fn of(record: &Record) -> Terms {
+    pub(super) fn of(record: &Record) -> Terms {
         Terms {
             no_answer: record.no_answer,
             no_18x: record.no_18x,

@@ -47,7 +47,7 @@ impl Router {
     }
 
     /// The other end of a dialog of this shard.
-    fn other_end(&mut self, now: Time, named: &Named) -> Result<OtherEnd, u16> {
+    pub(super) fn other_end(&mut self, now: Time, named: &Named) -> Result<OtherEnd, u16> {
         let id = CallId {
             slot: named.token.slot,
             generation: named.token.generation,

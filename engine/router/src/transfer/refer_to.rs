@@ -95,16 +95,31 @@ fn headers(out: &mut Vec<u8>, key: u64, headers: &[u8]) {
 fn shielded(key: u64, header: &[u8]) -> Option<Vec<u8>> {
     let end = header.iter().position(|&byte| byte == b'=')?;
     let (name, value) = (header.get(..end)?, header.get(end + 1..)?);
-    let relation = Relation::STATED
-        .into_iter()
-        .find(|relation| name.eq_ignore_ascii_case(relation.header().as_str().as_bytes()))?;
-    let named = Named::parse(relation, &unescaped(value)).ok()?;
+    let named = stated(name, value)?;
     let mut shown = Vec::new();
     named.print_shielded(key, &mut shown);
     let mut out = name.to_vec();
     out.push(b'=');
     escape(&mut out, &shown);
     Some(out)
+}
+
+/// The dialog of ours that a URI header of this name and value names.
+fn stated(name: &[u8], value: &[u8]) -> Option<Named> {
+    let relation = Relation::STATED
+        .into_iter()
+        .find(|relation| name.eq_ignore_ascii_case(relation.header().as_str().as_bytes()))?;
+    Named::parse(relation, &unescaped(value)).ok()
+}
+
+/// The dialog of ours that the headers of a URI name, when it is to be replaced or joined.
+pub(crate) fn named_in_uri(uri: &Uri<'_>) -> Option<Named> {
+    let headers = uri.headers.strip_prefix(b"?")?;
+    let found = headers.split(|&byte| byte == b'&').find_map(|header| {
+        let end = header.iter().position(|&byte| byte == b'=')?;
+        stated(header.get(..end)?, header.get(end + 1..)?)
+    });
+    found.filter(|named| !named.relation.may_be_ignored())
 }
 
 /// The text with its `%` escapes read; one that is none stays.
@@ -137,7 +152,7 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Who refers, as From says it on this leg: an address names a network and not a person. One that a body
 /// of the request speaks for (RFC 3892 3, `cid`) must stay what was signed.
-fn referrer(out: &mut Vec<u8>, door: &Door, value: &[u8]) {
+pub(crate) fn referrer(out: &mut Vec<u8>, door: &Door, value: &[u8]) {
     let mut text = SmallVec::new();
     match NameAddr::parse(value) {
         Ok(address) if address.param("cid").is_none() => {

@@ -2,6 +2,7 @@
 //! across two.
 
 mod attended;
+mod handled;
 mod naming;
 mod referring;
 mod world;

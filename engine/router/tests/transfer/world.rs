@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use stack::{Flow, Outbox, Time, Token};
 use tipring_router::rdb::Table;
-use tipring_router::{Command, Config, Counters, Event, Listener, Router};
+use tipring_router::{
+    Command, Config, Counters, Event, Listener, Peer, Peers, Resolved, Router, Transfers,
+};
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
     {"userpartPattern": "^8", "routingRecord": {"outRuriHostport": "127.0.0.3:5072"}},
+    {"userpartPattern": "^5", "routingRecord": {"outRuriHostport": "c.example:5072"}},
+    {"userpartPattern": "^4", "routingRecord": {
+        "outRuriHostport": "127.0.0.3:5072", "noAnswerTimeout": 20, "maxCallDuration": 60}},
     {"userpartPattern": "^6", "routingRecord": {"outRuriHostport": "[::1]:5070"}}
 ]"#;
 
@@ -156,6 +161,35 @@ impl World {
         }
     }
 
+    /// A world where this router carries out the REFERs of A and B.
+    pub(crate) fn handling(shards: u8) -> World {
+        let mut world = World::new(shards);
+        let peer = Peer {
+            transfers: Transfers::Handle,
+            ..Peer::default()
+        };
+        let of = |address: &str| address.parse::<SocketAddr>().expect("an address").ip();
+        let peers = Peers::new([(of(A), 32, peer), (of(B), 32, peer)]);
+        let command = Command::Peers(Arc::new(peers));
+        for shard in &mut world.shards {
+            shard.command(world.now, &command, &mut Outbox::new());
+        }
+        world
+    }
+
+    /// The resolver's answer, to the first shard.
+    pub(crate) fn resolved(&mut self, host: &str, address: Option<&str>) -> Vec<Sent> {
+        let addresses: Vec<_> = address.iter().flat_map(|text| text.parse()).collect();
+        let answer = Resolved {
+            host,
+            addresses: &addresses,
+            ttl: Duration::from_secs(60),
+        };
+        let mut out = Outbox::new();
+        self.shards[0].resolved(self.now, answer, &mut out);
+        sent(&out)
+    }
+
     /// What all shards counted, by this.
     pub(crate) fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {
         self.shards.iter().map(|shard| of(&shard.counters())).sum()
@@ -273,6 +307,21 @@ impl World {
 
     /// The answer of whom this request was sent to; `tag` when it makes a dialog.
     pub(crate) fn answer(&mut self, request: &Sent, status: &str, tag: &str) -> Vec<Sent> {
+        self.answer_with(request, status, tag, "")
+    }
+
+    /// The same with a session description.
+    pub(crate) fn answer_with(
+        &mut self,
+        request: &Sent,
+        status: &str,
+        tag: &str,
+        sdp: &str,
+    ) -> Vec<Sent> {
+        let kind = match sdp {
+            "" => "",
+            _ => "Content-Type: application/sdp\r\n",
+        };
         let from = request.to.to_string();
         let to = match request.tag("To") {
             "" => format!("{};tag={tag}", request.header("To")),
@@ -280,11 +329,12 @@ impl World {
         };
         let text = format!(
             "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-             Contact: <sip:party@{from}>\r\nContent-Length: 0\r\n\r\n",
+             Contact: <sip:party@{from}>\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
             request.header("Via"),
             request.header("From"),
             request.header("Call-ID"),
             request.header("CSeq"),
+            sdp.len(),
         );
         self.receive(&from, &text)
     }

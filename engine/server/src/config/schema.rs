@@ -206,6 +206,30 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) media: Option<LatchingMode>,
+    /// What becomes of its REFERs inside calls: "pass" or "handle".
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) transfers: TransferMode,
+}
+
+/// What becomes of a REFER inside a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TransferMode {
+    /// It crosses: the other party calls the target.
+    #[default]
+    Pass,
+    /// The router calls the target, where it can.
+    Handle,
+}
+
+impl From<TransferMode> for shard::Transfers {
+    fn from(mode: TransferMode) -> shard::Transfers {
+        match mode {
+            TransferMode::Pass => shard::Transfers::Pass,
+            TransferMode::Handle => shard::Transfers::Handle,
+        }
+    }
 }
 
 /// What kind of peer.

@@ -16,6 +16,7 @@ mod ports;
 mod rubbish;
 mod steer;
 mod talk;
+mod transfer;
 
 use crate::agent::{Agent, Request};
 use crate::failure::Failure;
@@ -65,6 +66,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_start_line" => modes::start_line,
         "overload_limit" => admission::overload_limit,
         "reload" => lifetime::reload,
+        "replaces_early_only_486" => transfer::early_only,
+        "replaces_unknown_481" => transfer::unknown,
         "register_without_registrar" => admission::register_without_registrar,
         "steer_both_ways" => steer::both_ways,
         "steer_candidates" => steer::candidates,
@@ -98,6 +101,9 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
         "torture" => rubbish::torture,
+        "transfer_attended" => transfer::attended,
+        "transfer_attended_other_shard" => transfer::attended_other_shard,
+        "transfer_blind" => transfer::blind,
         "unknown_scheme" => admission::unknown_scheme,
         _ => return None,
     })
