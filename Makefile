@@ -96,6 +96,10 @@ media-compare: build setup-bench ## Steered media through the bare reactor, tipr
 	@$(CARGO) build --release --locked -p tipring-bench
 	@target/release/tipring-bench media-compare --router $(ROUTER) --rounds 3 $(ARGS)
 
+soak: build ## 30 minutes of mixed load; memory and tables must end as they began (ARGS="--minutes 5")
+	@$(CARGO) build --release --locked -p tipring-bench
+	@target/release/tipring-bench soak --router $(ROUTER) $(ARGS)
+
 micro: ## Criterion micro-benchmarks: parse, print, transactions, timers, RTP relay, route look-up, a whole call
 	@$(CARGO) bench --locked -p tipring-wire -p tipring-stack -p tipring-media -p tipring-router
 	@$(CARGO) bench --locked -p tipring-shard --bench call
@@ -121,4 +125,4 @@ clean: ## Remove what was built
 	@$(CARGO) clean
 
 .PHONY: help setup setup-test setup-bench run build doctor test lint unit sim scenarios clients docs \
-	bench compare media-compare micro instructions bpf fmt clean
+	bench compare media-compare soak micro instructions bpf fmt clean

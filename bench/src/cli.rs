@@ -13,6 +13,7 @@ use crate::io::{pin, sharpen_sleep, watch_interrupts};
 use crate::load::LoadOptions;
 use crate::media::cli::{MediaArgs, RelayArgs};
 use crate::servers::Contender;
+use crate::soak::{self, SoakArgs};
 use crate::{calls, floor, hold, media, suite};
 
 /// Turn of the generator in a suite: at 10,000 calls per second 35 datagrams reach the server at a time.
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Media(MediaArgs),
     /// The same as `media --compare`.
     MediaCompare(MediaArgs),
+    /// Mixed load for a long time; then the router's memory must be what it was.
+    Soak(SoakArgs),
     /// Relays media unread between fixed addresses, until interrupted (the server side of `media --floor`).
     Relay(RelayArgs),
 }
@@ -265,6 +268,7 @@ pub(crate) fn run(command: &Command) -> io::Result<ExitCode> {
         Command::Compare(args) => suite::run(args, "compare", &Contender::ALL),
         Command::Media(args) => media::run(args, args.contenders()),
         Command::MediaCompare(args) => media::run(args, &media::servers::Contender::ALL),
+        Command::Soak(args) => soak::run(args),
         Command::Relay(args) => media::relay::relay(&args.layout()).map(|()| ExitCode::SUCCESS),
         Command::Reflect(args) => {
             floor::reflect(args.listen, args.callee).map(|()| ExitCode::SUCCESS)

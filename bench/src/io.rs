@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -410,10 +411,21 @@ impl Sender {
 
 /// Pins the calling thread, and what it spawns from now on, to one CPU.
 pub(crate) fn pin(cpu: usize) -> io::Result<()> {
+    pin_to(cpu..=cpu)
+}
+
+/// Lets the calling thread, and what it spawns from now on, run anywhere.
+pub(crate) fn unpin() -> io::Result<()> {
+    pin_to(0..=libc::CPU_SETSIZE as usize - 1)
+}
+
+fn pin_to(cpus: RangeInclusive<usize>) -> io::Result<()> {
     // SAFETY: a cpu_set_t is plain bits, all zero is the empty set, and CPU_SET checks its bound.
     let result = unsafe {
         let mut set: libc::cpu_set_t = mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
+        for cpu in cpus {
+            libc::CPU_SET(cpu, &mut set);
+        }
         libc::sched_setaffinity(0, mem::size_of::<libc::cpu_set_t>(), &raw const set)
     };
     if result == 0 {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::cli::SuiteArgs;
-use crate::io::{pin, terminate};
+use crate::io::{pin, terminate, unpin};
 use crate::procfs::{is_bound, process_tree};
 
 /// How long a server may take to listen.
@@ -151,7 +151,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) command: Command,
     /// UDP ports it will listen on: none of them bound before, the last one bound when it is ready.
     pub(crate) ports: RangeInclusive<u16>,
-    pub(crate) server_cpu: usize,
+    /// The only CPU it may use; none: any.
+    pub(crate) server_cpu: Option<usize>,
     /// Where this thread belongs.
     pub(crate) own_cpu: usize,
     /// Where its output goes (server.log).
@@ -172,7 +173,7 @@ impl Server {
             name: contender.name(),
             command: contender.command(args, &directory)?,
             ports: port..=port,
-            server_cpu: args.server_cpu,
+            server_cpu: Some(args.server_cpu),
             own_cpu: args.load.cpu,
             directory: &directory,
         })
@@ -235,8 +236,15 @@ fn wait_free(ports: &RangeInclusive<u16>) -> io::Result<()> {
 
 /// Spawns a child that is on the server's core from its first instruction: it inherits the affinity of this thread, which goes
 /// there and back.
-fn spawn_pinned(command: &mut Command, server_cpu: usize, own_cpu: usize) -> io::Result<Child> {
-    pin(server_cpu)?;
+fn spawn_pinned(
+    command: &mut Command,
+    server_cpu: Option<usize>,
+    own_cpu: usize,
+) -> io::Result<Child> {
+    match server_cpu {
+        Some(cpu) => pin(cpu)?,
+        None => unpin()?,
+    }
     let child = command.spawn();
     pin(own_cpu)?;
     child.map_err(|error| {

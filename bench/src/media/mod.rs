@@ -5,7 +5,6 @@ mod beside;
 pub(crate) mod cli;
 mod ends;
 mod generator;
-mod metrics;
 mod ng;
 mod packet;
 mod reception;
@@ -35,12 +34,15 @@ use crate::media::generator::Generator;
 use crate::media::report::{Drops, MediaReport, Row};
 use crate::media::servers::Contender;
 use crate::media::session::{Routes, Session};
+use crate::metrics;
 use crate::probe::Probe;
 use crate::procfs::{port_drops, receive_buffer_errors};
 use crate::report::write_json;
 use crate::suite::{note, run_directory};
 
-/// The router's gauge of streams.
+/// What the names of the router's metrics of media begin with.
+const PREFIX: &str = "tipring_media_";
+/// Its gauge of streams.
 const STREAMS: &str = "tipring_media_streams";
 /// How long it may take to fall to zero after the last BYE.
 const STREAMS_LIMIT: Duration = Duration::from_secs(3);
@@ -123,7 +125,7 @@ fn measure(
     let mut report = MediaReport::new(contender, args.calls, &outcome);
     report.drops = drops_since(&before, &drops(&ends, &ports));
     let up = match contender {
-        Contender::Tipring => Some(metrics::read(args.metrics)?),
+        Contender::Tipring => Some(metrics::read(args.metrics, PREFIX)?),
         Contender::Floor | Contender::Rtpengine => None,
     };
     report.not_ended = session.end()?;
@@ -181,7 +183,7 @@ fn drops_since(before: &Drops, after: &Drops) -> Drops {
 fn await_no_streams(args: &MediaArgs) -> io::Result<metrics::Metrics> {
     let begun = Instant::now();
     loop {
-        let metrics = metrics::read(args.metrics)?;
+        let metrics = metrics::read(args.metrics, PREFIX)?;
         let streams = metrics.get(STREAMS).copied().unwrap_or(0.0);
         if streams == 0.0 || begun.elapsed() > STREAMS_LIMIT {
             return Ok(metrics);

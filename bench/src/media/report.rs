@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::latency::Percentiles;
 use crate::media::generator::{Outcome, Reports};
-use crate::media::metrics::Metrics;
 use crate::media::reception::Direction;
 use crate::media::servers::Contender;
+use crate::metrics::Metrics;
 use crate::probe::Usage;
 use crate::suite::median;
 

@@ -61,7 +61,7 @@ impl Contender {
             name: self.name(),
             command,
             ports,
-            server_cpu: args.server_cpu,
+            server_cpu: Some(args.server_cpu),
             own_cpu: args.load.cpu,
             directory: &directory,
         })

@@ -92,6 +92,11 @@ impl Media {
         }
     }
 
+    /// [`Counters::relayed`], without the rest.
+    pub fn relayed(&self) -> u64 {
+        self.counters.relayed
+    }
+
     /// No stream is open and nothing waits to be sent.
     pub fn is_idle(&self) -> bool {
         self.counters.streams == 0 && self.farewell_due.is_none()

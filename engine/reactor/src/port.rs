@@ -24,16 +24,13 @@ pub(crate) enum Class {
 /// A socket as the reactor keeps it.
 pub(crate) struct Port {
     pub(crate) listener: UdpListener,
-    /// Which buffers its datagrams come in.
-    pub(crate) class: Class,
     careful_until: Option<Instant>,
 }
 
 impl Port {
-    pub(crate) fn new(listener: UdpListener, class: Class) -> Port {
+    pub(crate) fn new(listener: UdpListener) -> Port {
         Port {
             listener,
-            class,
             careful_until: None,
         }
     }
@@ -108,7 +105,7 @@ mod tests {
     fn an_empty_error_queue_makes_nobody_careful() {
         let address = "127.0.0.1:0".parse().unwrap();
         let mut group = crate::bind_udp_group(address, 1, &Default::default()).unwrap();
-        let mut port = Port::new(group.remove(0), Class::Large);
+        let mut port = Port::new(group.remove(0));
         let (mut notices, mut counters) = Default::default();
         assert!(!port.read_errors(0, &mut notices, &mut counters));
         assert!(!port.is_careful());

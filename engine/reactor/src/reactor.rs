@@ -74,6 +74,10 @@ pub struct Reactor {
     small_buffers: Option<Buffers>,
     sends: Sends,
     ports: Vec<Port>,
+    /// The class of each, close together: looked up for every datagram.
+    classes: Vec<Class>,
+    /// Those of class `Large`.
+    large: Vec<u16>,
     ports_max: u16,
     sampling: Sampling,
     turn_time: TurnTime,
@@ -121,6 +125,8 @@ impl Reactor {
             small_buffers,
             sends: Sends::new(config),
             ports: Vec::new(),
+            classes: Vec::new(),
+            large: Vec::new(),
             ports_max: config.sockets_max,
             sampling: Sampling::one_in(config.receive_times_every),
             turn_time: TurnTime::default(),
@@ -186,8 +192,12 @@ impl Reactor {
                 source,
             })?;
         let ids = first as u16..last;
-        let ports = sockets.into_iter().map(|socket| Port::new(socket, class));
+        let ports = sockets.into_iter().map(Port::new);
         self.ports.extend(ports);
+        self.classes.resize(end, class);
+        if class == Class::Large {
+            self.large.extend(ids.clone());
+        }
         // Armed from the end of the list, so in the order of their numbers.
         let receives = ids.clone().rev().map(|socket| Ticket::Receive { socket });
         self.to_arm.extend(receives);
@@ -262,7 +272,10 @@ impl Reactor {
     /// Has receive times told in this turn, or no more.
     fn sample(&mut self) {
         if let Some(on) = self.sampling.next_turn() {
-            let large = self.ports.iter().filter(|port| port.class == Class::Large);
+            let large = self
+                .large
+                .iter()
+                .filter_map(|&socket| self.ports.get(usize::from(socket)));
             // It was accepted when the socket came.
             large.for_each(|port| drop(port.listener.stamp_receives(on)));
         }
@@ -460,12 +473,10 @@ impl Reactor {
         length: usize,
         on: &mut impl FnMut(Completion<'_>),
     ) {
-        let Some(port) = self.ports.get(usize::from(socket.0)) else {
-            return;
-        };
-        let buffers = match port.class {
-            Class::Large => Some(&self.buffers),
-            Class::Small => self.small_buffers.as_ref(),
+        let buffers = match self.classes.get(usize::from(socket.0)) {
+            Some(Class::Large) => Some(&self.buffers),
+            Some(Class::Small) => self.small_buffers.as_ref(),
+            None => None,
         };
         let Some(message) = buffers.and_then(|buffers| buffers.message(buffer, length)) else {
             return;
@@ -489,7 +500,7 @@ impl Reactor {
 
     /// The buffers a socket's datagrams come in.
     fn buffers_of(&mut self, socket: u16) -> Option<&mut Buffers> {
-        match self.ports.get(usize::from(socket))?.class {
+        match self.classes.get(usize::from(socket))? {
             Class::Large => Some(&mut self.buffers),
             Class::Small => self.small_buffers.as_mut(),
         }

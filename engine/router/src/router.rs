@@ -77,7 +77,7 @@ impl Router {
         Progress {
             invites: self.core.counters.calls_started,
             requests: self.core.counters.forwarded,
-            media: self.core.media.counters().relayed,
+            media: self.core.media.relayed(),
         }
     }
 

@@ -14,6 +14,7 @@ mod clients;
 mod failure;
 mod house;
 mod random;
+mod rfc;
 mod router;
 mod rtp;
 mod scenarios;
@@ -43,6 +44,8 @@ enum Verb {
     Clients(clients::Options),
     /// Check that the rooms' dependency arrows only point down.
     Arrows,
+    /// Write docs/rfc.md from its registry.
+    Rfc,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Verb::Scenarios(options) => scenarios::run(&options),
         Verb::Clients(options) => clients::run(&options),
         Verb::Arrows => arrows::run(),
+        Verb::Rfc => rfc::run(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

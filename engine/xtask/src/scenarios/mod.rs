@@ -1,6 +1,6 @@
 //! `cargo xtask scenarios`: plays what sipp-scenarios/manifest.toml lists, a few at a time, one line each.
 
-mod manifest;
+pub(crate) mod manifest;
 mod rules;
 mod scripts;
 mod sipp;

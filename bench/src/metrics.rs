@@ -1,23 +1,21 @@
-//! The router's own counters of media, read over HTTP as Prometheus does.
+//! The router's own counters, read over HTTP as Prometheus does.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// What the names of media metrics begin with.
-const PREFIX: &str = "tipring_media_";
 /// How long the router may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Media metrics by name and labels, the shards' values added up.
+/// Metrics by name and labels, the shards' values added up.
 pub(crate) type Metrics = BTreeMap<String, f64>;
 
-/// Reads the metrics.
+/// Reads the metrics whose names begin with `prefix`.
 ///
 /// # Errors
 /// Nobody answers at this address.
-pub(crate) fn read(address: SocketAddr) -> io::Result<Metrics> {
+pub(crate) fn read(address: SocketAddr, prefix: &str) -> io::Result<Metrics> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     // HTTP/1.0, so that the body comes in one piece and not in chunks; one write, so that it is one segment.
@@ -25,12 +23,12 @@ pub(crate) fn read(address: SocketAddr) -> io::Result<Metrics> {
     stream.write_all(request.as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
-    Ok(parse(&text))
+    Ok(parse(&text, prefix))
 }
 
-fn parse(text: &str) -> Metrics {
+fn parse(text: &str, prefix: &str) -> Metrics {
     let mut metrics = Metrics::new();
-    for line in text.lines().filter(|line| line.starts_with(PREFIX)) {
+    for line in text.lines().filter(|line| line.starts_with(prefix)) {
         let Some((series, value)) = line.rsplit_once(' ') else {
             continue;
         };
@@ -67,7 +65,7 @@ mod tests {
         let text = "# HELP tipring_media_streams Streams.\ntipring_media_streams{shard=\"0\"} 3\n\
             tipring_media_streams{shard=\"1\"} 4\ntipring_calls{shard=\"0\"} 9\n\
             tipring_media_dropped_total{shard=\"0\",reason=\"idle\"} 1\ntipring_media_odd word\n";
-        let metrics = parse(text);
+        let metrics = parse(text, "tipring_media_");
         assert_eq!(metrics.get("tipring_media_streams"), Some(&7.0));
         let dropped = metrics.get("tipring_media_dropped_total{reason=\"idle\"}");
         assert_eq!((dropped, metrics.len()), (Some(&1.0), 2));
@@ -91,7 +89,9 @@ mod tests {
             String::from_utf8_lossy(&request).into_owned()
         });
         assert_eq!(
-            read(address).unwrap().get("tipring_media_streams"),
+            read(address, "tipring_")
+                .unwrap()
+                .get("tipring_media_streams"),
             Some(&2.0)
         );
         assert!(
