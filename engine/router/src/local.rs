@@ -12,9 +12,8 @@ use crate::core::Core;
 const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER";
 
-/// Options of a call that need no help from the two ends: they name dialogs this router would have to
-/// map, and it does not yet.
-const UNSUPPORTED: [&str; 0] = [];
+/// Options of a call that the two ends may use through this router.
+const SUPPORTED: &str = "100rel, timer, replaces, join, tdialog, norefersub";
 
 /// The answer to a request outside any dialog that is no INVITE.
 pub(crate) fn answer(
@@ -52,7 +51,7 @@ fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
         print::header(out, "Accept", b"*/*");
         print::header(out, "Accept-Encoding", b"*");
         print::header(out, "Accept-Language", b"*");
-        print::header(out, "Supported", b"100rel, timer");
+        print::header(out, "Supported", SUPPORTED.as_bytes());
         if let Some(name) = name {
             print::header(out, "Server", name.as_bytes());
         }
@@ -60,22 +59,6 @@ fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
     };
     core.transactions
         .respond(now, server, 200, b"", Some(&tag.tag_text()), rest, out);
-}
-
-/// RFC 3261 8.2.2.3: options that this router would have to understand.
-pub(crate) fn check_required(request: &Message<'_>) -> Result<(), Refusal> {
-    let missing: Vec<&str> = UNSUPPORTED
-        .into_iter()
-        .filter(|option| request.requires(option))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let extra = format!("Unsupported: {}\r\n", missing.join(", "));
-    Err(Refusal {
-        extra: extra.into_bytes(),
-        ..Refusal::code(420)
-    })
 }
 
 /// RFC 3261 8.2.2.1: sips: asks for TLS on every hop, which UDP is not.

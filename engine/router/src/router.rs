@@ -525,7 +525,6 @@ impl Router {
         request: &Message<'_>,
         out: &mut Outbox,
     ) -> Result<Entry, Refusal> {
-        local::check_required(request)?;
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
         if application_server::takes(&self.core, source) {
@@ -611,6 +610,10 @@ impl Router {
                 Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
                 Purpose::Target => call.on_target_answer(core, now, &answer, flow, response, out),
                 Purpose::Rejoin => call.on_rejoin_answer(core, now, answer.client, response, out),
+                Purpose::Discard if response.code() == 481 => {
+                    call.stop_telling();
+                    After::Keep
+                }
                 Purpose::Probe if response.code() >= 200 => {
                     call.on_probe_answer(core, now, response.code(), out)
                 }

@@ -109,7 +109,7 @@ impl Call {
             .respond(now, server, 202, b"", Some(&text), rest, out);
     }
 
-    /// The INVITE to the target, without an offer; `None` when no transaction is free.
+    /// Calls the target; `None` when no transaction is free.
     fn call_target(
         &self,
         core: &mut Core,
@@ -123,62 +123,78 @@ impl Call {
         let tag = self.id.token(self.shard, secret);
         let end = &target.end;
         let mut dialog = self.target_dialog(core, from, end, &tag).ok()?;
-        let cseq = dialog.next_cseq();
-        let door = core.doors.of(end.flow.listener);
         let mut extra = end.line.clone();
         for value in request.values(HeaderName::ReferredBy) {
-            referrer(&mut extra, door, value);
+            referrer(&mut extra, core.doors.of(end.flow.listener), value);
         }
-        let printed = |out: &mut Vec<u8>, branch: &Token| {
-            let invite = Request {
-                door,
-                dialog: &dialog,
-                method: b"INVITE",
-                cseq,
-                branch,
-                max_forwards: MAX_FORWARDS,
-            };
-            invite.print_offer(out, &tag, &extra, b"");
-        };
-        let user = User {
-            call: self.id,
-            purpose: Purpose::Target,
-        };
-        let (method, flow) = (Method::Invite, end.flow);
-        let transactions = &mut core.transactions;
-        let client = match &target.waiting {
-            None => transactions.request(now, flow, method, user, printed, out),
-            Some(_) => transactions.request_waiting(now, method, user, printed, out),
-        };
-        let Some(client) = client else {
+        let sent = self.invite_target(core, now, target, &mut dialog, &tag, &extra, out);
+        let Some(client) = sent else {
             dialog.release(&mut core.pool);
             return None;
         };
-        if let Some((name, port)) = &target.waiting {
-            let waiting = Waiting {
-                call: self.id,
-                client,
-                listener: flow.listener,
-                port: *port,
-            };
-            core.names.wait(name, waiting);
-        }
         let terms = Terms::of(&end.record);
         let patience = terms.no_answer.unwrap_or(core.timers.ringing);
         let silent = request.header(HeaderName::ReferSub);
+        let silent = silent.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"false"));
         Some(Handled {
             from,
             id: request.cseq().map_or(0, |cseq| cseq.number),
-            tells: !silent.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"false")),
+            tells: !silent,
             told: 0,
             left: false,
             secret,
-            target: Leg { dialog, peer: flow },
+            target: Leg {
+                dialog,
+                peer: end.flow,
+            },
             client,
             terms,
             alarm: core.arm(now, self.id, Alarm::TargetSilent, Some(patience)),
             rejoin: None,
         })
+    }
+
+    /// The INVITE to the target, without an offer.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    fn invite_target(
+        &self,
+        core: &mut Core,
+        now: Time,
+        target: &Target,
+        dialog: &mut Dialog,
+        tag: &Token,
+        extra: &[u8],
+        out: &mut Outbox,
+    ) -> Option<ClientId> {
+        let flow = target.end.flow;
+        let cseq = dialog.next_cseq();
+        let door = core.doors.of(flow.listener);
+        let printed = |out: &mut Vec<u8>, branch: &Token| {
+            let invite = Request {
+                door,
+                dialog,
+                method: b"INVITE",
+                cseq,
+                branch,
+                max_forwards: MAX_FORWARDS,
+            };
+            invite.print_offer(out, tag, extra, b"");
+        };
+        let (call, purpose) = (self.id, Purpose::Target);
+        let user = User { call, purpose };
+        let transactions = &mut core.transactions;
+        let Some((name, port)) = &target.waiting else {
+            return transactions.request(now, flow, Method::Invite, user, printed, out);
+        };
+        let client = transactions.request_waiting(now, Method::Invite, user, printed, out)?;
+        let waiting = Waiting {
+            call,
+            client,
+            listener: flow.listener,
+            port: *port,
+        };
+        core.names.wait(name, waiting);
+        Some(client)
     }
 
     /// The target is called by the transferee: in its name, not in the transferor's.
@@ -249,6 +265,13 @@ impl Call {
             |request, out| request.print_offer(out, &tag, &headers, &fragment),
             out,
         );
+    }
+
+    /// RFC 6665 4.2.2: who answers 481 knows of no subscription.
+    pub(crate) fn stop_telling(&mut self) {
+        if let Some(handled) = &mut self.handled {
+            handled.tells = false;
+        }
     }
 
     /// The name of the target has this address; false when that is not who was waited for.
@@ -417,10 +440,11 @@ impl Call {
         } = *handled;
         acknowledge_target(core, now, client, &target, response, out);
         let former = std::mem::replace(self.leg_mut(from), target);
+        let [caller, callee] = self.secrets;
         match from {
-            Side::Caller => self.secrets = [secret, self.secrets[1]],
+            Side::Caller => self.secrets = [secret, callee],
             Side::Callee => {
-                self.secrets = [self.secrets[0], secret];
+                self.secrets = [caller, secret];
                 self.client = client;
                 self.release_forks(core);
             }

@@ -188,6 +188,17 @@ fn without_a_subscription_nothing_is_told() {
 }
 
 #[test]
+fn who_knows_of_no_subscription_is_told_no_more() {
+    let mut world = World::handling(1);
+    let (mut a, mut b) = world.connect(A, "0-a", SEVEN);
+    let sent = world.request(&mut a, "REFER", "Refer-To: <sip:8@127.0.0.1>\r\n");
+    world.answer(&one(&sent, "NOTIFY"), "481 Gone", "");
+    let (mut c, sent) = joined(&mut world, &one(&sent, "INVITE"), &b);
+    assert_eq!(told(&sent), []);
+    talk_and_end(&mut world, &mut b, &mut c);
+}
+
+#[test]
 fn a_transferee_that_refuses_the_target_keeps_the_transferor() {
     let mut world = World::handling(1);
     let (mut a, _) = world.connect(A, "0-a", SEVEN);

@@ -65,6 +65,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_unanswered" => modes::probe_unanswered,
         "modes_start_line" => modes::start_line,
         "overload_limit" => admission::overload_limit,
+        "refer_handled" => transfer::handled,
+        "refer_handled_target_busy" => transfer::handled_target_busy,
         "reload" => lifetime::reload,
         "replaces_early_only_486" => transfer::early_only,
         "replaces_unknown_481" => transfer::unknown,

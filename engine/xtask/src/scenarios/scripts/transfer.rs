@@ -24,12 +24,9 @@ impl Met {
     fn new(stage: &Stage<'_>, host: &Agent, tag: &str) -> Result<Met, Failure> {
         let agent = stage.caller()?;
         let invite = agent.invite(stage.number());
-        let from = invite.from.clone();
         agent.send(&invite)?;
         let seen = host.expect("the call of a new party", |m| {
-            m.request_method() == Some("INVITE")
-                && m.tag("To").is_empty()
-                && m.header("From").starts_with(&user_of(&from))
+            m.request_method() == Some("INVITE") && m.tag("To").is_empty()
         })?;
         host.answer(&seen, 200, tag, SDP)?;
         let answer = agent.expect_answer(&invite, 200)?;
@@ -63,11 +60,6 @@ impl Met {
         host.answer(&seen, 200, tag, "")?;
         self.agent.expect_answer(&bye, 200).map(drop)
     }
-}
-
-/// The beginning of a From value, up to the host.
-fn user_of(from: &str) -> String {
-    from.split('@').next().unwrap_or_default().to_owned()
 }
 
 fn expect_in(agent: &Agent, method: &str, call_id: &str) -> Result<Message, Failure> {
@@ -266,4 +258,67 @@ fn unharmed(call: &Call) -> Result<(), Failure> {
         check(heard.is_none(), || format!("{heard:?}"))?;
     }
     call.hang_up()
+}
+
+/// The caller's REFER is carried out by the router: the target is joined to the callee, the caller is told
+/// and let go.
+pub(super) fn handled(stage: &Stage<'_>) -> Result<(), Failure> {
+    let call = stage.establish()?;
+    let (a, both) = (&call.caller, &call.callee);
+    let target = begin_handled(stage, &call)?;
+    both.answer(&target, 180, "target-tag", "")?;
+    told(a, "SIP/2.0 180 ", false)?;
+    both.answer(&target, 200, "target-tag", SDP)?;
+    let again = both.expect_next("INVITE", &call.seen)?;
+    check(again.body == SDP.replace("\r\n", "\n"), || {
+        format!("the callee was to be offered what the target says: {again:?}")
+    })?;
+    both.answer(&again, 200, "", SDP)?;
+    let of_target = expect_in(both, "ACK", target.header("Call-ID"))?;
+    check(!of_target.body.is_empty(), || {
+        "the target's ACK has no answer".into()
+    })?;
+    told(a, "SIP/2.0 200 ", true)?;
+    a.answer(&a.expect_request("BYE")?, 200, "", "")?;
+    let bye = both.back_in_dialog("BYE", &target, "target-tag");
+    both.send(&bye)?;
+    let last = both.expect_next("BYE", &again)?;
+    both.answer(&last, 200, "", "")?;
+    both.expect_answer(&bye, 200).map(drop)
+}
+
+/// The target of the caller's REFER is busy: the caller is told, and the call goes on.
+pub(super) fn handled_target_busy(stage: &Stage<'_>) -> Result<(), Failure> {
+    let call = stage.establish()?;
+    let target = begin_handled(stage, &call)?;
+    call.callee.answer(&target, 486, "target-tag", "")?;
+    call.callee.expect_request("ACK")?;
+    told(&call.caller, "SIP/2.0 486 ", true)?;
+    call.hang_up()
+}
+
+/// The caller refers the callee to the number; the INVITE without an offer that the target gets.
+fn begin_handled(stage: &Stage<'_>, call: &Call) -> Result<Message, Failure> {
+    let a = &call.caller;
+    let mut refer = a.in_dialog("REFER", &call.invite, &call.answer);
+    let (number, router) = (stage.number(), stage.router.address);
+    refer.extra = format!("Refer-To: <sip:{number}@{router}>\r\n");
+    a.send(&refer)?;
+    a.expect_answer(&refer, 202)?;
+    told(a, "SIP/2.0 100 ", false)?;
+    let target = call.callee.expect("the call to the target", |m| {
+        m.request_method() == Some("INVITE") && m.tag("To").is_empty()
+    })?;
+    check(target.body.is_empty(), || format!("an offer: {target:?}"))?;
+    Ok(target)
+}
+
+/// The transferor is told this, and answers.
+fn told(a: &Agent, status: &str, last: bool) -> Result<(), Failure> {
+    let notify = a.expect_request("NOTIFY")?;
+    let state = notify.header("Subscription-State");
+    let ends = state == "terminated;reason=noresource";
+    let good = notify.body.starts_with(status) && notify.header("Event").starts_with("refer");
+    check(good && ends == last, || format!("not {status}: {notify:?}"))?;
+    a.answer(&notify, 200, "", "")
 }
