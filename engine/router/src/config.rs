@@ -304,6 +304,10 @@ pub struct Counters {
     pub transfers_done: u64,
     /// Of these: it was not.
     pub transfers_failed: u64,
+    /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
+    pub merged: u64,
+    /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).
+    pub looped: u64,
 }
 
 /// The few counters that are asked for after every turn.

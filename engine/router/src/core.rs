@@ -157,6 +157,16 @@ impl Door {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// Whether this host and port are what this listener tells peers, however they are spelled.
+    pub(crate) fn is_named_by(&self, host: &Host<'_>, port: Option<u16>) -> bool {
+        let own = self.listener.advertise_host.as_bytes();
+        let same_host = match (*host, Host::parse(own)) {
+            (Host::Name(theirs), Some(Host::Name(own))) => theirs.eq_ignore_ascii_case(own),
+            (theirs, own) => own == Some(theirs),
+        };
+        same_host && port.unwrap_or(DEFAULT_PORT) == self.listener.advertise_port
+    }
+
     /// Our Contact on a leg: the leg's tag as the user, so that the next request finds the call.
     pub(crate) fn print_contact(&self, out: &mut Vec<u8>, tag: &Token) {
         out.extend_from_slice(b"Contact: <sip:");
@@ -187,15 +197,15 @@ impl Doors {
         }
     }
 
+    /// Every listener.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Door> {
+        self.all.iter()
+    }
+
     /// The listener with this index. Flows carry only indices the worker made; a wrong one falls
     /// back to the first.
     pub(crate) fn of(&self, listener: u16) -> &Door {
         self.all.get(usize::from(listener)).unwrap_or(&self.first)
-    }
-
-    /// Every listener.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Door> {
-        self.all.iter()
     }
 }
 

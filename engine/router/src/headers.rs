@@ -88,7 +88,7 @@ pub const WITHHELD: [Withheld; 20] = [
     ),
     withheld(
         HeaderName::ProxyRequire,
-        "asks the proxies of the other leg, we are an end (20.29)",
+        "asks those between the two ends: judged here, where a proxy would stand (20.29)",
     ),
 ];
 

@@ -19,6 +19,7 @@ mod outbound;
 mod peers;
 pub mod rdb;
 mod router;
+mod sanity;
 mod steer;
 mod target;
 mod transfer;

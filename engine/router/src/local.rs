@@ -2,7 +2,7 @@
 //! what it must refuse before it looks for a route.
 
 use stack::{Outbox, ServerId, Time};
-use wire::{Message, Method, Scheme, Uri, print};
+use wire::{HeaderName, Message, Method, Scheme, Uri, print};
 
 use crate::call::Refusal;
 use crate::core::Core;
@@ -13,7 +13,17 @@ const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER";
 
 /// Options of a call that the two ends may use through this router.
-const SUPPORTED: &str = "100rel, timer, replaces, join, tdialog, norefersub";
+const SUPPORTED: [&str; 6] = [
+    "100rel",
+    "timer",
+    "replaces",
+    "join",
+    "tdialog",
+    "norefersub",
+];
+
+/// What may be asked of this router in the place of a proxy: privacy (RFC 3323).
+const UNDERSTOOD: [&str; 1] = ["privacy"];
 
 /// The answer to a request outside any dialog that is no INVITE.
 pub(crate) fn answer(
@@ -25,7 +35,12 @@ pub(crate) fn answer(
 ) {
     let allow = |code| (code, format!("Allow: {ALLOW}\r\n"));
     let (code, extra) = match request.method() {
-        Method::Options => return options(core, now, server, out),
+        Method::Options => match check_options(request) {
+            Ok(()) => return options(core, now, server, out),
+            Err(refusal) => {
+                return core.refuse(now, server, refusal.code, &refusal.extra, out);
+            }
+        },
         // Methods of a dialog that name none (RFC 3261 12.2.2, RFC 3262 3, 3311 5.2, 6086 4.2, 6665 4.1.3).
         Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify => {
             (481, String::new())
@@ -42,6 +57,14 @@ pub(crate) fn answer(
     core.refuse(now, server, code, extra.as_bytes(), out);
 }
 
+/// RFC 3261 8.2.2: what a user agent asks of a request before it looks at what it wants. Proxy-Require is
+/// for those on the way (20.29), and this request is at its end.
+fn check_options(request: &Message<'_>) -> Result<(), Refusal> {
+    check_scheme(&Uri::parse(request.request_uri())?)?;
+    let required = request.values(HeaderName::Require);
+    refuse_unknown(required.filter(|option| !is_among(&SUPPORTED, option)))
+}
+
 /// RFC 3261 11.2: what a call through this router may use. The two ends agree on the rest themselves.
 fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
     let tag = core.own_tag();
@@ -51,7 +74,8 @@ fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
         print::header(out, "Accept", b"*/*");
         print::header(out, "Accept-Encoding", b"*");
         print::header(out, "Accept-Language", b"*");
-        print::header(out, "Supported", SUPPORTED.as_bytes());
+        print::header(out, "Supported", SUPPORTED.join(", ").as_bytes());
+        // No Allow-Events (RFC 6665 7.2.2): the router itself is the notifier of no event.
         if let Some(name) = name {
             print::header(out, "Server", name.as_bytes());
         }
@@ -59,6 +83,37 @@ fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
     };
     core.transactions
         .respond(now, server, 200, b"", Some(&tag.tag_text()), rest, out);
+}
+
+/// RFC 3261 16.3 (5), 20.29: what is asked of those between caller and callee, whose place a call's router
+/// takes. The header does not cross, so what is not understood here would be promised to nobody.
+pub(crate) fn check_proxy_required(request: &Message<'_>) -> Result<(), Refusal> {
+    let required = request.values(HeaderName::ProxyRequire);
+    refuse_unknown(required.filter(|option| !is_among(&UNDERSTOOD, option)))
+}
+
+/// Option tags are tokens and ignore case (RFC 3261 7.3.1).
+fn is_among(options: &[&str], option: &[u8]) -> bool {
+    options
+        .iter()
+        .any(|known| known.as_bytes().eq_ignore_ascii_case(option))
+}
+
+/// 420 with the options that are not understood, if there are any.
+fn refuse_unknown<'a>(mut unknown: impl Iterator<Item = &'a [u8]>) -> Result<(), Refusal> {
+    let Some(first) = unknown.next() else {
+        return Ok(());
+    };
+    let mut extra = [b"Unsupported: ", first].concat();
+    for option in unknown {
+        extra.extend_from_slice(b", ");
+        extra.extend_from_slice(option);
+    }
+    extra.extend_from_slice(b"\r\n");
+    Err(Refusal {
+        extra,
+        ..Refusal::code(420)
+    })
 }
 
 /// RFC 3261 8.2.2.1: sips: asks for TLS on every hop, which UDP is not.

@@ -23,6 +23,7 @@ use crate::entry::Entry;
 use crate::local;
 use crate::outbound::Probed;
 use crate::rdb::{CallFlow, Matcher};
+use crate::sanity;
 use crate::steer::Crossed;
 use crate::target::target;
 use crate::transfer::{Held, Named};
@@ -321,6 +322,12 @@ impl Router {
             .receive_request(now, request, flow, out)
         {
             Inbound::New(server) => self.new_request(now, flow, server, request, out),
+            Inbound::Merged { server, .. } => {
+                // RFC 3261 8.2.2.2: the same request, come another way.
+                self.core.counters.requests += 1;
+                self.core.counters.merged += 1;
+                self.core.refuse(now, server, 482, b"", out);
+            }
             Inbound::Absorbed => {}
             Inbound::Ack => self.on_ack(now, request, out),
             Inbound::Cancel { cancel, invite } => {
@@ -376,8 +383,17 @@ impl Router {
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
+        if sanity::has_looped(&self.core, request) {
+            self.core.counters.looped += 1;
+            return self.core.refuse(now, server, 482, b"", out);
+        }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),
+            // RFC 3261 11.2: the code an INVITE would get.
+            Method::Options if self.draining || self.calls.is_full() => {
+                let retry_after = local::retry_after(self.core.limits.retry_after_s);
+                self.core.refuse(now, server, 503, &retry_after, out);
+            }
             _ => local::answer(&mut self.core, now, server, request, out),
         }
     }
@@ -397,6 +413,9 @@ impl Router {
         if let Some(echo) = self.calls.echo_mut(id) {
             let after = echo.on_request(&mut self.core, now, server, flow, request, out);
             return self.finish(now, id, after);
+        }
+        if let Err(refusal) = local::check_proxy_required(request) {
+            return self.refuse_start(now, server, &refusal, out);
         }
         if self.handles_refer(now, id, side, server, flow, request, out) {
             return;
@@ -528,6 +547,7 @@ impl Router {
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
         if application_server::takes(&self.core, source) {
+            local::check_proxy_required(request)?;
             let (core, calls) = (&mut self.core, &mut self.calls);
             return application_server::start_call(
                 core, calls, now, source, server, request, &uri, out,
@@ -543,6 +563,7 @@ impl Router {
             let echo = EchoCall::start(core, now, id, source, server, request, record, out)?;
             return Ok(Entry::Echo(Box::new(echo)));
         }
+        local::check_proxy_required(request)?;
         if record.flow == CallFlow::TransformEarlyToFinal {
             check_offer(request, &self.core.door(source.listener).host_port)?;
         }
@@ -582,10 +603,10 @@ impl Router {
         response: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let answer = self
-            .core
-            .transactions
-            .receive_response(now, response, flow, out);
+        let doors = &self.core.doors;
+        let judge = |claim: &stack::Claim<'_, User>| sanity::judge(doors, flow.listener, claim);
+        let transactions = &mut self.core.transactions;
+        let answer = transactions.receive_response_if(now, response, judge, out);
         let Some(answer) = answer else { return };
         self.core.counters.responses += 1;
         let id = answer.user.call;

@@ -417,6 +417,22 @@ const COUNTERS: &[Metric] = &[
         STRAYS,
         |s| s.shard.transactions.strays.other_method,
     ),
+    kind(
+        "tipring_strays_total",
+        ("reason", "foreign_via"),
+        STRAYS,
+        |s| s.shard.transactions.strays.foreign_via,
+    ),
+    count(
+        "tipring_requests_merged_total",
+        "Requests answered 482: copies of one that is in progress, come another way.",
+        |s| s.shard.merged,
+    ),
+    count(
+        "tipring_requests_looped_total",
+        "Requests answered 482: they were sent by this router and came back unchanged.",
+        |s| s.shard.looped,
+    ),
     // Media.
     count(
         "tipring_media_received_total",

@@ -30,6 +30,9 @@ pub enum DialogError {
     /// A request that creates a dialog must have exactly one Contact with a URI (8.1.1.8).
     #[error("Missing Contact Header")]
     NoContact,
+    /// A request that creates a dialog has more than one Contact (8.1.1.8).
+    #[error("More Than One Contact")]
+    SeveralContacts,
     /// A response that creates a dialog has no To tag.
     #[error("Missing To Tag")]
     NoTag,
@@ -93,6 +96,9 @@ impl Dialog {
         pool: &mut Pool,
     ) -> Result<Dialog, DialogError> {
         let contact = request.contact()?.ok_or(DialogError::NoContact)?;
+        if request.values(HeaderName::Contact).nth(1).is_some() {
+            return Err(DialogError::SeveralContacts);
+        }
         let remote_tag = request.from()?.tag();
         request.to()?;
         let routes = route_set(request, false);

@@ -24,6 +24,6 @@ pub use random::Random;
 pub use time::Time;
 pub use token::Token;
 pub use transaction::{
-    Answer, ClientId, Counters, Event, Inbound, ServerId, Strays, TimerConfig, TransactionLimits,
-    Transactions, Wake,
+    Answer, Claim, ClientId, Counters, Event, Inbound, ServerId, Stray, Strays, TimerConfig,
+    TransactionLimits, Transactions, Wake,
 };

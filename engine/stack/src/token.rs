@@ -18,7 +18,7 @@ pub struct Token {
 
 const CALL_ID_PREFIX: &[u8] = b"tpr-";
 /// RFC 3261 8.1.1.7: the cookie says that the branch is unique across all requests.
-const BRANCH_PREFIX: &[u8] = b"z9hG4bKtpr";
+const BRANCH_PREFIX: &[u8] = Token::BRANCH_PREFIX;
 const TAG_PREFIX: &[u8] = b"tpr";
 
 /// Digits behind each prefix.
@@ -30,6 +30,9 @@ impl Token {
 
     /// Bytes of a tag: its prefix and the digits.
     pub const TAG_BYTES: usize = TAG_PREFIX.len() + DIGITS;
+
+    /// How every branch of ours begins.
+    pub const BRANCH_PREFIX: &[u8] = b"z9hG4bKtpr";
 
     /// The last slot number.
     pub const SLOT_MAX: u32 = (1 << 24) - 1;

@@ -1,9 +1,10 @@
-//! Datagrams no honest peer sends: the torture messages of RFC 4475 and RFC 5118, random bytes, and
-//! messages cut and bent at random. They are only sent here; who sends them asks afterwards for a call.
+//! Datagrams no honest peer sends: the torture messages of RFC 4475 and RFC 5118 as they are kept, random
+//! bytes, and messages cut and bent at random. Who sends the random ones asks afterwards for a call.
 
 use crate::failure::Failure;
 use crate::house;
 use crate::random::Random;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
@@ -13,37 +14,38 @@ const RANDOM_DATAGRAMS: usize = 10_000;
 /// After this many datagrams the sender rests a little, so that the receive buffer is not what stops them.
 const BURST: usize = 16;
 
-/// Sends every torture file and the random datagrams to `router`; returns how many files there were.
-pub(crate) fn send_all(from: IpAddr, router: SocketAddr, seed: u64) -> Result<usize, Failure> {
+/// Sends the random datagrams to `router`.
+pub(crate) fn send_random(from: IpAddr, router: SocketAddr, seed: u64) -> Result<(), Failure> {
     let machine = || Failure::machine("sending torture messages");
     let socket = UdpSocket::bind((from, 0)).map_err(machine())?;
-    let files = files()?;
+    let files: Vec<_> = files()?.into_values().collect();
     let mut random = Random::new(seed);
-    let invented = (0..RANDOM_DATAGRAMS).map(|_| datagram(&mut random, &files));
-    for (count, bytes) in files.iter().cloned().chain(invented).enumerate() {
+    for count in 0..RANDOM_DATAGRAMS {
+        let bytes = datagram(&mut random, &files);
         // A refused port or a full buffer is the router's concern; the call afterwards tells.
         let _ = socket.send_to(&bytes, router);
         if count % BURST == 0 {
             thread::sleep(Duration::from_millis(1));
         }
     }
-    Ok(files.len())
+    Ok(())
 }
 
-/// The decoded messages of the wire room's tests.
-fn files() -> Result<Vec<Vec<u8>>, Failure> {
+/// The decoded messages of the wire room's tests, by name.
+pub(crate) fn files() -> Result<BTreeMap<String, Vec<u8>>, Failure> {
     let folder = house::root().join("engine/wire/tests/torture");
     let what = || Failure::machine(format!("reading {}", folder.display()));
-    let mut paths = Vec::new();
+    let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(&folder).map_err(what())? {
-        paths.push(entry.map_err(what())?.path());
+        let path = entry.map_err(what())?.path();
+        let name = path
+            .file_stem()
+            .map(|name| name.to_string_lossy().into_owned());
+        if let Some(name) = name.filter(|_| path.extension().is_some_and(|it| it == "dat")) {
+            files.insert(name, std::fs::read(&path).map_err(what())?);
+        }
     }
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "dat"));
-    paths.sort();
-    paths
-        .iter()
-        .map(|path| std::fs::read(path).map_err(what()))
-        .collect()
+    Ok(files)
 }
 
 /// Noise, or a real message with some bytes changed or its end cut off.

@@ -172,6 +172,7 @@ impl Router {
         request: &Message<'_>,
         out: &mut Outbox,
     ) -> Result<Entry, Refusal> {
+        local::check_proxy_required(request)?;
         local::check_scheme(&Uri::parse(request.request_uri())?)?;
         let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
         let setup = Setup {

@@ -3,11 +3,11 @@
 //! there is shielded. Any other reference is its sender's wish and passes byte for byte, addresses and all.
 
 use smallvec::SmallVec;
-use wire::{HeaderName, Host, Message, NameAddr, Scheme, Uri, print};
+use wire::{HeaderName, Message, NameAddr, Scheme, Uri, print};
 
 use super::named::{Named, Relation};
 use crate::call::party;
-use crate::core::{Core, DEFAULT_PORT, Door};
+use crate::core::{Core, Door};
 
 /// The Refer-To and Referred-By lines of a REFER that leaves by this listener.
 ///
@@ -25,11 +25,11 @@ pub(crate) fn referring_lines(
     let mut out = b"Refer-To: ".to_vec();
     let address = NameAddr::parse(value).map_err(|_| 400u16)?;
     match Uri::parse(address.uri) {
-        Ok(uri) if uri.scheme == Scheme::Sip && core.doors.any_is(&uri.host, uri.port) => {
+        Ok(uri) if uri.scheme == Scheme::Sip && is_ours(core, &uri) => {
             let door = core.door(listener);
             let bracketed = !address.display.is_empty() || value.contains(&b'<');
             // Without brackets what follows the URI is the header's.
-            if !bracketed && uri.headers.is_empty() && door.is(&uri.host, uri.port) {
+            if !bracketed && uri.headers.is_empty() && door.is_named_by(&uri.host, uri.port) {
                 out.extend_from_slice(value);
             } else {
                 reference(&mut out, core.steer_key, door, &address, &uri);
@@ -42,6 +42,12 @@ pub(crate) fn referring_lines(
         referrer(&mut out, core.door(listener), value);
     }
     Ok(out)
+}
+
+/// Whether the URI leads to the router.
+fn is_ours(core: &Core, uri: &Uri<'_>) -> bool {
+    let named = |door: &Door| door.is_named_by(&uri.host, uri.port);
+    core.doors.all().any(named)
 }
 
 /// A reference to the router, through this door.
@@ -59,7 +65,7 @@ fn reference(out: &mut Vec<u8>, key: u64, door: &Door, address: &NameAddr<'_>, u
         .split_at_checked(host.map_or(0, |at| at + 1))
         .unwrap_or_default();
     out.extend_from_slice(before);
-    if door.is(&uri.host, uri.port) {
+    if door.is_named_by(&uri.host, uri.port) {
         let written = after
             .len()
             .saturating_sub(uri.params.len() + uri.headers.len());
@@ -166,35 +172,6 @@ pub(crate) fn referrer(out: &mut Vec<u8>, door: &Door, value: &[u8]) {
         _ => text.extend_from_slice(value),
     }
     print::header(out, "Referred-By", &text);
-}
-
-impl Door {
-    /// Whether a URI with this host and port leads here.
-    fn is(&self, host: &Host<'_>, port: Option<u16>) -> bool {
-        let listener = &self.listener;
-        if port.unwrap_or(DEFAULT_PORT) != listener.advertise_port {
-            return false;
-        }
-        match host {
-            Host::Ip(ip) => listener
-                .advertise_host
-                .trim_matches(['[', ']'])
-                .parse::<std::net::IpAddr>()
-                .map_or(listener.address.ip() == *ip, |own| own == *ip),
-            Host::Name(name) => listener
-                .advertise_host
-                .as_bytes()
-                .eq_ignore_ascii_case(name),
-            Host::None => false,
-        }
-    }
-}
-
-impl crate::core::Doors {
-    /// Whether a URI with this host and port leads to the router.
-    fn any_is(&self, host: &Host<'_>, port: Option<u16>) -> bool {
-        self.iter().any(|door| door.is(host, port))
-    }
 }
 
 #[cfg(test)]

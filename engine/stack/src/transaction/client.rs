@@ -8,16 +8,32 @@ use super::client_machine::{ClientInput, ClientState, ClientStep};
 use super::clients::Client;
 use super::derived::{print_ack, print_cancel};
 use super::table::ClientAction;
-use super::{Answer, ClientId, Event, KEPT_LIMITS, Transactions, Wake};
+use super::{Answer, ClientId, Event, KEPT_LIMITS, Stray, Transactions, Wake};
+use crate::pool::Block;
 use crate::slab::Id;
 use crate::timer::TimerKey;
 use crate::{Flow, Outbox, Time, Token};
+
+/// A response that names a transaction by its branch, before it is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a, U> {
+    /// The value given with the request.
+    pub user: U,
+    /// The top Via.
+    pub via: &'a Via<'a>,
+    /// There are further ones. Only a proxy forwards requests of others: to everyone else such a response
+    /// is misrouted (RFC 3261 8.1.3.3).
+    pub several: bool,
+}
 
 /// From outside.
 impl<U: Copy> Transactions<U> {
     /// Takes a response in. `Some` is for the transaction user: of an INVITE every 1xx but 100, the
     /// first final, and each later 2xx whose To tag has no ACK yet; of other requests the final.
     /// Everything else is absorbed, acknowledged again, or counted as a stray.
+    ///
+    /// One with several Vias is a stray, as it is for every user agent (RFC 3261 8.1.3.3); who forwards
+    /// requests uses [`Transactions::receive_response_if`].
     pub fn receive_response(
         &mut self,
         now: Time,
@@ -25,7 +41,24 @@ impl<U: Copy> Transactions<U> {
         _source: Flow,
         out: &mut Outbox,
     ) -> Option<Answer<U>> {
-        let id = self.match_response(response)?;
+        let judge = |claim: &Claim<'_, U>| match claim.several {
+            true => Err(Stray::SeveralVias),
+            false => Ok(()),
+        };
+        self.receive_response_if(now, response, judge, out)
+    }
+
+    /// The same, when `judge` finds that the Vias are such as this user would get.
+    pub fn receive_response_if(
+        &mut self,
+        now: Time,
+        response: &Message<'_>,
+        judge: impl FnOnce(&Claim<'_, U>) -> Result<(), Stray>,
+        out: &mut Outbox,
+    ) -> Option<Answer<U>> {
+        let matched = self.match_response(response, judge);
+        let counted = |stray| self.counters.strays.count(stray);
+        let id = matched.map_err(counted).ok()?;
         let client = self.clients.get(id)?;
         let (user, is_cancel, former) = (client.user, client.is_cancel, client.state);
         let step = former.step(ClientInput::Response(response.code()));
@@ -44,39 +77,51 @@ impl<U: Copy> Transactions<U> {
     }
 
     /// RFC 3261 17.1.3: by branch and CSeq method. A CANCEL has its INVITE's branch.
-    fn match_response(&mut self, response: &Message<'_>) -> Option<Id> {
-        let strays = &mut self.counters.strays;
+    fn match_response(
+        &self,
+        response: &Message<'_>,
+        judge: impl FnOnce(&Claim<'_, U>) -> Result<(), Stray>,
+    ) -> Result<Id, Stray> {
         let mut vias = response.values(HeaderName::Via);
         let top = vias.next().and_then(|via| Via::parse(via).ok());
-        if vias.next().is_some() {
-            strays.several_vias += 1;
-            return None;
-        }
-        let branch = top.and_then(|via| via.branch);
-        let Some(token) = branch.and_then(Token::parse_branch) else {
-            strays.foreign_branch += 1;
-            return None;
-        };
-        if token.shard != self.shard {
-            strays.other_shard += 1;
-            return None;
-        }
-        let Some(named) = self.clients.by_token(&token) else {
-            strays.no_transaction += 1;
-            return None;
-        };
+        let several = vias.next().is_some();
+        let named = top.as_ref().ok_or(Stray::ForeignBranch);
+        let named = named.and_then(|via| Ok((via, self.named_by(via)?)));
+        // Who would have accepted further Vias is not known then; they say most of where it belongs.
+        let lost = |stray| if several { Stray::SeveralVias } else { stray };
+        let (via, named) = named.map_err(lost)?;
         let method = response.method();
         let cancel = match method {
             Method::Cancel => self.clients.partner(named),
             _ => None,
         };
         let id = cancel.unwrap_or(named);
-        let fits = self
-            .clients
-            .get(id)
-            .is_some_and(|client| client.has_method_of(response, method));
-        strays.other_method += u64::from(!fits);
-        fits.then_some(id)
+        let client = self.clients.get(id).ok_or(Stray::NoTransaction)?;
+        let user = client.user;
+        judge(&Claim { user, via, several })?;
+        match client.has_method_of(response, method) {
+            true => Ok(id),
+            false => Err(Stray::OtherMethod),
+        }
+    }
+
+    fn named_by(&self, via: &Via<'_>) -> Result<Id, Stray> {
+        let token = via.branch.and_then(Token::parse_branch);
+        let token = token.ok_or(Stray::ForeignBranch)?;
+        if token.shard != self.shard {
+            return Err(Stray::OtherShard);
+        }
+        self.clients.by_token(&token).ok_or(Stray::NoTransaction)
+    }
+
+    /// The request whose branch is `token`, as it was sent, or the ACK that took its place: as long as it
+    /// is kept, which is until a 2xx, or a final answer to another method than INVITE.
+    #[must_use]
+    pub fn sent_request(&self, token: &Token) -> Option<&[u8]> {
+        let id = self.clients.by_token(token)?;
+        let kept = self.clients.get(id)?.kept.as_ref();
+        kept.filter(|_| token.shard == self.shard)
+            .map(Block::as_slice)
     }
 
     /// Does what a step wants with the response at hand and says whether it is for the transaction user.

@@ -39,6 +39,23 @@ pub struct Counters {
     pub woken: [u64; Wake::COUNT],
 }
 
+/// Why a response is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// [`Strays::several_vias`].
+    SeveralVias,
+    /// [`Strays::foreign_via`].
+    ForeignVia,
+    /// [`Strays::foreign_branch`].
+    ForeignBranch,
+    /// [`Strays::other_shard`].
+    OtherShard,
+    /// [`Strays::no_transaction`].
+    NoTransaction,
+    /// [`Strays::other_method`].
+    OtherMethod,
+}
+
 /// Responses that were dropped, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strays {
@@ -52,9 +69,22 @@ pub struct Strays {
     pub no_transaction: u64,
     /// The CSeq method is not the request's.
     pub other_method: u64,
+    /// The top Via names a host and port that are not ours (RFC 3261 18.1.2).
+    pub foreign_via: u64,
 }
 
 impl Strays {
+    pub(super) fn count(&mut self, stray: Stray) {
+        *match stray {
+            Stray::SeveralVias => &mut self.several_vias,
+            Stray::ForeignVia => &mut self.foreign_via,
+            Stray::ForeignBranch => &mut self.foreign_branch,
+            Stray::OtherShard => &mut self.other_shard,
+            Stray::NoTransaction => &mut self.no_transaction,
+            Stray::OtherMethod => &mut self.other_method,
+        } += 1;
+    }
+
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -63,5 +93,6 @@ impl Strays {
             + self.other_shard
             + self.no_transaction
             + self.other_method
+            + self.foreign_via
     }
 }

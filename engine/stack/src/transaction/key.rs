@@ -29,10 +29,11 @@ pub(super) fn print_key(
     Ok(())
 }
 
+/// The cookie alone tells nothing apart: RFC 4475 3.2.1 falls back to the old rules then.
 fn has_cookie(branch: &[u8]) -> bool {
     branch
-        .get(..COOKIE.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(COOKIE))
+        .split_at_checked(COOKIE.len())
+        .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(COOKIE) && !rest.is_empty())
 }
 
 /// RFC 3261 17.2.3, for the elements of RFC 2543: Request-URI, From tag, Call-ID, CSeq number and top Via.
@@ -105,7 +106,11 @@ mod tests {
 
     #[test]
     fn without_the_cookie_the_old_rules_hold() {
-        for via in ["192.0.2.1", "192.0.2.1;branch=1"] {
+        for via in [
+            "192.0.2.1",
+            "192.0.2.1;branch=1",
+            "192.0.2.1;branch=z9hG4bK",
+        ] {
             let invite = key(Method::Invite, &request("INVITE", via, 1));
             assert_eq!(invite, key(Method::Invite, &request("ACK", via, 1)));
             assert_ne!(invite, key(Method::Invite, &request("INVITE", via, 2)));

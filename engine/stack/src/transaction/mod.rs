@@ -38,7 +38,8 @@ use crate::slab::{Id, Slab};
 use crate::{Outbox, Random, Time, Token};
 
 pub use self::alarms::{TimerConfig, Wake};
-pub use self::counters::{Counters, Strays};
+pub use self::client::Claim;
+pub use self::counters::{Counters, Stray, Strays};
 
 /// Names a server transaction. An id whose transaction is gone is harmless: it finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +78,14 @@ pub enum Inbound {
     },
     /// Refused at the limit: answer 503 without a transaction.
     Full,
+    /// A new request outside dialogs with the From tag, Call-ID and CSeq of another that is here and was
+    /// not refused: the same request, come another way. A UAS answers 482 (RFC 3261 8.2.2.2).
+    Merged {
+        /// Its own transaction.
+        server: ServerId,
+        /// That of the first copy.
+        ongoing: ServerId,
+    },
 }
 
 /// A response that is for the transaction user.

@@ -1,5 +1,7 @@
 //! The server side: requests come in, are matched, and are answered by the transaction user.
 
+use std::num::NonZeroU64;
+
 use wire::{Message, Method, Via, print};
 
 use super::server_machine::{ServerInput, ServerState, ServerStep};
@@ -32,10 +34,36 @@ impl<U: Copy> Transactions<U> {
                 Err(_) => self.absorb_unreadable(),
                 Ok(Ok(id)) => self.receive_again(now, id, out),
                 Ok(Err(_)) if self.servers.len() >= self.limits.server => self.refuse(),
-                Ok(Err(hash)) => {
-                    Inbound::New(self.open_server(now, request, &via, source, hash, out))
-                }
+                Ok(Err(hash)) => self.receive_new(now, request, &via, source, hash, out),
             },
+        }
+    }
+
+    /// RFC 3261 8.2.2.2: a request outside dialogs may be a copy, come another way, of one that is here.
+    fn receive_new(
+        &mut self,
+        now: Time,
+        request: &Message<'_>,
+        via: &Via<'_>,
+        source: Flow,
+        hash: u64,
+        out: &mut Outbox,
+    ) -> Inbound {
+        let tagged = request.to_tag().is_some();
+        let identity = match tagged {
+            true => None,
+            false => self.servers.identity(request),
+        };
+        let ongoing = identity.and_then(|identity| self.servers.by_identity(identity));
+        let listed = identity.filter(|_| ongoing.is_none());
+        let found_by = (hash, listed, tagged);
+        let server = self.open_server(now, request, via, source, found_by, out);
+        match ongoing {
+            Some(ongoing) => Inbound::Merged {
+                server,
+                ongoing: ServerId(ongoing),
+            },
+            None => Inbound::New(server),
         }
     }
 
@@ -81,7 +109,8 @@ impl<U: Copy> Transactions<U> {
                 self.refuse()
             }
             Ok(Err(hash)) => {
-                let cancel = self.open_server(now, cancel, via, source, hash, out);
+                let found_by = (hash, None, cancel.to_tag().is_some());
+                let cancel = self.open_server(now, cancel, via, source, found_by, out);
                 Inbound::Cancel {
                     cancel,
                     invite: invite.map(ServerId),
@@ -113,7 +142,7 @@ impl<U: Copy> Transactions<U> {
         request: &Message<'_>,
         via: &Via<'_>,
         source: Flow,
-        hash: u64,
+        (hash, identity, tagged): (u64, Option<NonZeroU64>, bool),
         out: &mut Outbox,
     ) -> ServerId {
         let method = request.method();
@@ -124,6 +153,7 @@ impl<U: Copy> Transactions<U> {
         let remote = transport::response_destination(via, source.remote);
         let id = self.servers.insert(Server {
             hash,
+            identity,
             user: None,
             flow: Flow { remote, ..source },
             repeating: None,
@@ -132,7 +162,7 @@ impl<U: Copy> Transactions<U> {
             key_len,
             state: ServerState::new(method),
             repeats: 0,
-            tagged: request.to_tag().is_some(),
+            tagged,
         });
         self.counters.servers += 1;
         self.await_answer(now, id, method, out);
@@ -189,6 +219,11 @@ impl<U: Copy> Transactions<U> {
         self.apply_server(now, id.0, step, out);
         if code >= 200 {
             self.keep_only_key(id.0);
+        }
+        if code >= 300 {
+            // It is over for its sender, who may try another target or address with the same request and a new
+            // branch, and come here again: sequential search of a proxy (RFC 3261 16.7), RFC 3263 4.3.
+            self.servers.forget_identity(id.0);
         }
         true
     }

@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher;
 use std::hint::black_box;
+use std::num::NonZeroU64;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -18,6 +19,9 @@ use crate::timer::TimerKey;
 #[derive(Debug)]
 pub(super) struct Server<U> {
     pub(super) hash: u64,
+    /// What is the same in every copy of the request, whatever its way here; `None` when nobody is to
+    /// find it by that. Nonzero, so that its absence costs no room.
+    pub(super) identity: Option<NonZeroU64>,
     pub(super) user: Option<U>,
     /// Where responses go (RFC 3261 18.2.2).
     pub(super) flow: Flow,
@@ -56,6 +60,8 @@ impl<U> Server<U> {
 pub(super) struct Servers<U> {
     slab: Slab<Server<U>>,
     by_key: HashTable<u32>,
+    /// Requests outside dialogs by what RFC 3261 8.2.2.2 compares, the first copy of each.
+    by_identity: HashTable<u32>,
     hasher: FixedState,
     /// The key of the request at hand, and then its response head.
     pub(super) scratch: Vec<u8>,
@@ -67,6 +73,7 @@ impl<U> Servers<U> {
         Servers {
             slab: Slab::with_capacity(limit),
             by_key: HashTable::with_capacity(limit),
+            by_identity: HashTable::with_capacity(limit),
             hasher: FixedState::with_seed(seed),
             scratch: Vec::new(),
         }
@@ -104,6 +111,40 @@ impl<U> Servers<U> {
         server.is_some_and(|server| server.hash == hash && server.key() == self.scratch)
     }
 
+    /// The From tag, Call-ID and CSeq of a request outside any dialog as one keyed hash, 64 bits that take
+    /// the place of the three: nobody who does not know the key can make two that agree.
+    pub(super) fn identity(&self, request: &Message<'_>) -> Option<NonZeroU64> {
+        let from = request.from().ok()?;
+        let cseq = request.cseq().ok()?;
+        let whole = (request.call_id(), from.tag(), cseq.number, cseq.token);
+        NonZeroU64::new(self.hasher.hash_one(whole))
+    }
+
+    /// The transaction of another copy of the request with this identity.
+    pub(super) fn by_identity(&self, identity: NonZeroU64) -> Option<Id> {
+        let same = |slot: &u32| {
+            let server = self.slab.at(*slot);
+            server.is_some_and(|server| server.identity == Some(identity))
+        };
+        let slot = self.by_identity.find(identity.get(), same)?;
+        self.slab.id_at(*slot)
+    }
+
+    /// No copy of this request is told any more that it is one.
+    pub(super) fn forget_identity(&mut self, id: Id) {
+        let server = self.slab.get_mut(id);
+        if let Some(identity) = server.and_then(|server| server.identity.take()) {
+            self.unlist_identity(identity, id.slot);
+        }
+    }
+
+    fn unlist_identity(&mut self, identity: NonZeroU64, slot: u32) {
+        let same = |listed: &u32| *listed == slot;
+        if let Ok(entry) = self.by_identity.find_entry(identity.get(), same) {
+            entry.remove();
+        }
+    }
+
     /// Reads a transaction that is going to end, and nothing of a stale id.
     pub(super) fn glance(&self, id: Id) -> Option<u64> {
         let server = self.slab.get(id)?;
@@ -117,11 +158,19 @@ impl<U> Servers<U> {
     }
 
     pub(super) fn insert(&mut self, server: Server<U>) -> Id {
-        let hash = server.hash;
+        let (hash, identity) = (server.hash, server.identity);
         let id = self.slab.insert(server);
         let slab = &self.slab;
         let hash_of = |slot: &u32| slab.at(*slot).map_or(0, |server| server.hash);
         self.by_key.insert_unique(hash, id.slot, hash_of);
+        if let Some(identity) = identity {
+            let hash_of = |slot: &u32| {
+                let server = slab.at(*slot).and_then(|server| server.identity);
+                server.map_or(0, NonZeroU64::get)
+            };
+            let identity = identity.get();
+            self.by_identity.insert_unique(identity, id.slot, hash_of);
+        }
         id
     }
 
@@ -129,6 +178,9 @@ impl<U> Servers<U> {
         let server = self.slab.remove(id)?;
         if let Ok(entry) = self.by_key.find_entry(server.hash, |slot| *slot == id.slot) {
             entry.remove();
+        }
+        if let Some(identity) = server.identity {
+            self.unlist_identity(identity, id.slot);
         }
         Some(server)
     }

@@ -271,7 +271,7 @@ fn responses_follow_the_via() {
         panic!()
     };
     assert_eq!(stage.layer.server_flow(id), Some(source));
-    let other = request("INVITE", "y");
+    let other = request("INVITE", "y").replace("Call-ID: one", "Call-ID: two");
     let Inbound::New(id) = stage.receive_from(&other, source) else {
         panic!()
     };

@@ -131,7 +131,9 @@ impl Play {
 
     fn receive(&mut self, method: &str, branch: u8) {
         match self.stage.receive(&request(method, &branch.to_string())) {
-            Inbound::New(id) | Inbound::Cancel { cancel: id, .. } => self.servers.push(id),
+            Inbound::New(id)
+            | Inbound::Cancel { cancel: id, .. }
+            | Inbound::Merged { server: id, .. } => self.servers.push(id),
             Inbound::Absorbed | Inbound::Ack | Inbound::Full => {}
         }
     }

@@ -5,6 +5,7 @@ mod invite_client;
 mod invite_server;
 mod leaks;
 mod limits;
+mod merged;
 mod non_invite_client;
 mod non_invite_server;
 mod stage;

@@ -61,10 +61,10 @@ impl Stage {
             .receive_request(self.now, &message, source, &mut self.out)
     }
 
-    /// Receives a request that must be new.
+    /// Receives a request that must get a transaction of its own, a copy of another or not.
     pub(crate) fn receive_new(&mut self, text: &str) -> ServerId {
         match self.receive(text) {
-            Inbound::New(id) => id,
+            Inbound::New(id) | Inbound::Merged { server: id, .. } => id,
             other => panic!("not new: {other:?}"),
         }
     }

@@ -1,6 +1,7 @@
 //! Responses that are for nobody are dropped and counted by reason: RFC 3261 17.1.3, RFC 6026 7.2.
 
-use stack::Strays;
+use stack::{Outbox, Stray, Strays};
+use wire::{Index, Limits, Message};
 
 use crate::stage::{Stage, response_to};
 
@@ -87,4 +88,39 @@ fn a_branch_outside_any_transaction() {
     );
     assert_eq!(stage.receive_response(&forged), None);
     assert_eq!(stage.layer.counters().strays.no_transaction, 1);
+}
+
+#[test]
+fn who_forwards_requests_gets_its_responses_with_the_vias_of_others() {
+    let mut stage = Stage::new();
+    let (client, invite) = stage.request("INVITE");
+    let response = response_to(&invite, 200, "b");
+    let response = response.replacen("\r\nFrom:", "\r\nVia: SIP/2.0/UDP h\r\nFrom:", 1);
+    let (mut index, mut out) = (Index::new(), Outbox::new());
+    let message = Message::parse(response.as_bytes(), &mut index, &Limits::default()).unwrap();
+    let (layer, now) = (&mut stage.layer, stage.now);
+    let refused = layer.receive_response_if(
+        now,
+        &message,
+        |claim| {
+            assert!(claim.several);
+            assert_eq!((claim.user, claim.via.sent_by), (5, &b"192.0.2.9"[..]));
+            Err(Stray::ForeignVia)
+        },
+        &mut out,
+    );
+    assert_eq!((refused, layer.counters().strays.foreign_via), (None, 1));
+    let taken = layer.receive_response_if(now, &message, |_| Ok(()), &mut out);
+    assert_eq!(taken.map(|answer| answer.client), Some(client));
+    assert_eq!(layer.counters().strays.total(), 1);
+}
+
+#[test]
+fn several_vias_are_the_reason_whatever_else_is_wrong() {
+    let mut stage = Stage::new();
+    let (_, invite) = stage.request("INVITE");
+    let response = response_to(&invite, 200, "b").replace("z9hG4bKtpr", "z9hG4bKtpx");
+    let response = response.replacen("\r\nFrom:", "\r\nVia: SIP/2.0/UDP h\r\nFrom:", 1);
+    assert_eq!(stage.receive_response(&response), None);
+    assert_eq!(stage.layer.counters().strays.several_vias, 1);
 }

@@ -14,8 +14,10 @@ mod nat;
 mod offers;
 mod ports;
 mod rubbish;
+mod sanity;
 mod steer;
 mod talk;
+mod torture;
 mod transfer;
 
 use crate::agent::{Agent, Request};
@@ -102,10 +104,15 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_strict" => nat::strict_peer,
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
-        "torture" => rubbish::torture,
         "transfer_attended" => transfer::attended,
         "transfer_attended_other_shard" => transfer::attended_other_shard,
         "transfer_blind" => transfer::blind,
+        "merged_request" => sanity::merged_request,
+        "looped_request" => sanity::looped_request,
+        "options_of_the_router" => sanity::options_of_the_router,
+        "stray_responses" => sanity::stray_responses,
+        "unreadable_bodies_pass" => sanity::unreadable_bodies_pass,
+        "torture" => torture::torture,
         "unknown_scheme" => admission::unknown_scheme,
         _ => return None,
     })
