@@ -5,6 +5,8 @@
 //! [`Outbox`](stack::Outbox). The simulator replays the same function. Nothing here reads a clock,
 //! opens a socket or knows of a ring.
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::string_slice))]
 #![deny(clippy::disallowed_methods)]
 
 mod shard;

@@ -480,9 +480,20 @@ fn assemble(parts: Parts<'_>, pool: &mut Pool) -> Result<(Block, Spans), DialogE
     spans.remote_tag = parts.remote_tag.map_or(Span::default(), |tag| {
         span_inside(tag, parts.remote, spans.remote)
     });
-    spans.target = append(&mut text, &[parts.target])?;
+    spans.target = append(&mut text, &[without_headers(parts.target)])?;
     spans.routes = append(&mut text, &[parts.routes])?;
     Ok((pool.store(&text), spans))
+}
+
+/// RFC 3261 19.1.1, table 1: a Contact inside a dialog has no headers, nor has a Request-URI.
+fn without_headers(target: &[u8]) -> &[u8] {
+    match Uri::parse(target) {
+        Ok(uri) if !uri.headers.is_empty() => {
+            let end = target.len().saturating_sub(uri.headers.len());
+            target.get(..end).unwrap_or(target)
+        }
+        _ => target,
+    }
 }
 
 /// Where `part`, which lies inside `whole`, will lie when `whole` lies `at` there.
@@ -742,6 +753,15 @@ mod tests {
         let error = with(&text, |response| dialog.establish(response, &mut pool));
         assert_eq!(error, Err(DialogError::Header(ParseError::BadContact)));
         assert_eq!(dialog.state(), DialogState::Early);
+    }
+
+    #[test]
+    fn regression_headers_in_a_contact_are_no_part_of_the_target() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text = answer(200, "b1", "Contact: <sip:bob@10.0.0.2;x=y?Subject=a&b=c>\n");
+        with(&text, |response| dialog.establish(response, &mut pool)).expect("confirmed");
+        assert_eq!(dialog.target(), b"sip:bob@10.0.0.2;x=y");
     }
 
     #[test]
