@@ -150,7 +150,7 @@ pub(crate) struct Call {
     /// Its media, when it goes through the router.
     steering: Option<Box<Steering>>,
     /// The REFERs that crossed.
-    referrals: Option<Box<Vec<transfer::Referral>>>,
+    referrals: Option<Box<transfer::Referrals>>,
     /// The transfer that the router is carrying out.
     handled: Option<Box<handled::Handled>>,
 }

@@ -15,11 +15,15 @@ const REFERRALS_MAX: usize = 8;
 
 /// A REFER that crossed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Referral {
+struct Referral {
     from: Side,
     cseq_in: u32,
     cseq_out: u32,
 }
+
+/// The last ones that crossed a call, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Referrals(Vec<Referral>);
 
 impl Call {
     /// The header lines that stand on the other leg for those of a REFER, NOTIFY or SUBSCRIBE that name
@@ -55,7 +59,7 @@ impl Call {
             return;
         };
         core.counters.referred += 1;
-        let referrals = self.referrals.get_or_insert_default();
+        let Referrals(referrals) = &mut **self.referrals.get_or_insert_default();
         if referrals.len() >= REFERRALS_MAX {
             referrals.remove(0);
         }
@@ -68,16 +72,14 @@ impl Call {
 
     /// The `id` on the other leg of a subscription that this side names by its own.
     fn other_id(&self, from: Side, id: u32) -> Option<u32> {
-        self.referrals
-            .iter()
-            .flat_map(|all| all.iter())
-            .find_map(|it| {
-                let (own, other) = match it.from == from {
-                    true => (it.cseq_in, it.cseq_out),
-                    false => (it.cseq_out, it.cseq_in),
-                };
-                (own == id).then_some(other)
-            })
+        let Referrals(referrals) = &**self.referrals.as_ref()?;
+        referrals.iter().find_map(|it| {
+            let (own, other) = match it.from == from {
+                true => (it.cseq_in, it.cseq_out),
+                false => (it.cseq_out, it.cseq_in),
+            };
+            (own == id).then_some(other)
+        })
     }
 
     /// The party beyond the dialog that is named, which is one of this call's.
