@@ -630,7 +630,9 @@ impl Router {
                 }
                 Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
                 Purpose::Target => call.on_target_answer(core, now, &answer, flow, response, out),
-                Purpose::Rejoin => call.on_rejoin_answer(core, now, answer.client, response, out),
+                Purpose::Rejoin => {
+                    call.on_rejoin_answer(core, now, answer.client, flow, response, out)
+                }
                 Purpose::Discard if response.code() == 481 => {
                     call.stop_telling();
                     After::Keep

@@ -11,7 +11,7 @@ use stack::timer::TimerKey;
 use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{HeaderName, Message, Method, NameAddr, print};
 
-use super::answers::{end_fork, end_late_fork, send_ack};
+use super::answers::{ack_late_reinvite, end_fork, end_late_fork, send_ack};
 use super::own::Own;
 use super::print::{MAX_FORWARDS, Reason, Request, party};
 use super::{After, Call, Leg, Stage, Terms, Text};
@@ -371,16 +371,22 @@ impl Call {
     }
 
     /// The transferee's answer to the target's offer.
+    #[expect(clippy::too_many_arguments, reason = "an answer and its surroundings")]
     pub(crate) fn on_rejoin_answer(
         &mut self,
         core: &mut Core,
         now: Time,
         client: ClientId,
+        source: Flow,
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
         let code = response.code();
         let Some((from, cseq)) = self.rejoining(client) else {
+            // It was given up: a 2xx is ACKed all the same (RFC 3261 13.2.2.4).
+            if (200..300).contains(&code) {
+                ack_late_reinvite(core, now, client, response, source, out);
+            }
             return After::Keep;
         };
         match code {
@@ -415,6 +421,12 @@ impl Call {
     /// Whether a re-INVITE of ours is on its way to the transferee.
     pub(super) fn is_rejoining(&self) -> bool {
         self.handled.as_ref().is_some_and(|it| it.rejoin.is_some())
+    }
+
+    /// Whether this party has hung up, and its place is kept for the target.
+    pub(super) fn has_left(&self, side: Side) -> bool {
+        let handled = self.handled.as_ref();
+        handled.is_some_and(|it| it.left && it.from == side)
     }
 
     /// Whether the other party has hung up and its successor is not there yet.

@@ -148,6 +148,10 @@ impl Router {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
+        // Much may have happened while it waited.
+        if self.draining || self.calls.is_full() {
+            return self.refuse_call(now, server, out);
+        }
         self.core.counters.dialogs_not_found += u64::from(outcome.is_err());
         let started = match outcome {
             Ok(found) => self.start_found(now, source, server, &found, request, out),

@@ -166,6 +166,19 @@ fn a_word_that_is_lost_costs_the_transfer_and_nothing_else() {
 }
 
 #[test]
+fn an_invite_that_waits_while_the_router_drains_is_refused() {
+    let mut world = World::new(2);
+    let (a_c, mut c) = world.connect(A, "1-b", "sip:8@127.0.0.1");
+    let more = format!("Replaces: {}\r\n", a_c.replaces());
+    world.drains = true;
+    let sent = world.invite(B, "0-b", "sip:7@127.0.0.1", &more);
+    let refused = one(&sent, "503");
+    assert_eq!(refused.header("Retry-After"), "5");
+    world.hang_up(&mut c);
+    world.assert_idle();
+}
+
+#[test]
 fn an_invite_that_waits_can_be_cancelled() {
     let mut world = World::new(2);
     let (a_c, mut c) = world.connect(A, "1-b", "sip:8@127.0.0.1");

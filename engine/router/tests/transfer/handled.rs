@@ -1,5 +1,7 @@
 //! REFERs that the router carries out itself.
 
+use std::time::Duration;
+
 use crate::world::{A, B, C, Line, Sent, World, one};
 
 const SEVEN: &str = "sip:7@127.0.0.1";
@@ -173,6 +175,27 @@ fn a_transferor_may_hang_up_before_the_target_answers() {
 }
 
 #[test]
+fn who_has_hung_up_is_not_asked_whether_it_lives() {
+    let mut world = World::probing(Duration::from_secs(4));
+    let (mut a, mut b) = world.connect(A, "0-a", SEVEN);
+    let invite = referred(&mut world, &mut a, "");
+    world.answer(&invite, "180 Ringing", "c-tag");
+    one(&world.request(&mut a, "BYE", ""), "200");
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        let sent = world.seconds(1);
+        for options in sent.iter().filter(|sent| sent.kind() == "OPTIONS") {
+            asked.push(options.to.to_string());
+            world.answer(options, "200 OK", "");
+        }
+    }
+    asked.dedup();
+    assert_eq!(asked, [B]);
+    let (mut c, _) = joined(&mut world, &invite, &b);
+    talk_and_end(&mut world, &mut b, &mut c);
+}
+
+#[test]
 fn without_a_subscription_nothing_is_told() {
     let mut world = World::handling(1);
     let (mut a, mut b) = world.connect(A, "0-a", SEVEN);
@@ -278,8 +301,10 @@ fn a_transferee_that_hangs_up_ends_it_all() {
         let (mut a, mut b) = world.connect(A, "0-a", SEVEN);
         let invite = referred(&mut world, &mut a, "");
         world.answer(&invite, "180 Ringing", "c-tag");
+        let mut again = None;
         if answered {
-            world.answer_with(&invite, "200 OK", "c-tag", OFFER);
+            let sent = world.answer_with(&invite, "200 OK", "c-tag", OFFER);
+            again = Some(one(&sent, "INVITE"));
             one(&world.request(&mut a, "INVITE", ""), "491");
         }
         let sent = world.request(&mut b, "BYE", "");
@@ -293,7 +318,10 @@ fn a_transferee_that_hangs_up_ends_it_all() {
                 .clone()
         };
         world.answer(&of(A, "BYE"), "200 OK", "");
-        if answered {
+        if let Some(again) = again {
+            // B had not seen the CANCEL: its 2xx is ACKed whatever became of the call.
+            let late = world.answer_with(&again, "200 OK", "", ANSWER);
+            assert_eq!(one(&late, "ACK").to.to_string(), B);
             of(C, "ACK");
             world.answer(&of(C, "BYE"), "200 OK", "");
         } else {

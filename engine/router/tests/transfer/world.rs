@@ -8,7 +8,7 @@ use std::time::Duration;
 use stack::{Flow, Outbox, Time, Token};
 use tipring_router::rdb::Table;
 use tipring_router::{
-    Command, Config, Counters, Event, Listener, Peer, Peers, Resolved, Router, Transfers,
+    Command, Config, Counters, Event, Listener, Peer, Peers, Resolved, Router, Timers, Transfers,
 };
 
 const ROUTES: &str = r#"[
@@ -130,10 +130,16 @@ pub(crate) struct World {
     branches: u32,
     /// Words between shards are lost.
     pub(crate) deaf: bool,
+    /// A shard begins to drain before it hears a word.
+    pub(crate) drains: bool,
 }
 
 impl World {
     pub(crate) fn new(shards: u8) -> World {
+        World::of(shards, Timers::default())
+    }
+
+    fn of(shards: u8, timers: Timers) -> World {
         let listener = |address: &str, host: &str| Listener {
             address: address.parse().expect("an address"),
             advertise_host: host.to_owned(),
@@ -149,6 +155,7 @@ impl World {
                 shard,
                 shards,
                 seed: 7 + u64::from(shard),
+                timers,
                 ..Config::new(listeners.clone(), Arc::clone(&table))
             };
             Router::new(config, Time::ZERO)
@@ -158,12 +165,26 @@ impl World {
             now: Time::ZERO,
             branches: 0,
             deaf: false,
+            drains: false,
         }
     }
 
     /// A world where this router carries out the REFERs of A and B.
     pub(crate) fn handling(shards: u8) -> World {
-        let mut world = World::new(shards);
+        World::new(shards).handle()
+    }
+
+    /// The same of one shard, which asks inside calls whether they live.
+    pub(crate) fn probing(interval: Duration) -> World {
+        let timers = Timers {
+            in_dialog_probe: Some(interval),
+            ..Timers::default()
+        };
+        World::of(1, timers).handle()
+    }
+
+    fn handle(mut self) -> World {
+        let world = &mut self;
         let peer = Peer {
             transfers: Transfers::Handle,
             ..Peer::default()
@@ -174,7 +195,7 @@ impl World {
         for shard in &mut world.shards {
             shard.command(world.now, &command, &mut Outbox::new());
         }
-        world
+        self
     }
 
     /// The resolver's answer, to the first shard.
@@ -232,6 +253,9 @@ impl World {
                 && !self.deaf
             {
                 let command = Command::FromShard(word);
+                if self.drains {
+                    self.shards[usize::from(shard)].command(self.now, &Command::Drain, out);
+                }
                 self.shards[usize::from(shard)].command(self.now, &command, out);
             }
         }
