@@ -8,6 +8,7 @@ use std::time::Duration;
 use stack::TimerConfig;
 
 use crate::outbound::{Outbound, Probed};
+use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::rdb::Table;
 use crate::transfer::Word;
@@ -40,6 +41,8 @@ pub struct Config {
     pub peers: Arc<Peers>,
     /// Where calls leave to beside what the routing DB says.
     pub outbound: Outbound,
+    /// What is passed on outside any dialog, to where the routing DB says.
+    pub relay: Methods,
 }
 
 impl Config {
@@ -59,6 +62,7 @@ impl Config {
             media: media::Config::default(),
             peers: Arc::default(),
             outbound: Outbound::default(),
+            relay: Methods::default(),
         }
     }
 }
@@ -110,6 +114,8 @@ pub struct Limits {
     pub retry_after_s: u32,
     /// What a message may hold.
     pub wire: wire::Limits,
+    /// Subscriptions at once, those that a REFER outside a call makes among them.
+    pub subscriptions: usize,
 }
 
 impl Default for Limits {
@@ -120,6 +126,7 @@ impl Default for Limits {
             names: 10_000,
             retry_after_s: 5,
             wire: wire::Limits::default(),
+            subscriptions: 100_000,
         }
     }
 }
@@ -137,6 +144,8 @@ pub enum Command {
     Peers(Arc<Peers>),
     /// Other ways for new calls. An application server that stays the same keeps its state.
     Outbound(Outbound),
+    /// Other methods to pass on outside any dialog; subscriptions in progress go on.
+    Relay(Methods),
     /// Another shard has asked the application server whether it lives.
     ApplicationServer {
         /// Whether calls may go there.
@@ -158,7 +167,7 @@ pub enum Event {
     Drained,
     /// A limit was reached for the first time since it was last clear of it.
     LimitReached {
-        /// `calls`, `transactions`, `names` or `media.ports`.
+        /// `calls`, `subscriptions`, `transactions`, `names` or `media.ports`.
         limit: &'static str,
         /// Its configured value.
         value: usize,
@@ -304,6 +313,18 @@ pub struct Counters {
     pub transfers_done: u64,
     /// Of these: it was not.
     pub transfers_failed: u64,
+    /// Requests outside any dialog that were passed on.
+    pub exchanges: u64,
+    /// Subscriptions at this moment.
+    pub subscriptions: u64,
+    /// Requests to make a subscription that were passed on.
+    pub subscriptions_started: u64,
+    /// Requests to make one that were refused: limit reached, or draining.
+    pub subscriptions_limited: u64,
+    /// Subscriptions that ended because nobody refreshed them.
+    pub subscriptions_expired: u64,
+    /// Requests outside any dialog without a route.
+    pub exchanges_unrouted: u64,
     /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
     pub merged: u64,
     /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).

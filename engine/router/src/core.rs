@@ -14,10 +14,12 @@ use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions}
 use wire::{Host, Uri, print};
 
 use crate::application_server;
+use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
+use crate::outside::Methods;
 use crate::peers::Peers;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
@@ -71,6 +73,13 @@ pub(crate) enum Purpose {
     Target,
     /// Our re-INVITE of a transferee, with the target's offer.
     Rejoin,
+    /// A request outside any dialog, to be answered on this server transaction; whether the media of its
+    /// route is steered.
+    Exchange(ServerId, bool),
+    /// The request that makes a subscription, to be answered on this server transaction.
+    Subscribe(ServerId),
+    /// A request from this side inside a subscription, to be answered on this server transaction.
+    Subscribed(Side, ServerId),
 }
 
 /// A timer of a call.
@@ -94,6 +103,8 @@ pub(crate) enum Alarm {
     Probe(Side),
     /// The target of a transfer does not answer.
     TargetSilent,
+    /// A subscription was not refreshed.
+    Expired,
 }
 
 impl Alarm {
@@ -106,14 +117,15 @@ impl Alarm {
                 | Alarm::OfferAgain
                 | Alarm::Probe(_)
                 | Alarm::TargetSilent
+                | Alarm::Expired
         )
     }
 }
 
-/// Who waits for a name: our INVITE and the port it goes to.
+/// Who waits for a name: our request and the port it goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
-    pub(crate) call: CallId,
+    pub(crate) user: User,
     pub(crate) client: ClientId,
     pub(crate) listener: u16,
     pub(crate) port: u16,
@@ -248,6 +260,8 @@ pub(crate) struct Core {
     pub(crate) edits: wire::sdp::Edits,
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
+    /// What is passed on outside any dialog.
+    pub(crate) relay: Methods,
     scratch: Vec<u8>,
     pub(crate) shards: u8,
     pub(crate) steer_key: u64,
@@ -283,6 +297,7 @@ impl Core {
                 .application_server
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
+            relay: config.relay,
             scratch: Vec::with_capacity(256),
             shards: config.shards,
             steer_key: config.steer_key,
@@ -442,6 +457,25 @@ impl Core {
         };
         self.transactions
             .respond(now, server, code, b"", Some(&tag.tag_text()), rest, out);
+    }
+
+    /// Answers a request that could not be passed on.
+    pub(crate) fn refuse_with(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        refusal: &Refusal,
+        out: &mut Outbox,
+    ) {
+        self.counters.refused += 1;
+        let tag = self.own_tag().tag_text();
+        let end = |out: &mut Vec<u8>| {
+            out.extend_from_slice(&refusal.extra);
+            print::end(out, b"");
+        };
+        let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
+        self.transactions
+            .respond(now, server, code, phrase, Some(&tag), end, out);
     }
 
     /// Answers a request that would need a transaction of ours when there is none left.

@@ -56,7 +56,10 @@ fn forwards(purpose: Purpose) -> bool {
         | Purpose::Probe
         | Purpose::KeepAlive
         | Purpose::Target
-        | Purpose::Rejoin => false,
+        | Purpose::Rejoin
+        | Purpose::Exchange(..)
+        | Purpose::Subscribe(_)
+        | Purpose::Subscribed(..) => false,
     }
 }
 

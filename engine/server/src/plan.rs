@@ -8,9 +8,10 @@ use std::time::Duration;
 use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
 use router::rdb::{CallFlow, Record, Table};
+use wire::Method;
 
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, SHARDS_MAX,
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, Relayed, SHARDS_MAX,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -152,6 +153,7 @@ impl Common<'_> {
             },
             peers: peers(self.config.media.latching, &self.config.peer),
             outbound: outbound(self.config),
+            relay: relay(self.config),
         }
     }
 }
@@ -218,6 +220,20 @@ pub(crate) fn outbound(config: &Config) -> shard::Outbound {
     }
 }
 
+/// What is passed on outside any dialog.
+pub(crate) fn relay(config: &Config) -> shard::Methods {
+    let method = |relayed: &Relayed| match relayed {
+        Relayed::Message => Method::Message,
+        Relayed::Publish => Method::Publish,
+        Relayed::Subscribe => Method::Subscribe,
+        Relayed::Info => Method::Info,
+        Relayed::Options => Method::Options,
+        Relayed::Refer => Method::Refer,
+        Relayed::Notify => Method::Notify,
+    };
+    shard::Methods::of(config.routing.relay.iter().map(method))
+}
+
 /// 0 is never.
 fn seconds(seconds: u64) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds))
@@ -250,6 +266,7 @@ fn limits(limits: &Limits, shards: u8) -> shard::Limits {
             header_bytes_max: limits.header_bytes,
             ..wire::Limits::default()
         },
+        subscriptions: part(limits.subscriptions),
     }
 }
 
@@ -342,6 +359,17 @@ mod tests {
         assert_eq!(of("10.0.0.1"), shard::Transfers::Handle);
         assert_eq!(of("10.0.0.2"), shard::Transfers::Pass);
         assert_eq!(of("10.0.0.3"), shard::Transfers::Pass);
+    }
+
+    #[test]
+    fn methods_pass_as_listed_and_by_default_as_the_router_has_it() {
+        assert_eq!(relay(&Config::default()), shard::Methods::default());
+        let text = "[routing]\nrelay = ['MESSAGE', 'NOTIFY']\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let listed = shard::Methods::of([Method::Message, Method::Notify]);
+        assert_eq!(relay(&config), listed);
+        let wrong = toml::from_str::<Config>("[routing]\nrelay = ['REGISTER']\n");
+        assert!(wrong.unwrap_err().to_string().contains("`PUBLISH`"));
     }
 
     #[test]

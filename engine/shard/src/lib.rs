@@ -13,7 +13,7 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Outbound,
-    Peer, Peers, Probed, Progress, Resolved, Timers, Transfers, Wake, Word,
+    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Methods,
+    Outbound, Peer, Peers, Probed, Progress, Resolved, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

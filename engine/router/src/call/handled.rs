@@ -14,17 +14,17 @@ use wire::{HeaderName, Message, Method, NameAddr, print};
 use super::answers::{ack_late_reinvite, end_fork, end_late_fork, send_ack};
 use super::own::Own;
 use super::print::{MAX_FORWARDS, Reason, Request, party};
-use super::{After, Call, Leg, Stage, Terms, Text};
+use super::{After, Call, Leg, Stage, Terms, Text, Way};
 use crate::calls::CallId;
-use crate::core::{Alarm, Core, Purpose, Side, User, Waiting};
+use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::headers::BODY;
 use crate::transfer::{OtherEnd, referrer};
 
 /// The target of a transfer.
 pub(crate) struct Target {
     pub(crate) end: OtherEnd,
-    /// The name and port whose address is being looked up; `end.flow` says only which listener then.
-    pub(crate) waiting: Option<(String, u16)>,
+    /// Where the INVITE leaves to; `end.flow` says only which listener while that is not known.
+    pub(crate) way: Way,
 }
 
 /// A transfer in progress.
@@ -182,19 +182,10 @@ impl Call {
         };
         let (call, purpose) = (self.id, Purpose::Target);
         let user = User { call, purpose };
-        let transactions = &mut core.transactions;
-        let Some((name, port)) = &target.waiting else {
-            return transactions.request(now, flow, Method::Invite, user, printed, out);
-        };
-        let client = transactions.request_waiting(now, Method::Invite, user, printed, out)?;
-        let waiting = Waiting {
-            call,
-            client,
-            listener: flow.listener,
-            port: *port,
-        };
-        core.names.wait(name, waiting);
-        Some(client)
+        let layers = (&mut core.transactions, &mut core.names);
+        target
+            .way
+            .send(layers, now, Method::Invite, user, printed, out)
     }
 
     /// The target is called by the transferee: in its name, not in the transferor's.
@@ -371,7 +362,6 @@ impl Call {
     }
 
     /// The transferee's answer to the target's offer.
-    #[expect(clippy::too_many_arguments, reason = "an answer and its surroundings")]
     pub(crate) fn on_rejoin_answer(
         &mut self,
         core: &mut Core,

@@ -34,10 +34,10 @@ pub(crate) use early::check_offer;
 pub(crate) use handled::Target;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
-pub(crate) use print::{MAX_FORWARDS, Reason, Request, party};
+pub(crate) use print::{MAX_FORWARDS, Reason, Request, max_forwards, party};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
 pub(crate) use relay::relay_response;
-pub(crate) use setup::{Refusal, Setup, request_uri};
+pub(crate) use setup::{Refusal, Setup, Way, callee_dialog, request_uri};
 
 /// Early dialogs kept beside the current one. RFC 3261 sets no bound; a proxy that forks wider than
 /// this still gets its answer relayed, only in-dialog requests to the surplus early dialogs are not.
@@ -72,11 +72,11 @@ enum Stage {
 
 /// One party's dialog and where its messages come from.
 #[derive(Debug)]
-struct Leg {
-    dialog: Dialog,
+pub(crate) struct Leg {
+    pub(crate) dialog: Dialog,
     /// Our listener and the peer's address, as last seen: for answers, and where a Contact that is a
     /// name not yet resolved leads meanwhile.
-    peer: Flow,
+    pub(crate) peer: Flow,
 }
 
 /// A re-INVITE that has not been ACKed yet.
@@ -300,6 +300,7 @@ impl Call {
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
             Alarm::TargetSilent => self.on_target_silent(core, now, out),
+            Alarm::Expired => After::Keep,
         }
     }
 }

@@ -115,7 +115,7 @@ impl Request<'_> {
 
     /// The other leg's request on this one; `extra` is complete header lines, `body` what crosses of its
     /// body.
-    pub(super) fn print_relayed(
+    pub(crate) fn print_relayed(
         &self,
         out: &mut Vec<u8>,
         original: &Message<'_>,
@@ -127,7 +127,7 @@ impl Request<'_> {
     }
 
     /// As [`Request::print_relayed`], with the headers that `policy` lets pass.
-    pub(super) fn print_passing(
+    pub(crate) fn print_passing(
         &self,
         out: &mut Vec<u8>,
         original: &Message<'_>,
@@ -154,7 +154,7 @@ impl Request<'_> {
 
     /// A request of our own making with a session the other leg has described; `extra` is complete
     /// header lines, those that speak of the body among them.
-    pub(super) fn print_offer(
+    pub(crate) fn print_offer(
         &self,
         out: &mut Vec<u8>,
         contact: &Token,
@@ -295,7 +295,7 @@ pub(super) fn rack_line(response: u32, cseq: u32, method: &[u8]) -> Text {
 }
 
 /// One less than the request's Max-Forwards; `None` when there is nothing left (RFC 3261 16.3: 483).
-pub(super) fn max_forwards(request: &Message<'_>) -> Option<u32> {
+pub(crate) fn max_forwards(request: &Message<'_>) -> Option<u32> {
     match request.max_forwards() {
         Ok(Some(left)) => left.checked_sub(1),
         _ => Some(MAX_FORWARDS),

@@ -1,7 +1,7 @@
 //! The first INVITE: from the caller's request and its route to our request towards the callee.
 
 use stack::dialog::{Dialog, DialogError};
-use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
+use stack::{ClientId, Flow, Outbox, ServerId, Time, Token, Transactions};
 use wire::{Message, Method, Uri};
 
 use super::early::{self, EarlyFinal};
@@ -11,11 +11,12 @@ use super::{Call, Leg, Rung, Stage, Terms, Text};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
 use crate::local;
+use crate::names::Names;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
 use crate::transfer::OtherEnd;
 
-/// An INVITE that has a route.
+/// An INVITE, or a request outside any dialog, that has a route.
 pub(crate) struct Setup<'a, 'm> {
     pub(crate) id: CallId,
     pub(crate) request: &'a Message<'m>,
@@ -71,8 +72,8 @@ impl From<wire::ParseError> for Refusal {
     }
 }
 
-/// Where the INVITE leaves from and goes to.
-enum Way {
+/// Where a request that has a route leaves from and goes to.
+pub(crate) enum Way {
     Known(Flow),
     Waiting {
         name: String,
@@ -82,7 +83,11 @@ enum Way {
 }
 
 impl Way {
-    fn find(core: &Core, destination: Destination, source: Flow) -> Result<Way, Refusal> {
+    pub(crate) fn find(
+        core: &Core,
+        destination: Destination,
+        source: Flow,
+    ) -> Result<Way, Refusal> {
         match destination {
             Destination::Known(remote) => {
                 let listener = core.listener_for(remote.ip(), source.listener);
@@ -99,13 +104,44 @@ impl Way {
     }
 
     /// The flow of the callee's leg; the caller's own until the name is resolved.
-    fn flow(&self, source: Flow) -> Flow {
+    pub(crate) fn flow(&self, source: Flow) -> Flow {
         match self {
             Way::Known(flow) => *flow,
             Way::Waiting { listener, .. } => Flow {
                 listener: *listener,
                 remote: source.remote,
             },
+        }
+    }
+
+    /// Sends the request as `printed`, at once or when the name has an address; `None` when no transaction is
+    /// free.
+    pub(crate) fn send(
+        &self,
+        (transactions, names): (&mut Transactions<User>, &mut Names<Waiting>),
+        now: Time,
+        method: Method,
+        user: User,
+        printed: impl FnOnce(&mut Vec<u8>, &Token),
+        out: &mut Outbox,
+    ) -> Option<ClientId> {
+        match self {
+            Way::Known(flow) => transactions.request(now, *flow, method, user, printed, out),
+            Way::Waiting {
+                name,
+                port,
+                listener,
+            } => {
+                let client = transactions.request_waiting(now, method, user, printed, out)?;
+                let waiting = Waiting {
+                    user,
+                    client,
+                    listener: *listener,
+                    port: *port,
+                };
+                names.wait(name, waiting);
+                Some(client)
+            }
         }
     }
 }
@@ -275,7 +311,8 @@ fn steer(
     }
 }
 
-fn callee_dialog(
+/// The dialog towards the callee before its first answer (RFC 3261 12.1.2), with `tag` in Call-ID and From.
+pub(crate) fn callee_dialog(
     core: &mut Core,
     setup: &Setup<'_, '_>,
     way: &Way,
@@ -343,28 +380,8 @@ fn send_invite(
             request.print_relayed(out, setup.request, Some(tag), named, body);
         }
     };
-    match way {
-        Way::Known(flow) => core
-            .transactions
-            .request(now, *flow, Method::Invite, user, print, out),
-        Way::Waiting {
-            name,
-            port,
-            listener,
-        } => {
-            let client =
-                core.transactions
-                    .request_waiting(now, Method::Invite, user, print, out)?;
-            let waiting = Waiting {
-                call: setup.id,
-                client,
-                listener: *listener,
-                port: *port,
-            };
-            core.names.wait(name, waiting);
-            Some(client)
-        }
-    }
+    let layers = (&mut core.transactions, &mut core.names);
+    way.send(layers, now, Method::Invite, user, print, out)
 }
 
 /// The Request-URI of the callee: the caller's with another user (when `user` is given) and host.

@@ -4,9 +4,9 @@ use stack::{Flow, Outbox, ServerId, Time};
 use wire::{HeaderName, Message, Method, NameAddr, Scheme, Uri};
 
 use super::{Router, Text};
-use crate::call::{Refusal, Target, request_uri};
+use crate::call::{Refusal, Target, Way, request_uri};
 use crate::calls::CallId;
-use crate::core::{Destination, Side};
+use crate::core::Side;
 use crate::peers::Transfers;
 use crate::rdb::CallFlow;
 use crate::target::target;
@@ -81,8 +81,8 @@ impl Router {
             return Ok(None);
         }
         let end = self.other_end(now, named).map_err(Refusal::code)?;
-        let waiting = None;
-        Ok(Some(Target { end, waiting }))
+        let way = Way::Known(end.flow);
+        Ok(Some(Target { end, way }))
     }
 
     /// The target by the routing DB, as for an INVITE of the one who refers.
@@ -106,22 +106,16 @@ impl Router {
         let new_user_bytes = rewritten.then_some(new_user.as_slice());
         request_uri(&mut target, text, uri, new_user_bytes, &host_port);
         self.core.return_scratch(new_user);
-        let (remote, waiting) = match destination {
-            Destination::Known(remote) => (remote, None),
-            Destination::Waiting(name, port) => (source.remote, Some((name, port))),
-            Destination::None => return Err(Refusal::code(503)),
-        };
-        let listener = self.core.listener_for(remote.ip(), source.listener);
-        let listener = listener.ok_or_else(|| Refusal::code(503))?;
+        let way = Way::find(&self.core, destination, source)?;
         let routes = self.core.proxy.as_ref().map(|proxy| proxy.route.clone());
         let end = OtherEnd {
-            flow: Flow { listener, remote },
+            flow: way.flow(source),
             target: target.to_vec(),
             routes: routes.unwrap_or_default(),
             line: Vec::new(),
             record,
         };
-        Ok(Some(Target { end, waiting }))
+        Ok(Some(Target { end, way }))
     }
 }
 

@@ -9,20 +9,31 @@ use super::named::{Named, Relation};
 use crate::call::party;
 use crate::core::{Core, Door};
 
-/// The Refer-To and Referred-By lines of a REFER that leaves by this listener.
+/// The Refer-To and Referred-By lines of a REFER that leaves by this listener. One without a Refer-To passes
+/// as it is: the agent it is for answers it 400 (RFC 3515 2.4.2).
 ///
 /// # Errors
-/// The code to refuse it with: 400 unless there is one Refer-To that can be read (RFC 3515 2.4.2).
+/// The code to refuse it with: 400 when there is more than one Refer-To, or one that cannot be read.
 pub(crate) fn referring_lines(
     core: &Core,
     listener: u16,
     request: &Message<'_>,
 ) -> Result<Vec<u8>, u16> {
+    let mut out = Vec::new();
     let mut values = request.values(HeaderName::ReferTo);
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(400);
-    };
-    let mut out = b"Refer-To: ".to_vec();
+    match (values.next(), values.next()) {
+        (None, _) => {}
+        (Some(value), None) => referred_to(&mut out, core, listener, value)?,
+        (Some(_), Some(_)) => return Err(400),
+    }
+    for value in request.values(HeaderName::ReferredBy) {
+        referrer(&mut out, core.door(listener), value);
+    }
+    Ok(out)
+}
+
+fn referred_to(out: &mut Vec<u8>, core: &Core, listener: u16, value: &[u8]) -> Result<(), u16> {
+    out.extend_from_slice(b"Refer-To: ");
     let address = NameAddr::parse(value).map_err(|_| 400u16)?;
     match Uri::parse(address.uri) {
         Ok(uri) if uri.scheme == Scheme::Sip && is_ours(core, &uri) => {
@@ -32,16 +43,13 @@ pub(crate) fn referring_lines(
             if !bracketed && uri.headers.is_empty() && door.is_named_by(&uri.host, uri.port) {
                 out.extend_from_slice(value);
             } else {
-                reference(&mut out, core.steer_key, door, &address, &uri);
+                reference(out, core.steer_key, door, &address, &uri);
             }
         }
         _ => out.extend_from_slice(value),
     }
     out.extend_from_slice(b"\r\n");
-    for value in request.values(HeaderName::ReferredBy) {
-        referrer(&mut out, core.door(listener), value);
-    }
-    Ok(out)
+    Ok(())
 }
 
 /// Whether the URI leads to the router.

@@ -133,17 +133,19 @@ fn a_reference_to_the_router_is_by_the_address_its_receiver_knows() {
 }
 
 #[test]
-fn a_refer_without_one_reference_is_400() {
+fn a_refer_with_several_references_or_an_unreadable_one_is_400() {
     let mut world = World::new(1);
     let (mut a, _) = world.connect(A, "0-a", "sip:7@127.0.0.1");
     for more in [
-        "",
         "Refer-To: <sip:8@h>\r\nRefer-To: <sip:9@h>\r\n",
         "Refer-To: <sip:8@h>, <sip:9@h>\r\n",
         "Refer-To: <8>\r\n",
     ] {
         one(&world.request(&mut a, "REFER", more), "400");
     }
+    // What has none is for the other party to judge.
+    let refer = one(&world.request(&mut a, "REFER", ""), "REFER");
+    world.answer(&refer, "400 Missing Refer-To", "");
     world.hang_up(&mut a);
     world.assert_idle();
 }

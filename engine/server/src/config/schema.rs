@@ -243,7 +243,7 @@ pub(crate) enum PeerClass {
 }
 
 /// Where calls go.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Routing {
     /// The routing DB (rdb.json), relative to this file. Left out: the built-in example.
@@ -253,10 +253,44 @@ pub(crate) struct Routing {
     /// out: they go to the target itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outbound_proxy: Option<ServerAddress>,
+    /// Methods that go where calls go when they come outside any dialog; those left out are answered 405,
+    /// INFO and NOTIFY 481.
+    pub(crate) relay: Vec<Relayed>,
 }
 
-/// Upper bounds of the whole engine; `calls`, `transactions` and `names` are divided evenly among
-/// the shards.
+impl Default for Routing {
+    fn default() -> Self {
+        use Relayed::{Info, Message, Options, Publish, Refer, Subscribe};
+        Routing {
+            rdb: None,
+            outbound_proxy: None,
+            relay: vec![Message, Publish, Subscribe, Info, Options, Refer],
+        }
+    }
+}
+
+/// A method that may be passed on outside any dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Relayed {
+    /// Pager messages (RFC 3428).
+    Message,
+    /// Event state (RFC 3903).
+    Publish,
+    /// Subscriptions, with the NOTIFYs inside them (RFC 6665).
+    Subscribe,
+    /// INFO of no call, an old custom.
+    Info,
+    /// OPTIONS to a number (RFC 3261 11); the router answers those to itself.
+    Options,
+    /// REFER outside a call (RFC 3515), with the NOTIFYs about it.
+    Refer,
+    /// NOTIFY that nobody subscribed to, a custom of some voicemail systems.
+    Notify,
+}
+
+/// Upper bounds of the whole engine; `calls`, `transactions`, `names` and `subscriptions` are divided
+/// evenly among the shards.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
@@ -282,6 +316,9 @@ pub(crate) struct Limits {
     /// Retry-After of a 503, seconds.
     #[garde(custom(within(0, DAY_S)))]
     pub(crate) retry_after_s: u32,
+    /// Subscriptions at once, all shards together.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) subscriptions: usize,
 }
 
 /// 65,535 bytes of IPv4 packet less its header and UDP's.
@@ -297,6 +334,7 @@ impl Default for Limits {
             header_bytes: 8_192,
             message_bytes: UDP_PAYLOAD_MAX,
             retry_after_s: 5,
+            subscriptions: 100_000,
         }
     }
 }

@@ -12,6 +12,7 @@ mod mixed;
 mod modes;
 mod nat;
 mod offers;
+mod outside;
 mod ports;
 mod rubbish;
 mod sanity;
@@ -59,6 +60,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "echo_reports" => echo::reports,
         "echo_rtp" => echo::rtp,
         "malformed" => rubbish::malformed,
+        "message_unanswered_no_408" => outside::message_unanswered,
         "modes_application_server" => modes::application_server,
         "modes_application_server_down" => modes::application_server_down,
         "modes_outbound_proxy" => modes::outbound_proxy,
@@ -107,6 +109,9 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "transfer_attended" => transfer::attended,
         "transfer_attended_other_shard" => transfer::attended_other_shard,
         "transfer_blind" => transfer::blind,
+        "subscribe_forked" => outside::subscribe_forked,
+        "subscription_ends_with_router" => outside::subscription_ends_with_router,
+        "subscription_expires" => outside::subscription_expires,
         "merged_request" => sanity::merged_request,
         "looped_request" => sanity::looped_request,
         "options_of_the_router" => sanity::options_of_the_router,
