@@ -43,6 +43,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// What is passed on outside any dialog, to where the routing DB says.
     pub relay: Methods,
+    /// Session timers of the router's own on each leg; `None` lets the ends agree on theirs through it.
+    pub session_timer: Option<SessionTimer>,
 }
 
 impl Config {
@@ -63,8 +65,33 @@ impl Config {
             peers: Arc::default(),
             outbound: Outbound::default(),
             relay: Methods::default(),
+            session_timer: None,
         }
     }
+}
+
+/// Session timers (RFC 4028) of the router's own on each leg of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimer {
+    /// The session interval the router asks for, seconds.
+    pub session_expires_s: u32,
+    /// The shortest one it accepts, seconds; RFC 4028 4 wants 90 or more.
+    pub min_se_s: u32,
+    /// Who refreshes, as far as the router may say.
+    pub refreshes: Refreshes,
+}
+
+/// Who refreshes the session of a leg whose peer knows session timers. One that knows none is always
+/// refreshed by the router.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refreshes {
+    /// Whom the callee chooses; the caller, when it does not choose itself.
+    #[default]
+    Auto,
+    /// The peer.
+    Peer,
+    /// The router, unless the caller has chosen itself.
+    Router,
 }
 
 /// One listening address and how peers are told to reach it.
@@ -325,6 +352,14 @@ pub struct Counters {
     pub subscriptions_expired: u64,
     /// Requests outside any dialog without a route.
     pub exchanges_unrouted: u64,
+    /// Refreshes of sessions sent by the router itself (RFC 4028 10).
+    pub session_refreshes: u64,
+    /// Calls ended because a session was not refreshed.
+    pub sessions_expired: u64,
+    /// Requests refused with 422: they asked for refreshes too often.
+    pub session_intervals_refused: u64,
+    /// 422 received: a peer wanted fewer refreshes.
+    pub session_intervals_raised: u64,
     /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
     pub merged: u64,
     /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).

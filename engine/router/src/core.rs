@@ -16,7 +16,7 @@ use wire::{Host, Uri, print};
 use crate::application_server;
 use crate::call::Refusal;
 use crate::calls::CallId;
-use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timers};
+use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
 use crate::outside::Methods;
@@ -80,6 +80,8 @@ pub(crate) enum Purpose {
     Subscribe(ServerId),
     /// A request from this side inside a subscription, to be answered on this server transaction.
     Subscribed(Side, ServerId),
+    /// Our UPDATE or re-INVITE that refreshes the session of this side.
+    Refresh(Side),
 }
 
 /// A timer of a call.
@@ -105,6 +107,8 @@ pub(crate) enum Alarm {
     TargetSilent,
     /// A subscription was not refreshed.
     Expired,
+    /// The session of this leg is to be refreshed, or was not.
+    Session(Side),
 }
 
 impl Alarm {
@@ -118,6 +122,7 @@ impl Alarm {
                 | Alarm::Probe(_)
                 | Alarm::TargetSilent
                 | Alarm::Expired
+                | Alarm::Session(_)
         )
     }
 }
@@ -265,6 +270,7 @@ pub(crate) struct Core {
     scratch: Vec<u8>,
     pub(crate) shards: u8,
     pub(crate) steer_key: u64,
+    pub(crate) session_timer: Option<SessionTimer>,
 }
 
 impl Core {
@@ -301,6 +307,7 @@ impl Core {
             scratch: Vec::with_capacity(256),
             shards: config.shards,
             steer_key: config.steer_key,
+            session_timer: config.session_timer,
         }
     }
 

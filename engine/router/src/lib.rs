@@ -13,6 +13,7 @@ mod core;
 mod echo;
 mod entry;
 mod headers;
+mod identity;
 mod local;
 mod names;
 mod outbound;

@@ -10,6 +10,8 @@ use media::Latching;
 pub struct Peer {
     /// How far its media may move.
     pub latching: Latching,
+    /// It belongs to the network whose members believe each other who is calling (RFC 3325 2.3).
+    pub trusted: bool,
     /// What becomes of its REFERs inside calls.
     pub transfers: Transfers,
 }
@@ -57,6 +59,7 @@ pub struct Peers {
     prefixes: Vec<(Prefix, Peer)>,
     /// The lengths there are, longest first.
     lengths: Vec<u8>,
+    any_trusted: bool,
 }
 
 impl Peers {
@@ -72,7 +75,17 @@ impl Peers {
         let mut lengths: Vec<_> = prefixes.iter().map(|(prefix, _)| prefix.length).collect();
         lengths.dedup();
         lengths.reverse();
-        Peers { prefixes, lengths }
+        let any_trusted = prefixes.iter().any(|(_, peer)| peer.trusted);
+        Peers {
+            prefixes,
+            lengths,
+            any_trusted,
+        }
+    }
+
+    /// Whether any peer is trusted with identities.
+    pub(crate) fn any_trusted(&self) -> bool {
+        self.any_trusted
     }
 
     /// The peer at this address; the default when none is configured. An IPv4 address in IPv6 clothes is
@@ -98,14 +111,15 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn of(latching: Latching) -> Peer {
+        Peer {
+            latching,
+            ..Peer::default()
+        }
+    }
+
     fn table<const N: usize>(rules: [(IpAddr, u8, Latching); N]) -> Peers {
-        Peers::new(rules.map(|(address, length, latching)| {
-            let peer = Peer {
-                latching,
-                ..Peer::default()
-            };
-            (address, length, peer)
-        }))
+        Peers::new(rules.map(|(address, length, latching)| (address, length, of(latching))))
     }
 
     #[test]

@@ -12,8 +12,8 @@ use wire::{Message, Method, Uri};
 
 use crate::application_server;
 use crate::call::{
-    After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork, relay_response,
-    request_uri,
+    After, Call, Changes, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork,
+    relay_response, request_uri,
 };
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
@@ -641,7 +641,7 @@ impl Router {
         let id = answer.user.call;
         if answer.user.purpose.is_outside() {
             let (core, calls) = (&mut self.core, &mut self.calls);
-            outside::on_answer(core, calls, now, answer.user, response, out);
+            outside::on_answer(core, calls, now, answer.user, (flow, response), out);
         } else if let Purpose::Relay(from, server) = answer.user.purpose {
             self.on_relay_answer(now, id, from, server, response, out);
         } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
@@ -671,6 +671,9 @@ impl Router {
                 }
                 Purpose::Probe if response.code() >= 200 => {
                     call.on_probe_answer(core, now, response.code(), out)
+                }
+                Purpose::Refresh(side) => {
+                    call.on_refresh_answer(core, now, side, answer.client, response, out)
                 }
                 Purpose::Bye
                 | Purpose::Discard
@@ -707,7 +710,7 @@ impl Router {
             Purpose::Invite | Purpose::Target => {
                 end_late_fork(core, now, answer.client, response, flow, out);
             }
-            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Rejoin
+            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_) | Purpose::Rejoin
                 if response.method() == Method::Invite =>
             {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
@@ -728,16 +731,20 @@ impl Router {
     ) {
         let mut call = self.calls.get_mut(id);
         let core = &mut self.core;
-        let (tag, body) = match &mut call {
+        let (tag, changes, body) = match &mut call {
             Some(call) => {
+                if call.refuse_after_422(core, now, from.other(), server, response, out) {
+                    return;
+                }
                 let body = call.crossing_answer(core, now, from.other(), server, response);
-                (call.tag(from), body)
+                let changes = call.changed_answer(core, now, from, server, response, &body);
+                (call.tag(from), changes, body)
             }
             // Nobody knows any more whether its media was steered.
-            None if response.has_sdp() => (core.own_tag(), Crossed::Withheld),
-            None => (core.own_tag(), Crossed::AsIs),
+            None if response.has_sdp() => (core.own_tag(), Changes::default(), Crossed::Withheld),
+            None => (core.own_tag(), Changes::default(), Crossed::AsIs),
         };
-        relay_response(core, now, server, &tag, response, body, out);
+        relay_response(core, now, server, &tag, response, &changes, body, out);
         if let Some(call) = call {
             let after = call.on_relay_answer(&mut self.core, now, from, response, out);
             self.finish(now, id, after);
@@ -805,6 +812,7 @@ impl Router {
             Purpose::Target => call.on_target_failed(core, now, client, code, out),
             Purpose::Rejoin => call.on_rejoin_failed(core, now, client, code, out),
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
+            Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
             Purpose::Discard
             | Purpose::Prack(_)
             | Purpose::KeepAlive

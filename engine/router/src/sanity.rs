@@ -59,7 +59,8 @@ fn forwards(purpose: Purpose) -> bool {
         | Purpose::Rejoin
         | Purpose::Exchange(..)
         | Purpose::Subscribe(_)
-        | Purpose::Subscribed(..) => false,
+        | Purpose::Subscribed(..)
+        | Purpose::Refresh(_) => false,
     }
 }
 

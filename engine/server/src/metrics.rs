@@ -62,6 +62,7 @@ const REPEATED: &str = "Messages sent again, by kind.";
 const PROBES: &str = "OPTIONS sent to see who still lives, by whom.";
 const PROBES_FAILED: &str =
     "OPTIONS that were not answered, or in a way that says no, by whom they were for.";
+const TOO_SMALL: &str = "Answers 422, Session Interval Too Small, by direction.";
 const TIMEOUTS: &str = "Transactions that ended without what they waited for, by what it was.";
 
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
@@ -364,6 +365,29 @@ const COUNTERS: &[Metric] = &[
         "tipring_subscriptions_expired_total",
         "Subscriptions that nobody refreshed, or that were never notified.",
         |s| s.shard.subscriptions_expired,
+    ),
+    // Session timers.
+    count(
+        "tipring_session_refreshes_total",
+        "Refreshes of sessions sent by the router itself.",
+        |s| s.shard.session_refreshes,
+    ),
+    count(
+        "tipring_sessions_expired_total",
+        "Calls ended because a session was not refreshed.",
+        |s| s.shard.sessions_expired,
+    ),
+    kind(
+        "tipring_session_intervals_too_small_total",
+        ("direction", "sent"),
+        TOO_SMALL,
+        |s| s.shard.session_intervals_refused,
+    ),
+    kind(
+        "tipring_session_intervals_too_small_total",
+        ("direction", "received"),
+        TOO_SMALL,
+        |s| s.shard.session_intervals_raised,
     ),
     // Transactions.
     count(

@@ -119,6 +119,7 @@ mod tests {
             class,
             media: None,
             transfers: crate::config::TransferMode::Pass,
+            trusted: false,
         };
         Arc::new(PeerTable::new(&[
             peer(

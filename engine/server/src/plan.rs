@@ -11,7 +11,8 @@ use router::rdb::{CallFlow, Record, Table};
 use wire::Method;
 
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, Relayed, SHARDS_MAX,
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, Refresher, Relayed,
+    SHARDS_MAX, SessionTimerMode,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -154,6 +155,7 @@ impl Common<'_> {
             peers: peers(self.config.media.latching, &self.config.peer),
             outbound: outbound(self.config),
             relay: relay(self.config),
+            session_timer: session_timer(self.config),
         }
     }
 }
@@ -172,15 +174,16 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
 /// for it.
 pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let treated = |latching: LatchingMode| shard::Peer {
+    let treated = |latching: LatchingMode, trusted| shard::Peer {
         latching: latching.into(),
+        trusted,
         ..shard::Peer::default()
     };
-    let everybody = everybody.map(|any| (any, 0, treated(default)));
+    let everybody = everybody.map(|any| (any, 0, treated(default, false)));
     let of_peer = |peer: &Peer| {
         let treated = shard::Peer {
             transfers: peer.transfers.into(),
-            ..treated(peer.media.unwrap_or(default))
+            ..treated(peer.media.unwrap_or(default), peer.trusted)
         };
         let networks = peer.addresses.clone().into_iter();
         networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated))
@@ -232,6 +235,20 @@ pub(crate) fn relay(config: &Config) -> shard::Methods {
         Relayed::Notify => Method::Notify,
     };
     shard::Methods::of(config.routing.relay.iter().map(method))
+}
+
+fn session_timer(config: &Config) -> Option<shard::SessionTimer> {
+    let timer = &config.session_timer;
+    let settings = shard::SessionTimer {
+        session_expires_s: timer.session_expires_s,
+        min_se_s: timer.min_se_s,
+        refreshes: match timer.refresher {
+            Refresher::Auto => shard::Refreshes::Auto,
+            Refresher::Peer => shard::Refreshes::Peer,
+            Refresher::Router => shard::Refreshes::Router,
+        },
+    };
+    (timer.mode == SessionTimerMode::On).then_some(settings)
 }
 
 /// 0 is never.

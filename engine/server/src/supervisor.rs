@@ -305,6 +305,10 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("latency", running.latency != wanted.latency),
         ("log", running.log != wanted.log),
         ("media", running.media != wanted.media),
+        (
+            "session_timer",
+            running.session_timer != wanted.session_timer,
+        ),
     ];
     sections
         .into_iter()

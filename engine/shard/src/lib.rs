@@ -14,6 +14,7 @@ pub mod steer;
 
 pub use router::{
     ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Methods,
-    Outbound, Peer, Peers, Probed, Progress, Resolved, Timers, Transfers, Wake, Word,
+    Outbound, Peer, Peers, Probed, Progress, Refreshes, Resolved, SessionTimer, Timers, Transfers,
+    Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

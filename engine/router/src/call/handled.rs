@@ -50,10 +50,12 @@ pub(super) struct Handled {
 }
 
 impl Call {
-    /// Whether a REFER can be carried out here. The media of a steered call belong to its two parties,
-    /// and a caller who has only an early answer is not connected: their REFERs pass.
+    /// Whether a REFER can be carried out here. Steered media, session timers of the router's own and what
+    /// the parties may know of each other belong to the two there are, and a caller who has only an early
+    /// answer is not connected: REFERs of such calls pass.
     pub(crate) fn can_transfer(&self) -> bool {
-        self.stage == Stage::Connected && self.steering.is_none() && self.early.is_none()
+        let plain = self.steering.is_none() && self.sessions.is_none() && self.trust.is_none();
+        self.stage == Stage::Connected && self.early.is_none() && plain
     }
 
     /// Carries out a REFER of this side.
@@ -478,7 +480,8 @@ impl Call {
             left,
             ..
         } = *handled;
-        end_fork(core, now, client, target.dialog, target.peer, out);
+        let cseq = target.dialog.local_cseq();
+        end_fork(core, now, client, target.dialog, cseq, target.peer, out);
         self.after_failure(core, now, left, code, out)
     }
 
@@ -594,7 +597,8 @@ impl Call {
         match rejoin {
             Some((rejoin, _)) => {
                 core.transactions.cancel(now, rejoin, b"", out);
-                end_fork(core, now, client, target.dialog, target.peer, out);
+                let cseq = target.dialog.local_cseq();
+                end_fork(core, now, client, target.dialog, cseq, target.peer, out);
             }
             None => {
                 core.transactions.cancel(now, client, b"", out);

@@ -5,6 +5,7 @@
 //! which says whether the call is still there.
 
 mod answers;
+mod changes;
 mod early;
 mod ending;
 mod handled;
@@ -13,6 +14,7 @@ mod own;
 mod print;
 mod probe;
 mod relay;
+mod session_timer;
 mod setup;
 mod transfer;
 
@@ -25,11 +27,14 @@ use stack::{ClientId, Flow, ServerId, Time, Token};
 use wire::{Message, Method};
 
 use self::early::EarlyFinal;
+use self::session_timer::Sessions;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
+use crate::identity::Trust;
 use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
+pub(crate) use changes::Changes;
 pub(crate) use early::check_offer;
 pub(crate) use handled::Target;
 pub(crate) use media::refusal;
@@ -153,6 +158,10 @@ pub(crate) struct Call {
     referrals: Option<Box<transfer::Referrals>>,
     /// The transfer that the router is carrying out.
     handled: Option<Box<handled::Handled>>,
+    /// Its session timers, when they are the router's own.
+    sessions: Option<Box<Sessions>>,
+    /// Whom its parties trust; `None` when nobody is trusted.
+    trust: Option<Trust>,
 }
 
 impl Call {
@@ -245,6 +254,7 @@ impl Call {
         self.stop_alarms(core);
         self.end_media(core, now);
         core.disarm(&mut self.forks_over);
+        self.stop_sessions(core);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);
         self.callee.dialog.release(&mut core.pool);
@@ -301,6 +311,7 @@ impl Call {
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
             Alarm::TargetSilent => self.on_target_silent(core, now, out),
             Alarm::Expired => After::Keep,
+            Alarm::Session(side) => self.on_session_due(core, now, side, out),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The first INVITE: from the caller's request and its route to our request towards the callee.
 
+use std::net::IpAddr;
+
 use stack::dialog::{Dialog, DialogError};
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token, Transactions};
 use wire::{Message, Method, Uri};
@@ -7,9 +9,12 @@ use wire::{Message, Method, Uri};
 use super::early::{self, EarlyFinal};
 use super::media::refusal;
 use super::print::{self, Request};
-use super::{Call, Leg, Rung, Stage, Terms, Text};
+use super::session_timer::Sessions;
+use super::{Call, Leg, Rung, Stage, Terms, Text, changes};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
+use crate::headers::POLICY;
+use crate::identity::{ANONYMOUS_PARTY, Trust, Veil};
 use crate::local;
 use crate::names::Names;
 use crate::rdb::{CallFlow, Record};
@@ -103,6 +108,24 @@ impl Way {
         }
     }
 
+    /// Where it goes, when that is known.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Way::Known(flow) => Some(flow.remote.ip()),
+            Way::Waiting { .. } => None,
+        }
+    }
+
+    /// Whom the parties trust. Privacy that cannot be given, and must be, ends it here.
+    fn trust(&self, core: &Core, setup: &Setup<'_, '_>) -> Result<Option<Trust>, Refusal> {
+        let Some(trust) = Trust::of(core, setup.source.remote.ip(), self.address()) else {
+            return Ok(None);
+        };
+        let steered = setup.record.steer_media;
+        trust.veil(Side::Caller).check(setup.request, steered)?;
+        Ok(Some(trust))
+    }
+
     /// The flow of the callee's leg; the caller's own until the name is resolved.
     pub(crate) fn flow(&self, source: Flow) -> Flow {
         match self {
@@ -159,12 +182,15 @@ impl Call {
             Some(found) => Way::Known(found.flow),
             None => Way::find(core, setup.destination.clone(), setup.source)?,
         };
+        let mut sessions = Sessions::of(core, setup.request)?;
+        let trust = way.trust(core, &setup)?;
+        let veil = trust.map(|trust| trust.veil(Side::Caller));
         let secrets = [core.random.next_u64(), core.random.next_u64()];
         let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
 
         let caller = Dialog::uas(setup.request, &caller_tag.tag_text(), &mut core.pool)?;
-        let mut callee = match callee_dialog(core, &setup, &way, &callee_tag) {
+        let mut callee = match callee_dialog(core, &setup, &way, veil, &callee_tag) {
             Ok(dialog) => dialog,
             Err(error) => {
                 caller.release(&mut core.pool);
@@ -191,6 +217,8 @@ impl Call {
             &callee_tag,
             left,
             body.of(setup.request),
+            sessions.as_deref_mut(),
+            veil,
             out,
         );
         body.give_back(core);
@@ -242,6 +270,8 @@ impl Call {
             steering,
             referrals: None,
             handled: None,
+            sessions,
+            trust,
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -267,6 +297,9 @@ impl Call {
     /// meanwhile has no INVITE to wait for.
     pub(crate) fn callee_found(&mut self, core: &mut Core, now: Time, flow: Flow) {
         self.callee.peer = flow;
+        self.trust = self
+            .trust
+            .map(|trust| trust.with_callee(core, flow.remote.ip()));
         if let Some(steering) = &mut self.steering {
             steering.callee_found(core, flow.remote.ip());
         }
@@ -316,6 +349,7 @@ pub(crate) fn callee_dialog(
     core: &mut Core,
     setup: &Setup<'_, '_>,
     way: &Way,
+    veil: Option<Veil>,
     tag: &Token,
 ) -> Result<Dialog, DialogError> {
     let mut call_id = core.scratch();
@@ -323,7 +357,13 @@ pub(crate) fn callee_dialog(
     let (mut local, mut remote) = (Text::new(), Text::new());
     let door = core.door(way.flow(setup.source).listener);
     let host = door.listener.advertise_host.as_bytes();
-    print::party(&mut local, &setup.request.from()?, host, Some(tag));
+    let hidden = veil.is_some_and(|veil| veil.hides_from(setup.request));
+    let from = if hidden {
+        ANONYMOUS_PARTY
+    } else {
+        setup.request.from()?
+    };
+    print::party(&mut local, &from, host, Some(tag));
     let proxy = core.proxy.as_ref().filter(|_| setup.through_proxy);
     let mut routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
     match setup.found {
@@ -356,6 +396,8 @@ fn send_invite(
     tag: &Token,
     max_forwards: u32,
     body: &[u8],
+    sessions: Option<&mut Sessions>,
+    veil: Option<Veil>,
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
@@ -364,6 +406,7 @@ fn send_invite(
         call: setup.id,
         purpose: Purpose::Invite,
     };
+    let hidden = veil.and_then(|veil| veil.hides(setup.request, setup.record.steer_media));
     let print = |out: &mut Vec<u8>, branch: &Token| {
         let request = Request {
             door,
@@ -373,11 +416,18 @@ fn send_invite(
             branch,
             max_forwards,
         };
+        let start = out.len();
+        let (original, kept) = (setup.request, sessions.as_deref());
         if setup.record.flow == CallFlow::TransformEarlyToFinal {
-            early::print_invite(&request, out, setup.request, tag, body);
+            early::print_invite(&request, out, original, tag, kept, hidden.as_ref(), body);
         } else {
-            let named = setup.found.map_or(b"".as_slice(), |found| &found.line);
-            request.print_relayed(out, setup.request, Some(tag), named, body);
+            let changes = changes::of_invite(original, kept, hidden.as_ref(), true, &POLICY);
+            let (mut lines, policy) = changes.unwrap_or((Vec::new(), POLICY));
+            lines.extend_from_slice(setup.found.map_or(b"", |found| &found.line));
+            request.print_passing(out, original, Some(tag), &lines, body, &policy);
+        }
+        if let Some(sessions) = sessions {
+            sessions.keep_invite(out.get(start..).unwrap_or_default());
         }
     };
     let layers = (&mut core.transactions, &mut core.names);

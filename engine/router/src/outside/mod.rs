@@ -12,14 +12,15 @@ mod subscription;
 
 use std::net::SocketAddr;
 
-use stack::{ClientId, Flow, Outbox, ServerId, Time};
+use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
 use self::outgoing::{Outgoing, at_limit};
-use crate::call::{After, Refusal, relay_response};
+use crate::call::{After, Changes, Refusal, relay_response};
 use crate::calls::{CallId, Calls};
 use crate::core::{Core, Purpose, User, Waiting};
 use crate::entry::Entry;
+use crate::identity;
 use crate::local;
 use crate::rdb::Matcher;
 use crate::steer::Crossed;
@@ -118,7 +119,7 @@ pub(crate) fn on_answer(
     calls: &mut Calls,
     now: Time,
     user: User,
-    response: &Message<'_>,
+    (source, response): (Flow, &Message<'_>),
     out: &mut Outbox,
 ) {
     // RFC 4320 4.1: who waits has its 100 from us.
@@ -128,34 +129,46 @@ pub(crate) fn on_answer(
     let subscription = calls.subscription_mut(user.call);
     let after = match (user.purpose, subscription) {
         (Purpose::Subscribe(server), Some(subscription)) => {
-            subscription.on_first_answer(core, now, server, response, out)
+            subscription.on_first_answer(core, now, server, (source, response), out)
         }
         (Purpose::Subscribed(from, server), Some(subscription)) => {
-            subscription.on_answer(core, now, (from, server), response, out)
+            subscription.on_answer(core, now, (from, server), (source, response), out)
         }
-        (Purpose::Subscribe(server) | Purpose::Subscribed(_, server), None) => {
-            pass(core, now, server, response, Crossed::AsIs, out)
+        (Purpose::Subscribe(server) | Purpose::Subscribed(_, server), None)
+        | (Purpose::Exchange(server, _), _) => {
+            let withheld = matches!(user.purpose, Purpose::Exchange(_, true)) && response.has_sdp();
+            let body = if withheld {
+                Crossed::Withheld
+            } else {
+                Crossed::AsIs
+            };
+            let tag = core.own_tag();
+            pass(core, now, server, &tag, (source, response), body, out);
+            After::Keep
         }
-        (Purpose::Exchange(server, true), _) if response.has_sdp() => {
-            pass(core, now, server, response, Crossed::Withheld, out)
-        }
-        (Purpose::Exchange(server, _), _) => pass(core, now, server, response, Crossed::AsIs, out),
         _ => After::Keep,
     };
     finish(core, calls, now, user.call, after);
 }
 
+/// The far side's answer on the transaction it is for.
 fn pass(
     core: &mut Core,
     now: Time,
     server: ServerId,
-    response: &Message<'_>,
+    tag: &Token,
+    (source, response): (Flow, &Message<'_>),
     body: Crossed,
     out: &mut Outbox,
-) -> After {
-    let tag = core.own_tag();
-    relay_response(core, now, server, &tag, response, body, out);
-    After::Keep
+) {
+    let steered = matches!(body, Crossed::Withheld);
+    let receiver = core
+        .transactions
+        .server_flow(server)
+        .map(|flow| flow.remote.ip());
+    let veil = identity::between(core, source.remote.ip(), receiver);
+    let changes = Changes::hiding(veil.and_then(|veil| veil.hides(response, steered)));
+    relay_response(core, now, server, tag, response, &changes, body, out);
 }
 
 /// No answer came to a request that was passed on (408, which nobody is sent: RFC 4320 4.2), or it could not

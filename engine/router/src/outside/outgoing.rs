@@ -11,6 +11,7 @@ use crate::call::{Refusal, Request, Setup, Way, callee_dialog, max_forwards, req
 use crate::calls::CallId;
 use crate::core::{Core, Destination, User};
 use crate::headers::{POLICY, passing};
+use crate::identity::{self, Veil};
 use crate::local;
 use crate::rdb::{CallFlow, Matcher, Record};
 use crate::target::{HostText, target};
@@ -89,6 +90,8 @@ pub(super) struct Outgoing<'a, 'm> {
     way: Way,
     route: Route,
     max_forwards: u32,
+    /// What its receiver may know.
+    veil: Option<Veil>,
 }
 
 impl<'a, 'm> Outgoing<'a, 'm> {
@@ -109,6 +112,10 @@ impl<'a, 'm> Outgoing<'a, 'm> {
         };
         let max_forwards = max_forwards(request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, route.destination.clone(), source)?;
+        let veil = identity::between(core, source.remote.ip(), way.address());
+        if let Some(veil) = veil {
+            veil.check(request, route.steered)?;
+        }
         Ok(Some(Outgoing {
             request,
             source,
@@ -116,6 +123,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             way,
             route,
             max_forwards,
+            veil,
         }))
     }
 
@@ -143,7 +151,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             through_proxy: self.route.through_proxy,
             found: None,
         };
-        callee_dialog(core, &setup, &self.way, tag)
+        callee_dialog(core, &setup, &self.way, self.veil, tag)
     }
 
     /// Sends it on the far leg.
@@ -173,6 +181,9 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             true => b"".as_slice(),
             false => self.request.body(),
         };
+        let hidden = self
+            .veil
+            .and_then(|veil| veil.hides(self.request, self.route.steered));
         let print = |out: &mut Vec<u8>, branch: &Token| {
             let request = Request {
                 door,
@@ -182,7 +193,14 @@ impl<'a, 'm> Outgoing<'a, 'm> {
                 branch,
                 max_forwards: self.max_forwards,
             };
-            request.print_passing(out, self.request, contact, &extra, body, policy);
+            match hidden.as_ref() {
+                None => request.print_passing(out, self.request, contact, &extra, body, policy),
+                Some(hidden) => {
+                    let lines = [&extra, hidden.lines()].concat();
+                    let policy = hidden.policy(policy);
+                    request.print_passing(out, self.request, contact, &lines, body, &policy);
+                }
+            }
         };
         let layers = (&mut core.transactions, &mut core.names);
         let method = self.request.method();

@@ -11,9 +11,11 @@ use wire::{HeaderName, Message, Method};
 
 use super::outgoing::Outgoing;
 use super::pair::{Pair, leg, requested};
-use crate::call::{After, Leg, MAX_FORWARDS, Own, Refusal, max_forwards, relay_response};
+use super::pass;
+use crate::call::{After, Leg, MAX_FORWARDS, Own, Refusal, max_forwards};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
+use crate::identity;
 use crate::local;
 use crate::steer::Crossed;
 use crate::transfer::passing_body;
@@ -311,6 +313,11 @@ impl Subscription {
             return After::Keep;
         };
         let leg = pair.leg_mut(side.other());
+        let sender = core.transactions.server_flow(server);
+        let hidden = sender.and_then(|sender| {
+            let receiver = Some(leg.peer.remote.ip());
+            identity::between(core, sender.remote.ip(), receiver)?.hides(request, false)
+        });
         let own = Own {
             dialog: &mut leg.dialog,
             peer: leg.peer,
@@ -326,7 +333,7 @@ impl Subscription {
         let sent = own.send(
             core,
             now,
-            |printed, out| printed.print_relayed(out, request, contact, b"", body),
+            |printed, out| printed.print_veiled(out, request, contact, hidden.as_ref(), body),
             out,
         );
         let Some(client) = sent else {
@@ -351,7 +358,7 @@ impl Subscription {
         core: &mut Core,
         now: Time,
         server: ServerId,
-        response: &Message<'_>,
+        (source, response): (Flow, &Message<'_>),
         out: &mut Outbox,
     ) -> After {
         let at = match response.code() {
@@ -365,7 +372,15 @@ impl Subscription {
             pair.on_granted(now, response, grace(core));
         }
         let tag = self.token(secret);
-        relay_response(core, now, server, &tag, response, Crossed::AsIs, out);
+        pass(
+            core,
+            now,
+            server,
+            &tag,
+            (source, response),
+            Crossed::AsIs,
+            out,
+        );
         match at {
             // RFC 6665 4.1.2.1: after a refusal there is nothing. RFC 4488 4: nor without a subscription.
             Some(_) if !declines_subscription(response) => self.settle(core, now),
@@ -389,13 +404,21 @@ impl Subscription {
         core: &mut Core,
         now: Time,
         (from, server): (Side, ServerId),
-        response: &Message<'_>,
+        (source, response): (Flow, &Message<'_>),
         out: &mut Outbox,
     ) -> After {
         let at = self.of_response(from, response);
         let tag = at.and_then(|at| self.pairs.get(at));
         let tag = tag.map_or_else(|| core.own_tag(), |pair| self.tag(from, pair));
-        relay_response(core, now, server, &tag, response, Crossed::AsIs, out);
+        pass(
+            core,
+            now,
+            server,
+            &tag,
+            (source, response),
+            Crossed::AsIs,
+            out,
+        );
         let Some(pair) = at.and_then(|at| self.pairs.get_mut(at)) else {
             return After::Keep;
         };

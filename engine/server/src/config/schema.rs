@@ -52,6 +52,9 @@ pub(crate) struct Config {
     /// A server in front of the routing DB, which every call goes to.
     #[garde(dive)]
     pub(crate) application_server: ApplicationServer,
+    /// Session timers (RFC 4028): who looks after calls whose end nobody was told of.
+    #[garde(dive)]
+    pub(crate) session_timer: SessionTimer,
 }
 
 /// Threads and their end.
@@ -206,6 +209,10 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) media: Option<LatchingMode>,
+    /// It belongs to the network whose members believe each other who is calling (RFC 3325 2.3).
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) trusted: bool,
     /// What becomes of its REFERs inside calls: "pass" or "handle".
     #[garde(skip)]
     #[serde(default)]
@@ -408,6 +415,59 @@ impl Default for ApplicationServer {
             failures: 2,
         }
     }
+}
+
+/// Session timers (RFC 4028): who looks after calls whose end nobody was told of.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SessionTimer {
+    /// "pass": the two ends agree on a timer, or on none, through the router. "on": the router agrees with
+    /// each end for itself, and refreshes for an end that cannot.
+    #[garde(skip)]
+    pub(crate) mode: SessionTimerMode,
+    /// The session interval the router asks for, seconds.
+    #[garde(custom(within(1, DAY_S)))]
+    pub(crate) session_expires_s: u32,
+    /// The shortest interval it accepts, seconds: what asks for less gets 422. RFC 4028 4 wants 90 or more.
+    #[garde(custom(within(1, DAY_S)))]
+    pub(crate) min_se_s: u32,
+    /// Who refreshes, as far as the router may say. "auto": whom the callee chooses, and the caller. "peer":
+    /// the peer. "router": the router.
+    #[garde(skip)]
+    pub(crate) refresher: Refresher,
+}
+
+impl Default for SessionTimer {
+    fn default() -> Self {
+        SessionTimer {
+            mode: SessionTimerMode::Pass,
+            session_expires_s: 1_800,
+            min_se_s: 90,
+            refresher: Refresher::Auto,
+        }
+    }
+}
+
+/// Whose session timers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SessionTimerMode {
+    /// The ends'.
+    Pass,
+    /// The router's, on each leg.
+    On,
+}
+
+/// Who refreshes a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Refresher {
+    /// Whom the callee chooses, and the caller.
+    Auto,
+    /// The peer.
+    Peer,
+    /// The router.
+    Router,
 }
 
 /// The Prometheus listener.

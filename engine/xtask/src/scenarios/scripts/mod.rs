@@ -6,6 +6,7 @@ mod byes;
 mod echo;
 mod fax;
 mod hold;
+mod identity;
 mod lifetime;
 mod loops;
 mod mixed;
@@ -16,6 +17,7 @@ mod outside;
 mod ports;
 mod rubbish;
 mod sanity;
+mod session_timers;
 mod steer;
 mod talk;
 mod torture;
@@ -50,6 +52,7 @@ pub(crate) type Script = fn(&Stage<'_>) -> Result<(), Failure>;
 /// The script of this name.
 pub(crate) fn find(name: &str) -> Option<Script> {
     Some(match name {
+        "asserted_identity_trusted" => identity::asserted_by_the_trusted,
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
         "drain" => lifetime::drain,
@@ -71,10 +74,18 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "overload_limit" => admission::overload_limit,
         "refer_handled" => transfer::handled,
         "refer_handled_target_busy" => transfer::handled_target_busy,
+        "privacy_id_untrusted" => identity::id_before_strangers,
+        "privacy_user" => identity::user_before_strangers,
         "reload" => lifetime::reload,
         "replaces_early_only_486" => transfer::early_only,
         "replaces_unknown_481" => transfer::unknown,
         "register_without_registrar" => admission::register_without_registrar,
+        "session_timer_422_callee" => session_timers::too_short_for_callee,
+        "session_timer_422_caller" => session_timers::too_short_for_us,
+        "session_timer_expires" => session_timers::expires,
+        "session_timer_peer_without_support" => session_timers::without_support,
+        "session_timer_refreshed_by_router_reinvite" => session_timers::refreshed_by_reinvite,
+        "session_timer_refreshed_by_router_update" => session_timers::refreshed_by_update,
         "steer_both_ways" => steer::both_ways,
         "steer_candidates" => steer::candidates,
         "steer_delayed_offer" => offers::delayed_offer,
