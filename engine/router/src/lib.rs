@@ -26,12 +26,14 @@ mod router;
 mod sanity;
 mod steer;
 mod target;
+mod transfer;
 
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
-pub use peers::{Peer, Peers, Reliable};
+pub use peers::{Peer, Peers, Reliable, Transfers};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
+pub use transfer::Word;
