@@ -10,6 +10,8 @@ use media::Latching;
 pub struct Peer {
     /// How far its media may move.
     pub latching: Latching,
+    /// Overload is spoken of with it (RFC 7339), in both directions.
+    pub overload_control: bool,
 }
 
 /// A prefix: family, bits, length.
@@ -45,6 +47,8 @@ pub struct Peers {
     prefixes: Vec<(Prefix, Peer)>,
     /// The lengths there are, longest first.
     lengths: Vec<u8>,
+    /// Overload is spoken of with some of them.
+    overload_control: bool,
 }
 
 impl Peers {
@@ -60,7 +64,22 @@ impl Peers {
         let mut lengths: Vec<_> = prefixes.iter().map(|(prefix, _)| prefix.length).collect();
         lengths.dedup();
         lengths.reverse();
-        Peers { prefixes, lengths }
+        let overload_control = prefixes.iter().any(|(_, peer)| peer.overload_control);
+        Peers {
+            prefixes,
+            lengths,
+            overload_control,
+        }
+    }
+
+    /// Whether overload is spoken of with anybody.
+    pub(crate) fn any_speaks_of_overload(&self) -> bool {
+        self.overload_control
+    }
+
+    /// Whether overload is spoken of with this address. Free while it is with nobody.
+    pub(crate) fn speaks_of_overload(&self, address: IpAddr) -> bool {
+        self.overload_control && self.of(address).overload_control
     }
 
     /// The peer at this address; the default when none is configured. An IPv4 address in IPv6 clothes is
@@ -87,7 +106,16 @@ mod tests {
     }
 
     fn table<const N: usize>(rules: [(IpAddr, u8, Latching); N]) -> Peers {
-        Peers::new(rules.map(|(address, length, latching)| (address, length, Peer { latching })))
+        Peers::new(rules.map(|(address, length, latching)| {
+            (
+                address,
+                length,
+                Peer {
+                    latching,
+                    ..Peer::default()
+                },
+            )
+        }))
     }
 
     #[test]

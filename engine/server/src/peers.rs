@@ -118,6 +118,7 @@ mod tests {
                 .collect(),
             class,
             media: None,
+            overload_control: false,
         };
         Arc::new(PeerTable::new(&[
             peer(

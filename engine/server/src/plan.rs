@@ -10,7 +10,7 @@ use reactor::{ReactorConfig, UdpListener, UdpOptions};
 use router::rdb::{CallFlow, Record, Table};
 
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, SHARDS_MAX,
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, SHARDS_MAX,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -152,6 +152,7 @@ impl Common<'_> {
             },
             peers: peers(self.config.media.latching, &self.config.peer),
             outbound: outbound(self.config),
+            overload: overload(&self.config.overload),
         }
     }
 }
@@ -170,14 +171,15 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
 /// for it.
 pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let treated = |latching: LatchingMode| shard::Peer {
+    let treated = |latching: LatchingMode, overload_control: bool| shard::Peer {
         latching: latching.into(),
+        overload_control,
     };
-    let everybody = everybody.map(|any| (any, 0, treated(default)));
+    let everybody = everybody.map(|any| (any, 0, treated(default, false)));
     let of_peer = |peer: &Peer| {
-        let mode = peer.media.unwrap_or(default);
+        let peer_of = treated(peer.media.unwrap_or(default), peer.overload_control);
         let networks = peer.addresses.clone().into_iter();
-        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated(mode)))
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), peer_of))
     };
     let peers = peers.iter().flat_map(of_peer);
     Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))
@@ -211,6 +213,16 @@ pub(crate) fn outbound(config: &Config) -> shard::Outbound {
     shard::Outbound {
         application_server,
         proxy: config.routing.outbound_proxy.map(|address| address.0),
+    }
+}
+
+/// When new calls are refused because a shard has more to do than it can.
+fn overload(overload: &Overload) -> shard::Overload {
+    let target = Duration::from_millis(overload.target_ms);
+    shard::Overload {
+        target: overload.enabled.then_some(target),
+        priority: shard::PriorityNumbers::new(overload.priority_numbers.iter().cloned()),
+        refusals_per_call: overload.refusals_per_call,
     }
 }
 

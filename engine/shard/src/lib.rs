@@ -11,7 +11,8 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Outbound,
-    Peer, Peers, Probed, Progress, Resolved, Timers, Wake,
+    AdmissionCounters, ApplicationServer, Command, Config, Counters, Event, Limits, Listener,
+    MediaEnded, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Progress, Resolved,
+    Sieve, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};

@@ -2,6 +2,7 @@
 //! is; everything a message means is decided in `router`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use router::{Command, Config, Counters, Event, Progress, Resolved, Router, Wake};
 use stack::{Flow, Outbox, Time};
@@ -27,6 +28,11 @@ pub enum Input<'a> {
     Resolved(Resolved<'a>),
     /// An order from the control side.
     Command(&'a Command),
+    /// A turn of the shard's thread begins. To be told each time, or new calls are never limited.
+    Load {
+        /// How long the thread had nothing to do before it.
+        idle: Duration,
+    },
     /// Time has passed.
     Timeout,
 }
@@ -113,6 +119,10 @@ impl Shard {
             Input::Resolved(answer) => self.router.resolved(now, answer, out),
             Input::Command(command) => self.router.command(now, command, out),
             Input::Timeout => {}
+            Input::Load { idle } => {
+                self.router.note_load(now, idle);
+                return Applied::Done;
+            }
         }
         self.router.handle_timeout(now, out);
         Applied::Done

@@ -8,9 +8,9 @@ use super::early::{self, EarlyFinal};
 use super::media::refusal;
 use super::print::{self, Request};
 use super::{Call, Leg, Rung, Stage, Terms, Text};
+use crate::admission::entrance;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
-use crate::local;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
 
@@ -95,6 +95,16 @@ impl Way {
         }
     }
 
+    /// RFC 7339 5.10: refused without Retry-After when the server has asked for fewer calls.
+    fn check_load(&self, core: &mut Core, now: Time, request: &Message<'_>) -> Result<(), Refusal> {
+        match self {
+            Way::Known(flow) if entrance::withholds(core, now, flow.remote, request) => {
+                Err(Refusal::code(503))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The flow of the callee's leg; the caller's own until the name is resolved.
     fn flow(&self, source: Flow) -> Flow {
         match self {
@@ -117,6 +127,7 @@ impl Call {
     ) -> Result<Call, Refusal> {
         let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, setup.destination.clone(), setup.source)?;
+        way.check_load(core, now, setup.request)?;
         let secrets = [core.random.next_u64(), core.random.next_u64()];
         let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
@@ -159,7 +170,7 @@ impl Call {
             caller.release(&mut core.pool);
             callee.release(&mut core.pool);
             core.limit_reached("transactions", core.limits.transactions);
-            let extra = local::retry_after(core.limits.retry_after_s);
+            let extra = core.retry_after();
             return Err(Refusal {
                 extra,
                 ..Refusal::code(503)
@@ -305,7 +316,8 @@ fn send_invite(
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
-    let door = core.doors.of(flow.listener);
+    let speaks = matches!(way, Way::Known(_)) && core.peers.speaks_of_overload(flow.remote.ip());
+    let door = core.doors.towards(flow.listener, speaks);
     let user = User {
         call: setup.id,
         purpose: Purpose::Invite,

@@ -56,7 +56,14 @@ fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Peer)> {
             let host = agent_address(AgentId { call, side }, &planned.route).ip();
             peers.extend(talk.as_ref().map(|talk| {
                 let latching = talk.latching;
-                (host, 128, Peer { latching })
+                (
+                    host,
+                    128,
+                    Peer {
+                        latching,
+                        ..Peer::default()
+                    },
+                )
             }));
         }
     }

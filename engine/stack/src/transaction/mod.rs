@@ -164,6 +164,8 @@ pub struct Transactions<U: Copy> {
     index: Index,
     events: VecDeque<Event<U>>,
     counters: Counters,
+    /// What responses tell of this server's load.
+    load: Vec<u8>,
 }
 
 impl<U: Copy> Transactions<U> {
@@ -192,6 +194,7 @@ impl<U: Copy> Transactions<U> {
             index: Index::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            load: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ mod mixed;
 mod modes;
 mod nat;
 mod offers;
+mod overload;
 mod ports;
 mod rubbish;
 mod sanity;
@@ -66,6 +67,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_unanswered" => modes::probe_unanswered,
         "modes_start_line" => modes::start_line,
         "overload_limit" => admission::overload_limit,
+        "overload_control" => overload::control,
+        "overload_sheds_and_recovers" => overload::sheds_and_recovers,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
         "steer_both_ways" => steer::both_ways,
