@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::outbound::{Outbound, Probed};
 use crate::peers::Peers;
@@ -42,6 +43,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// When new calls are refused because the shard is overloaded.
     pub overload: Overload,
+    /// What is asked of those who are not known to mean well.
+    pub abuse: Arc<Abuse>,
 }
 
 impl Config {
@@ -62,6 +65,7 @@ impl Config {
             peers: Arc::default(),
             outbound: Outbound::default(),
             overload: Overload::default(),
+            abuse: Arc::default(),
         }
     }
 }
@@ -146,6 +150,10 @@ pub enum Command {
         /// Whether calls may go there.
         up: bool,
     },
+    /// Other rules for those who are not known to mean well. Bans stay.
+    Abuse(Arc<Abuse>),
+    /// Another shard has banned a source.
+    Ban(Ban),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -189,6 +197,8 @@ pub enum Event {
         /// What changed its state; `None` when that is as it was.
         change: Option<Probed>,
     },
+    /// A source was banned: the other shards are to be told.
+    Banned(Ban),
 }
 
 /// What became of one stream of a steered call.
@@ -306,6 +316,8 @@ pub struct Counters {
     pub calls_withheld: u64,
     /// Servers that have lately asked for fewer calls.
     pub limiting_servers: u64,
+    /// What was turned away because of where it came from.
+    pub abuse: AbuseCounters,
 }
 
 /// The few counters that are asked for after every turn.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod abuse;
 mod admission;
 mod application_server;
 mod call;
@@ -24,6 +25,9 @@ mod sanity;
 mod steer;
 mod target;
 
+pub use abuse::{
+    Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
+};
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};

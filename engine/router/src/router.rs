@@ -1,13 +1,15 @@
 //! The door of the router: finds out whether a message belongs to a call, starts one, or is for the
 //! router itself, and hands events to the calls they concern.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use stack::transport::stateless_response;
 use stack::{Answer, Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
+use crate::abuse;
 use crate::admission::entrance;
 use crate::application_server;
 use crate::call::{
@@ -66,6 +68,7 @@ impl Router {
             application_server_up: u64::from(self.core.application_server_is_up()),
             admission: self.core.admission.counters(),
             limiting_servers: self.core.feedback.servers() as u64,
+            abuse: self.core.guard.counters(),
             ..self.core.counters
         }
     }
@@ -96,6 +99,13 @@ impl Router {
     pub fn keep_alive(&mut self) {
         self.core.counters.received += 1;
         self.core.counters.keep_alives += 1;
+    }
+
+    /// Whether nothing this address sends is to be read: the datagram is counted and dropped.
+    pub fn denies(&mut self, address: IpAddr) -> bool {
+        let denied = self.core.guard.denies(address);
+        self.core.counters.received += u64::from(denied);
+        denied
     }
 
     /// A datagram was received that belongs to another shard.
@@ -160,16 +170,19 @@ impl Router {
     /// A datagram that is no SIP message, or a broken one. `salvaged` is what can be answered.
     pub fn malformed(
         &mut self,
-        _now: Time,
+        now: Time,
         flow: Flow,
         salvaged: Option<Message<'_>>,
         error: wire::ParseError,
         out: &mut Outbox,
     ) {
         self.core.counters.received += 1;
-        match salvaged {
+        let banned = self.core.guard.is_banned(now, flow.remote.ip());
+        match salvaged.filter(|_| !banned) {
             Some(request) => {
                 self.core.counters.malformed_answered += 1;
+                self.core.refused_with = Some(error.code());
+                abuse::entrance::note(&mut self.core, now, flow, None);
                 stateless_response(
                     &request,
                     flow,
@@ -235,6 +248,8 @@ impl Router {
             Command::Peers(peers) => self.core.peers = peers.clone(),
             Command::Outbound(outbound) => self.core.set_outbound(now, outbound),
             Command::ApplicationServer { up } => self.core.set_application_server(*up),
+            Command::Abuse(abuse) => self.core.guard.set(Arc::clone(abuse)),
+            Command::Ban(ban) => self.core.guard.ban(now, ban),
         }
     }
 
@@ -304,6 +319,37 @@ impl Router {
     }
 
     fn receive_request(&mut self, now: Time, flow: Flow, request: &Message<'_>, out: &mut Outbox) {
+        if self.is_welcome(now, flow, request, out) {
+            self.core.refused_with = None;
+            self.take_request(now, flow, request, out);
+            abuse::entrance::note(&mut self.core, now, flow, Some(request));
+        }
+    }
+
+    /// Whether its sender may send this. Calls in progress go on, whoever else sends from there.
+    fn is_welcome(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        match request.to_tag() {
+            None => abuse::entrance::passes(&mut self.core, now, flow, request, out),
+            Some(tag) => {
+                !self.core.guard.bans_any(now)
+                    || self.find_call(tag, request).is_some()
+                    || abuse::entrance::passes_without_dialog(
+                        &mut self.core,
+                        now,
+                        flow.remote,
+                        request,
+                    )
+            }
+        }
+    }
+
+    fn take_request(&mut self, now: Time, flow: Flow, request: &Message<'_>, out: &mut Outbox) {
         if let Err(error) = request.check_mandatory() {
             return self.bad_request(flow, request, error, out);
         }
@@ -344,6 +390,7 @@ impl Router {
             return;
         }
         self.core.counters.malformed_answered += 1;
+        self.core.refused_with = Some(error.code());
         stateless_response(
             request,
             flow,
@@ -378,7 +425,10 @@ impl Router {
             return self.core.refuse(now, server, 482, b"", out);
         }
         match request.method() {
-            Method::Invite => self.invite(now, flow, server, request, out),
+            Method::Invite => {
+                abuse::entrance::answer_carefully(&mut self.core, flow, server);
+                self.invite(now, flow, server, request, out);
+            }
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {
                 let retry_after = self.core.retry_after();
@@ -507,6 +557,7 @@ impl Router {
     fn refuse_start(&mut self, now: Time, server: ServerId, refusal: &Refusal, out: &mut Outbox) {
         self.core.counters.refused += 1;
         self.core.counters.calls_unrouted += u64::from(refusal.code == 404);
+        self.core.refused_with = Some(refusal.code);
         let tag = self.core.own_tag().tag_text();
         let end = |out: &mut Vec<u8>| {
             out.extend_from_slice(&refusal.extra);

@@ -11,8 +11,9 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    AdmissionCounters, ApplicationServer, Command, Config, Counters, Event, Limits, Listener,
-    MediaEnded, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Progress, Resolved,
-    Sieve, Timers, Wake,
+    Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
+    Event, Limits, Listener, MediaEnded, Networks, Offence, Outbound, Overload, Peer, Peers,
+    PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Resolved, Scanners, Sieve,
+    Standing, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};

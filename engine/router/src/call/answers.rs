@@ -8,6 +8,7 @@ use wire::{HeaderName, Message, Method};
 use super::own::Own;
 use super::print::{self, Form, Reason, Request};
 use super::{After, Call, FORKS_MAX, Stage};
+use crate::abuse;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::steer::Crossed;
@@ -173,6 +174,7 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
+        abuse::entrance::note_answer(core, now, self.caller.peer.remote, response);
         if self.is_early() {
             let reason = Reason::of_refusal(response);
             return self.end_failed_early(core, now, &reason, out);

@@ -67,13 +67,18 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// Whether a transaction has this request: it is a retransmission.
+    /// Whether a transaction has this request: it is a retransmission. Of a CANCEL: whether there is the
+    /// INVITE it is for.
     pub fn holds(&mut self, request: &Message<'_>) -> bool {
         let Ok(via) = request.top_via() else {
             return false;
         };
-        let found = self.servers.find(request, &via, request.method());
-        matches!(found, Ok(Ok(_)))
+        // RFC 3261 9.1: a CANCEL has the branch of the request it is for.
+        let method = match request.method() {
+            Method::Cancel => Method::Invite,
+            method => method,
+        };
+        matches!(self.servers.find(request, &via, method), Ok(Ok(_)))
     }
 
     /// What responses to requests from now on tell of this server's load: Via parameters (RFC 7339 4) for
@@ -179,6 +184,7 @@ impl<U: Copy> Transactions<U> {
             state: ServerState::new(method),
             repeats: 0,
             tagged,
+            refuse_once: false,
         });
         self.counters.servers += 1;
         self.await_answer(now, id, method, out);
@@ -247,6 +253,14 @@ impl<U: Copy> Transactions<U> {
     /// The ACK for the 2xx was seen: it is retransmitted no more.
     pub fn acknowledge(&mut self, now: Time, id: ServerId) {
         self.drive_server(now, id.0, ServerInput::Acknowledged, &mut Outbox::new());
+    }
+
+    /// A 3xx-6xx to this INVITE will be sent when the INVITE comes, and not be repeated in between. Void when
+    /// a provisional response is sent before it: then the INVITE comes no more (RFC 3261 17.1.1.2).
+    pub fn refuse_once(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.get_mut(id.0) {
+            server.refuse_once = server.last.is_none();
+        }
     }
 
     /// Where responses go: by Via, `received`, `rport` and `maddr` (RFC 3261 18.2.2, RFC 3581).
@@ -342,6 +356,7 @@ impl<U: Copy> Transactions<U> {
         let Some(server) = self.servers.get_mut(id) else {
             return;
         };
+        server.refuse_once &= code >= 300;
         let range = out.push(server.flow, |bytes| {
             print::status_line(bytes, code, reason);
             bytes.extend_from_slice(server.head());
@@ -369,7 +384,8 @@ impl<U: Copy> Transactions<U> {
     }
 
     fn repeat_answer(&mut self, now: Time, id: Id, wake: Wake) {
-        if let Some(server) = self.servers.get_mut(id) {
+        let found = self.servers.get_mut(id);
+        if let Some(server) = found.filter(|server| !server.refuse_once) {
             server.repeating = Some(self.alarms.repeat(now, wake, id, server.repeats));
             server.repeats = server.repeats.saturating_add(1);
         }
