@@ -160,6 +160,7 @@ impl Router {
     /// A turn of the shard's thread begins; before it there was nothing to do for `idle`.
     pub fn note_load(&mut self, now: Time, idle: Duration) {
         entrance::note_load(&mut self.core, now, idle);
+        self.core.guard.forget_ended_bans(now);
     }
 
     /// A datagram on a media port.

@@ -119,6 +119,7 @@ mod tests {
             class,
             media: None,
             overload_control: false,
+            abuse_exempt: None,
         };
         Arc::new(PeerTable::new(&[
             peer(

@@ -9,8 +9,10 @@ use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
 use router::rdb::{CallFlow, Record, Table};
 
+use crate::abuse;
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, SHARDS_MAX,
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
+    SHARDS_MAX,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -153,6 +155,7 @@ impl Common<'_> {
             peers: peers(self.config.media.latching, &self.config.peer),
             outbound: outbound(self.config),
             overload: overload(&self.config.overload),
+            abuse: abuse::rules(&self.config.abuse),
         }
     }
 }
@@ -171,13 +174,15 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
 /// for it.
 pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let treated = |latching: LatchingMode, overload_control: bool| shard::Peer {
+    let treated = |latching: LatchingMode, overload_control: bool, exempt: bool| shard::Peer {
         latching: latching.into(),
         overload_control,
+        exempt,
     };
-    let everybody = everybody.map(|any| (any, 0, treated(default, false)));
+    let everybody = everybody.map(|any| (any, 0, treated(default, false, false)));
     let of_peer = |peer: &Peer| {
-        let peer_of = treated(peer.media.unwrap_or(default), peer.overload_control);
+        let exempt = peer.abuse_exempt.unwrap_or(peer.class == PeerClass::Trunk);
+        let peer_of = treated(peer.media.unwrap_or(default), peer.overload_control, exempt);
         let networks = peer.addresses.clone().into_iter();
         networks.map(move |Network(net)| (net.addr(), net.prefix_len(), peer_of))
     };
@@ -337,6 +342,18 @@ mod tests {
             (of("192.0.2.1"), of("::1")),
             (media::Latching::Strict, media::Latching::Strict)
         );
+    }
+
+    #[test]
+    fn trunks_are_exempt_from_abuse_unless_told_otherwise() {
+        let text = "[[peer]]\nname = 'a'\nclass = 'trunk'\naddresses = ['10.0.0.1']\n\
+                    [[peer]]\nname = 'b'\nclass = 'trunk'\naddresses = ['10.0.0.2']\nabuse_exempt = false\n\
+                    [[peer]]\nname = 'c'\nclass = 'phone'\naddresses = ['10.0.0.3']\n\
+                    [[peer]]\nname = 'd'\nclass = 'phone'\naddresses = ['10.0.0.4']\nabuse_exempt = true\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let peers = peers(LatchingMode::Strict, &config.peer);
+        let exempt = [1, 2, 3, 4, 5].map(|last| peers.of([10, 0, 0, last].into()).exempt);
+        assert_eq!(exempt, [true, false, false, true, false]);
     }
 
     #[test]

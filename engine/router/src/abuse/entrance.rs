@@ -42,18 +42,18 @@ fn judge(
     source: SocketAddr,
     request: &Message<'_>,
 ) -> Result<(), Rejection> {
-    let remembers = core.guard.remembers();
-    if remembers && !is_exempt(core, source) {
-        // What has a transaction was let in before, and so was the INVITE that a CANCEL is for.
-        return match core.transactions.holds(request) {
-            true => Ok(()),
-            false if core.guard.is_scanner(request) => Err(Rejection::Scanner),
-            false => core.guard.judge(now, source.ip(), request.method()),
-        };
+    let is_scanner = core.guard.is_scanner(request);
+    if !(is_scanner || core.guard.remembers()) || is_exempt(core, source) {
+        return Ok(());
     }
-    match !remembers && core.guard.is_scanner(request) && !is_exempt(core, source) {
-        true => Err(Rejection::Scanner),
-        false => Ok(()),
+    if is_scanner {
+        core.guard.note_scanner();
+        return Err(Rejection::Scanner);
+    }
+    // What has a transaction was let in before, and so was the INVITE that a CANCEL is for.
+    match core.transactions.holds(request) {
+        true => Ok(()),
+        false => core.guard.judge(now, source.ip(), request.method()),
     }
 }
 

@@ -117,10 +117,15 @@ impl Guard {
 
     /// Whether any source is banned.
     pub(crate) fn bans_any(&mut self, now: Time) -> bool {
+        self.forget_ended_bans(now);
+        !self.bans.is_empty()
+    }
+
+    /// Counts bans that are over no more. To be called now and then.
+    pub(crate) fn forget_ended_bans(&mut self, now: Time) {
         while self.bans.peek().is_some_and(|Reverse(end)| *end <= now) {
             self.bans.pop();
         }
-        !self.bans.is_empty()
     }
 
     /// Whether what a source did before counts.
@@ -129,14 +134,10 @@ impl Guard {
     }
 
     /// Whether the request comes from a program that looks for open servers.
-    pub(crate) fn is_scanner(&mut self, request: &Message<'_>) -> bool {
-        if self.settings.scanners.is_empty() {
-            return false;
-        }
-        let name = request.header(HeaderName::UserAgent);
-        let is_scanner = name.is_some_and(|name| self.settings.scanners.know(name));
-        self.counters.scanner += u64::from(is_scanner);
-        is_scanner
+    pub(crate) fn is_scanner(&self, request: &Message<'_>) -> bool {
+        let scanners = &self.settings.scanners;
+        !scanners.is_empty()
+            && (request.header(HeaderName::UserAgent)).is_some_and(|name| scanners.know(name))
     }
 
     /// Whether the source is banned. If so the request is counted.
@@ -170,6 +171,11 @@ impl Guard {
         };
         *count += 1;
         Err(rejection)
+    }
+
+    /// A request of a scanner was rejected.
+    pub(crate) fn note_scanner(&mut self) {
+        self.counters.scanner += 1;
     }
 
     /// What the sender of a rejected request gets.

@@ -102,12 +102,8 @@ fn garbage_and_scanners_get_nothing() {
         "\0\u{1}\u{2}garbage".to_owned(),
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
         short("ACK"),
-        short("INVITE").replace("SIP/2.0 404", ""),
         short("OPTIONS").replace("Max-", scanner),
-    ]
-    .into_iter()
-    .filter(|it| !it.starts_with("INVITE"))
-    {
+    ] {
         let sent = leaves(&mut World::new(Abuse::default()), &request);
         assert_eq!(sent, (0, 0), "{request}");
     }
