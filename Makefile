@@ -11,6 +11,7 @@ CHECKED := --profile checked
 ROUTER := target/release/tipring
 CHECKED_ROUTER := target/checked/tipring
 SEEDS ?= 2000
+HOURS ?= 1
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,7 +35,10 @@ endef
 setup: ## Install what `make run` needs (a C linker)
 	$(call need,cc,build-essential)
 
-setup-test: setup ## Install what `make test` needs: sipp, sipsak, baresip
+setup-fuzz: setup ## Install what `make fuzz` needs (a C++ compiler)
+	$(call need,c++,build-essential)
+
+setup-test: setup-fuzz ## Install what `make test` needs: a C++ compiler, sipp, sipsak, baresip
 	$(call need,sipp,sip-tester)
 	$(call need,sipsak,sipsak)
 	$(call need,baresip,baresip-core)
@@ -57,7 +61,7 @@ doctor: build ## Print what this machine allows, and what to do about the rest
 
 # ---- proving
 
-test: setup-test lint unit scenarios clients docs ## Everything CI runs: about 10 minutes on 2 cores
+test: setup-test lint unit fuzz-smoke scenarios clients docs ## Everything CI runs: about 12 minutes on 2 cores
 	@echo "make test: all passed"
 
 lint: ## rustfmt, clippy, the arrows between rooms
@@ -67,6 +71,12 @@ lint: ## rustfmt, clippy, the arrows between rooms
 
 unit: ## Unit, property and simulation tests
 	@$(CARGO) test --locked --workspace $(CHECKED) --no-fail-fast
+
+fuzz-smoke: setup-fuzz ## Fuzz every target for a minute in all, from the committed corpus
+	@engine/fuzz/fuzz.sh smoke
+
+fuzz: setup-fuzz ## Fuzz for HOURS (HOURS=1), all targets or TARGET=parse|sdp|rtp|stack|shard
+	@engine/fuzz/fuzz.sh hours $(HOURS) $(TARGET)
 
 sim: ## Simulate SEEDS random worlds (SEEDS=2000)
 	@$(CARGO) run --locked $(CHECKED) -p tipring-sim -- --seeds $(SEEDS)
@@ -124,5 +134,5 @@ fmt: ## Format the code
 clean: ## Remove what was built
 	@$(CARGO) clean
 
-.PHONY: help setup setup-test setup-bench run build doctor test lint unit sim scenarios clients docs \
-	bench compare media-compare soak micro instructions bpf fmt clean
+.PHONY: help setup setup-fuzz setup-test setup-bench run build doctor test lint unit fuzz-smoke fuzz \
+	sim scenarios clients docs bench compare media-compare soak micro instructions bpf fmt clean

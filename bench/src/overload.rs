@@ -176,7 +176,7 @@ fn measure(args: &OverloadArgs, rate: f64, with_control: bool, place: &Path) -> 
         name: "tipring",
         command: router(suite, with_control, &place)?,
         ports: port..=port,
-        server_cpu: suite.server_cpu,
+        server_cpu: Some(suite.server_cpu),
         own_cpu: suite.load.cpu,
         directory: &place,
     })?;

@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 /// look like a queue.
 const PERIOD_US: u64 = 4_000;
 
+/// The largest shares (cgroup v1) and weight (v2) there are.
+const SHARES_MAX: u64 = 262_144;
+const WEIGHT_MAX: u64 = 10_000;
+
 /// A group of this process's own; it goes when this is dropped, after the server has ended.
 pub(crate) struct Quota {
     directory: PathBuf,
@@ -32,10 +36,13 @@ impl Quota {
         let run_us = (PERIOD_US * percent / 100).max(1_000);
         let period_us = run_us * 100 / percent.max(1);
         let write = |file: &str, text: String| fs::write(quota.directory.join(file), text);
+        // Within its quota it is not to wait for others.
         if is_version_1 {
+            write("cpu.shares", SHARES_MAX.to_string())?;
             write("cpu.cfs_period_us", period_us.to_string())?;
             write("cpu.cfs_quota_us", run_us.to_string())?;
         } else {
+            write("cpu.weight", WEIGHT_MAX.to_string())?;
             write("cpu.max", format!("{run_us} {period_us}"))?;
         }
         write("cgroup.procs", pid.to_string())?;

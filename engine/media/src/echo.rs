@@ -47,7 +47,10 @@ impl Echo {
         };
         let mut bits = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
         for digit in &mut echo.cname {
-            *digit = b"0123456789abcdef"[(bits & 15) as usize];
+            *digit = match (bits & 15) as u8 {
+                value @ 0..=9 => b'0' + value,
+                value => b'a' - 10 + value,
+            };
             bits >>= 4;
         }
         echo
@@ -88,7 +91,8 @@ impl Echo {
         let block = self.block(now, lane);
         let blocks = block.as_slice();
         // RFC 3550 6.4: an SR when something was sent since the report before the last.
-        if self.packets == self.told[1] {
+        let [last, before_last] = self.told;
+        if self.packets == before_last {
             rtcp::receiver_report(out, self.ssrc, blocks);
         } else {
             let info = self.info(now, lane);
@@ -96,7 +100,7 @@ impl Echo {
             rtcp::sender_report(out, self.ssrc, &info, blocks);
         }
         rtcp::source_description(out, self.ssrc, &self.cname);
-        self.told = [self.packets, self.told[0]];
+        self.told = [self.packets, last];
         self.reports = self.reports.wrapping_add(1);
     }
 

@@ -42,7 +42,7 @@ impl Media {
         reserved: Reserved,
     ) -> Option<StreamId> {
         let pair = self.pair(stream, end);
-        let pair = pair.filter(|&pair| self.lanes[pair as usize].partner != pair);
+        let pair = pair.filter(|&pair| self.lanes[pair].partner != pair);
         let Some(old) = pair else {
             self.give_back(reserved);
             return None;
@@ -50,7 +50,7 @@ impl Media {
         let partner = self.replace_pair(old, reserved.0);
         let stream = match end {
             End::Callee => {
-                self.streams[stream.slot as usize].callee = reserved.0;
+                self.streams[stream.slot].callee = reserved.0;
                 stream
             }
             End::Caller => {
@@ -65,18 +65,19 @@ impl Media {
 
     /// Puts what there is of an end at another pair, but its addresses. Returns the pair of the other end.
     fn replace_pair(&mut self, old: u32, new: u32) -> u32 {
-        self.lanes.swap(old as usize, new as usize);
-        self.parties.swap(old as usize, new as usize);
-        let lane = &mut self.lanes[new as usize];
-        self.parties[new as usize].forget_address(lane);
+        self.lanes.swap(old, new);
+        self.parties.swap(old, new);
+        let lane = &mut self.lanes[new];
+        self.parties[new].forget_address(lane);
         let partner = lane.partner;
         debug_assert_ne!(partner, NONE, "the lane of a stream");
-        self.lanes[partner as usize].partner = new;
+        self.lanes[partner].partner = new;
         self.free(old);
         partner
     }
 
     pub(crate) fn family_of(&self, pair: u32) -> Family {
-        Family::of(self.config.pairs[pair as usize].bound)
+        let pair = self.config.pairs.get(pair as usize);
+        pair.map_or(Family::V4, |pair| Family::of(pair.bound))
     }
 }

@@ -4,6 +4,8 @@
 //! as values; what an offer or an answer is, it does not know. Nothing here reads a clock, opens a
 //! socket or parses SDP.
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::string_slice))]
 #![deny(clippy::disallowed_methods)]
 
 mod config;
@@ -13,6 +15,7 @@ mod lane;
 mod latch;
 mod media;
 mod party;
+mod per_pair;
 mod ports;
 mod quality;
 mod reception;

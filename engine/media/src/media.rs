@@ -13,6 +13,7 @@ use crate::echo::Echo;
 use crate::lane::{Lane, NONE};
 use crate::latch::Latch;
 use crate::party::{Party, reception};
+use crate::per_pair::PerPair;
 use crate::ports::{Ports, Socket};
 use crate::silence::Silence;
 
@@ -34,10 +35,10 @@ pub struct Media {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     pub(crate) ports: Ports,
-    pub(crate) lanes: Vec<Lane>,
-    pub(crate) parties: Vec<Party>,
-    pub(crate) streams: Vec<Stream>,
-    pub(crate) echoes: Vec<Echo>,
+    pub(crate) lanes: PerPair<Lane>,
+    pub(crate) parties: PerPair<Party>,
+    pub(crate) streams: PerPair<Stream>,
+    pub(crate) echoes: PerPair<Echo>,
     /// When echo streams report.
     reports: Wheel<u32>,
     pub(crate) silence: Silence,
@@ -68,10 +69,10 @@ impl Media {
         let ports = Ports::new(&config.pairs, Random::new(random.next_u64()));
         Media {
             ports,
-            lanes: (0..count).map(|_| Lane::idle()).collect(),
-            parties: (0..count).map(|_| Party::default()).collect(),
-            streams: vec![Stream::default(); count],
-            echoes: (0..count).map(|_| Echo::default()).collect(),
+            lanes: PerPair::new(count, Lane::idle),
+            parties: PerPair::new(count, Party::default),
+            streams: PerPair::new(count, Stream::default),
+            echoes: PerPair::new(count, Echo::default),
             reports: Wheel::new(now),
             silence: Silence::new(now, config.silence, count),
             random,
@@ -115,8 +116,9 @@ impl Media {
             self.ports.put_back(caller_family, caller);
             return None;
         };
-        self.install(caller, callee, terms.kind, terms.latching[0]);
-        self.install(callee, caller, terms.kind, terms.latching[1]);
+        let [caller_latching, callee_latching] = terms.latching;
+        self.install(caller, callee, terms.kind, caller_latching);
+        self.install(callee, caller, terms.kind, callee_latching);
         Some(self.begin(terms.owner, caller, callee))
     }
 
@@ -131,7 +133,7 @@ impl Media {
     ) -> Option<StreamId> {
         let pair = self.take(family)?;
         self.install(pair, pair, Kind::Rtp, latching);
-        self.echoes[pair as usize] = Echo::new(&mut self.random);
+        self.echoes[pair] = Echo::new(&mut self.random);
         self.plan_report(now, pair);
         Some(self.begin(owner, pair, pair))
     }
@@ -143,8 +145,8 @@ impl Media {
     }
 
     fn install(&mut self, pair: u32, partner: u32, kind: Kind, latching: Latching) {
-        self.lanes[pair as usize] = Lane::new(partner, kind, Latch::new(latching));
-        self.parties[pair as usize] = Party::new(latching);
+        self.lanes[pair] = Lane::new(partner, kind, Latch::new(latching));
+        self.parties[pair] = Party::new(latching);
     }
 
     fn begin(&mut self, owner: u64, caller: u32, callee: u32) -> StreamId {
@@ -155,7 +157,7 @@ impl Media {
 
     pub(crate) fn enlist(&mut self, owner: u64, caller: u32, callee: u32) -> StreamId {
         self.silence.join(caller, owner);
-        let stream = &mut self.streams[caller as usize];
+        let stream = &mut self.streams[caller];
         *stream = Stream {
             generation: stream.generation,
             callee,
@@ -168,7 +170,7 @@ impl Media {
     }
 
     fn find(&self, id: StreamId) -> Option<Stream> {
-        let stream = *self.streams.get(id.slot as usize)?;
+        let stream = *self.streams.find(id.slot)?;
         (stream.open && stream.generation == id.generation).then_some(stream)
     }
 
@@ -209,14 +211,14 @@ impl Media {
         let usable = |address: &SocketAddr| self.is_usable(pair, *address);
         let rtp = remote.rtp.filter(usable);
         let rtcp = remote.rtcp.or(rtp.and_then(above)).filter(usable);
-        let partner = self.lanes[pair as usize].partner;
-        let answered = partner == pair || self.parties[partner as usize].is_signalled();
+        let partner = self.lanes[pair].partner;
+        let answered = partner == pair || self.parties[partner].is_signalled();
         let window = answered.then_some(self.config.latch_window);
-        let lane = &mut self.lanes[pair as usize];
-        self.parties[pair as usize].signal(now, lane, remote, rtp, rtcp, window);
-        if partner != pair && self.parties[pair as usize].is_signalled() {
-            let lane = &mut self.lanes[partner as usize];
-            self.parties[partner as usize].listen(now, lane, self.config.latch_window);
+        let lane = &mut self.lanes[pair];
+        self.parties[pair].signal(now, lane, remote, rtp, rtcp, window);
+        if partner != pair && self.parties[pair].is_signalled() {
+            let lane = &mut self.lanes[partner];
+            self.parties[partner].listen(now, lane, self.config.latch_window);
         }
         self.expect_packets(now, stream.slot);
     }
@@ -228,9 +230,9 @@ impl Media {
             return;
         };
         for (pair, partner) in [(stream.slot, callee), (callee, stream.slot)] {
-            if self.parties[partner as usize].is_signalled() {
-                let lane = &mut self.lanes[pair as usize];
-                self.parties[pair as usize].listen(now, lane, self.config.latch_window);
+            if self.parties[partner].is_signalled() {
+                let lane = &mut self.lanes[pair];
+                self.parties[pair].listen(now, lane, self.config.latch_window);
             }
         }
         self.silence.expect(now, stream.slot, false);
@@ -241,8 +243,8 @@ impl Media {
         let Some(ours) = self.config.pairs.get(pair as usize) else {
             return false;
         };
-        let partner = self.lanes[pair as usize].partner as usize;
-        let theirs = self.config.pairs.get(partner).unwrap_or(ours);
+        let partner = self.lanes[pair].partner;
+        let theirs = self.config.pairs.get(partner as usize).unwrap_or(ours);
         let ip = address.ip();
         let one_host = !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast(address);
         let family = Family::of(ip) == Family::of(ours.bound);
@@ -251,9 +253,9 @@ impl Media {
 
     /// Tells the watch over silence whether the stream should carry packets.
     pub(crate) fn expect_packets(&mut self, now: Time, slot: u32) {
-        let callee = self.streams[slot as usize].callee;
+        let callee = self.streams[slot].callee;
         let expected = if callee == slot {
-            self.parties[slot as usize].sends && self.lanes[slot as usize].reachable
+            self.parties[slot].sends && self.lanes[slot].reachable
         } else {
             self.carries(slot, callee) || self.carries(callee, slot)
         };
@@ -261,14 +263,14 @@ impl Media {
     }
 
     fn carries(&self, from: u32, to: u32) -> bool {
-        let known = self.lanes[from as usize].latch.address().is_some();
-        known && self.parties[from as usize].sends && self.lanes[to as usize].wants
+        let known = self.lanes[from].latch.address().is_some();
+        known && self.parties[from].sends && self.lanes[to].wants
     }
 
     /// What became of a stream so far. The callee of an echo is this router: it sent nothing.
     pub fn summary(&self, stream: StreamId) -> Option<Summary> {
-        let callee = self.find(stream)?.callee as usize;
-        let caller = stream.slot as usize;
+        let callee = self.find(stream)?.callee;
+        let caller = stream.slot;
         let (lane, party) = (&self.lanes[caller], &self.parties[caller]);
         if callee == caller {
             return Some(Summary {
@@ -302,23 +304,23 @@ impl Media {
     /// No stream goes by this slot any more.
     pub(crate) fn retire(&mut self, slot: u32) {
         self.silence.leave(slot);
-        let entry = &mut self.streams[slot as usize];
+        let entry = &mut self.streams[slot];
         entry.open = false;
         entry.generation = entry.generation.wrapping_add(1);
     }
 
     pub(crate) fn free(&mut self, pair: u32) {
         let family = self.family_of(pair);
-        self.lanes[pair as usize].partner = NONE;
+        self.lanes[pair].partner = NONE;
         self.ports.release(family, pair);
     }
 
     fn say_goodbye(&mut self, now: Time, pair: u32) {
-        if let Some(timer) = self.echoes[pair as usize].timer.take() {
+        if let Some(timer) = self.echoes[pair].timer.take() {
             self.reports.cancel(timer);
         }
-        let echo = &mut self.echoes[pair as usize];
-        let (lane, party) = (&self.lanes[pair as usize], &mut self.parties[pair as usize]);
+        let echo = &mut self.echoes[pair];
+        let (lane, party) = (&self.lanes[pair], &mut self.parties[pair]);
         if !echo.has_spoken() {
             return;
         }
@@ -334,7 +336,7 @@ impl Media {
     pub fn set_kind(&mut self, stream: StreamId, kind: Kind) {
         for end in [End::Caller, End::Callee] {
             if let Some(pair) = self.pair(stream, end) {
-                self.lanes[pair as usize].kind = kind;
+                self.lanes[pair].kind = kind;
             }
         }
     }
@@ -343,8 +345,8 @@ impl Media {
     /// window stays closed; [`Latching::Strict`] closes an open one.
     pub fn set_latching(&mut self, stream: StreamId, end: End, latching: Latching) {
         if let Some(pair) = self.pair(stream, end) {
-            self.lanes[pair as usize].latch.set_rule(latching);
-            self.parties[pair as usize].rtcp.set_rule(latching);
+            self.lanes[pair].latch.set_rule(latching);
+            self.parties[pair].rtcp.set_rule(latching);
         }
     }
 
@@ -397,8 +399,8 @@ impl Media {
     }
 
     fn report(&mut self, now: Time, pair: u32, out: &mut Outbox) {
-        let echo = &mut self.echoes[pair as usize];
-        let (lane, party) = (&self.lanes[pair as usize], &mut self.parties[pair as usize]);
+        let echo = &mut self.echoes[pair];
+        let (lane, party) = (&self.lanes[pair], &mut self.parties[pair]);
         if let Some(flow) = report_flow(&self.config, pair, lane, party) {
             out.push(flow, |bytes| {
                 echo.report(now, lane, &mut party.passed, bytes)
@@ -408,7 +410,7 @@ impl Media {
     }
 
     fn plan_report(&mut self, now: Time, pair: u32) {
-        let echo = &mut self.echoes[pair as usize];
+        let echo = &mut self.echoes[pair];
         let due = now + echo.interval(&mut self.random);
         self.reports.pass(now);
         echo.timer = Some(self.reports.arm(due, pair));
@@ -417,12 +419,12 @@ impl Media {
     fn look_for_silence(&mut self, now: Time) {
         let (lanes, streams) = (&self.lanes, &self.streams);
         let heard = |slot: u32| {
-            let callee = streams[slot as usize].callee as usize;
-            lanes[slot as usize].heard.max(lanes[callee].heard)
+            let callee = streams[slot].callee;
+            lanes[slot].heard.max(lanes[callee].heard)
         };
         while let Some((owner, slot)) = self.silence.expire(now, heard) {
             self.counters.silent += 1;
-            let generation = streams[slot as usize].generation;
+            let generation = streams[slot].generation;
             let stream = StreamId { slot, generation };
             self.events.push_back(Event::Silent { owner, stream });
         }

@@ -56,31 +56,32 @@ impl Ports {
             random,
         };
         for (index, pair) in pairs.iter().enumerate() {
-            ports.free[family_index(Family::of(pair.bound))].push_back(index as u32);
+            of(&mut ports.free, Family::of(pair.bound)).push_back(index as u32);
         }
-        ports.total = [ports.free[0].len(), ports.free[1].len()];
+        ports.total = ports.free.each_ref().map(VecDeque::len);
         ports.shuffle();
         ports
     }
 
     /// Whether there is a pair of this family at all, free or not.
     pub(crate) fn serves(&self, family: Family) -> bool {
-        self.total[family_index(family)] > 0
+        let [v4, v6] = self.total;
+        family == Family::V4 && v4 > 0 || family == Family::V6 && v6 > 0
     }
 
     /// Takes a pair; `None` when none of the family is free.
     pub(crate) fn take(&mut self, family: Family) -> Option<u32> {
-        self.free[family_index(family)].pop_front()
+        of(&mut self.free, family).pop_front()
     }
 
     /// Undoes a [`Ports::take`] whose pair was not used.
     pub(crate) fn put_back(&mut self, family: Family, pair: u32) {
-        self.free[family_index(family)].push_front(pair);
+        of(&mut self.free, family).push_front(pair);
     }
 
     /// Gives a pair back.
     pub(crate) fn release(&mut self, family: Family, pair: u32) {
-        let free = &mut self.free[family_index(family)];
+        let free = of(&mut self.free, family);
         free.push_back(pair);
         let last = free.len() - 1;
         let first = last.div_ceil(2);
@@ -104,16 +105,17 @@ impl Ports {
     }
 }
 
+/// What there is of a family.
+fn of<T>([v4, v6]: &mut [T; 2], family: Family) -> &mut T {
+    match family {
+        Family::V4 => v4,
+        Family::V6 => v6,
+    }
+}
+
 /// A number below `bound`, which must not be 0. A bound of ports leaves a bias below 2^-48.
 fn draw(random: &mut Random, bound: usize) -> usize {
     (random.next_u64() % bound as u64) as usize
-}
-
-fn family_index(family: Family) -> usize {
-    match family {
-        Family::V4 => 0,
-        Family::V6 => 1,
-    }
 }
 
 #[cfg(test)]

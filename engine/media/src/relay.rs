@@ -57,7 +57,7 @@ impl Media {
         let Some(socket) = Socket::of(from.listener, self.config.first_listener) else {
             return Fate::Dropped(Drop::Idle);
         };
-        let lane = self.lanes.get(socket.pair as usize);
+        let lane = self.lanes.find(socket.pair);
         let Some(lane) = lane.filter(|lane| !lane.is_idle()) else {
             return Fate::Dropped(Drop::Idle);
         };
@@ -67,7 +67,7 @@ impl Media {
         };
         let admission = self.admit(now, socket, from, class, bytes);
         if admission == Admission::Stranger {
-            self.lanes[socket.pair as usize].strangers += 1;
+            self.lanes[socket.pair].strangers += 1;
             return Fate::Dropped(Drop::Stranger);
         }
         self.account(now, socket.pair, partner, class, bytes);
@@ -98,7 +98,7 @@ impl Media {
         class: Class,
         bytes: &[u8],
     ) -> Admission {
-        let pair = socket.pair as usize;
+        let pair = socket.pair;
         let proves = || class.proves(socket, bytes);
         if socket.rtcp {
             // RTCP follows its RTP: it may move to the host where that is, and to no other.
@@ -141,13 +141,13 @@ impl Media {
 
     #[inline]
     fn account(&mut self, now: Time, pair: u32, partner: u32, class: Class, bytes: &[u8]) {
-        let lane = &mut self.lanes[pair as usize];
+        let lane = &mut self.lanes[pair];
         lane.heard = now;
         match class {
             Class::Rtp(header) => {
                 lane.count(bytes.len());
                 if header.payload_type != lane.jitter.payload_type() {
-                    let rate = self.parties[pair as usize].hear(header.payload_type);
+                    let rate = self.parties[pair].hear(header.payload_type);
                     lane.jitter.set_payload_type(header.payload_type, rate);
                 }
                 lane.account(now, header);
@@ -160,7 +160,7 @@ impl Media {
 
     /// Reads the reports of a datagram in passing. What cannot be read tells nothing.
     fn read_reports(&mut self, now: Time, pair: u32, partner: u32, bytes: &[u8]) {
-        self.parties[pair as usize].rtcp_packets += 1;
+        self.parties[pair].rtcp_packets += 1;
         for packet in Packets::new(bytes).take(PACKETS_MAX) {
             match packet {
                 Packet::SenderReport { info, blocks, .. } => {
@@ -177,9 +177,9 @@ impl Media {
 
     fn note_report(&mut self, now: Time, pair: u32, partner: u32, ntp_middle: u32) {
         if pair == partner {
-            self.echoes[pair as usize].hear(now, ntp_middle);
+            self.echoes[pair].hear(now, ntp_middle);
         } else {
-            self.parties[pair as usize].passed.note(now, ntp_middle);
+            self.parties[pair].passed.note(now, ntp_middle);
         }
     }
 
@@ -187,13 +187,13 @@ impl Media {
         for block in blocks {
             let (last, delay) = (block.last_sender_report, block.delay_since);
             // For an echo the partner is the end itself, and holds the reports that we sent.
-            let passed = &self.parties[partner as usize].passed;
+            let passed = &self.parties[partner].passed;
             if let Some(trip) = passed.round_trip(now, last, delay) {
-                self.parties[pair as usize].round_trip = Some(trip);
+                self.parties[pair].round_trip = Some(trip);
             }
-            let sender = self.lanes[partner as usize].sequence.ssrc();
+            let sender = self.lanes[partner].sequence.ssrc();
             if pair != partner && sender == Some(block.ssrc) {
-                self.parties[partner as usize].lost_beyond = block.lost.max(0).cast_unsigned();
+                self.parties[partner].lost_beyond = block.lost.max(0).cast_unsigned();
             }
         }
     }
@@ -208,7 +208,7 @@ impl Media {
         bytes: &[u8],
         out: &mut Outbox,
     ) -> Fate {
-        let lane = &self.lanes[to as usize];
+        let lane = &self.lanes[to];
         let (takes, control) = match class {
             Class::Rtp(_) | Class::Udptl => (lane.wants, false),
             Class::Rtcp => (lane.reachable, true),
@@ -216,7 +216,7 @@ impl Media {
         };
         let rtcp = control && !lane.mux;
         let address = if rtcp {
-            self.parties[to as usize].rtcp.address()
+            self.parties[to].rtcp.address()
         } else {
             lane.latch.address()
         };
@@ -243,8 +243,8 @@ impl Media {
             Class::Rtcp => return Fate::Consumed,
             Class::Companion | Class::Udptl => return Fate::Dropped(Drop::Nowhere),
         };
-        let lane = &self.lanes[pair as usize];
-        let echo = &mut self.echoes[pair as usize];
+        let lane = &self.lanes[pair];
+        let echo = &mut self.echoes[pair];
         if header.ssrc == echo.ssrc {
             echo.collide(&mut self.random);
             return Fate::Dropped(Drop::Malformed);

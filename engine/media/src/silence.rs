@@ -11,6 +11,8 @@ use hashbrown::HashMap;
 use stack::Time;
 use stack::timer::{TimerKey, Wheel};
 
+use crate::per_pair::PerPair;
+
 /// A stream as its silence is watched. Streams of one owner form a ring.
 #[derive(Clone, Copy, Debug, Default)]
 struct Watched {
@@ -26,7 +28,7 @@ struct Watched {
 #[derive(Debug)]
 pub(crate) struct Silence {
     limit: Option<Duration>,
-    watched: Vec<Watched>,
+    watched: PerPair<Watched>,
     /// A stream of each owner.
     owners: HashMap<u64, u32, FixedState>,
     wheel: Wheel<u32>,
@@ -39,7 +41,7 @@ impl Silence {
         let owners = HashMap::with_capacity_and_hasher(slots * 2, FixedState::default());
         Silence {
             limit,
-            watched: vec![Watched::default(); slots],
+            watched: PerPair::new(slots, Watched::default),
             owners,
             wheel: Wheel::new(now),
         }
@@ -156,11 +158,11 @@ impl Silence {
     }
 
     fn at(&self, slot: u32) -> &Watched {
-        &self.watched[slot as usize]
+        &self.watched[slot]
     }
 
     fn at_mut(&mut self, slot: u32) -> &mut Watched {
-        &mut self.watched[slot as usize]
+        &mut self.watched[slot]
     }
 }
 

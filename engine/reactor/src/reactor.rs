@@ -227,11 +227,7 @@ impl Reactor {
     /// What the kernel said of the first socket that could not be given the sieve: a program of more than
     /// 4,096 steps, or no memory.
     pub fn set_sieve(&mut self, sieve: Option<&Sieve>) -> io::Result<()> {
-        let large = self
-            .large
-            .iter()
-            .filter_map(|&socket| self.ports.get(usize::from(socket)));
-        for port in large {
+        for port in self.large_ports() {
             match sieve {
                 Some(sieve) => sieve.attach(&port.listener)?,
                 // One that has none says so.
@@ -299,13 +295,15 @@ impl Reactor {
     /// Has receive times told in this turn, or no more.
     fn sample(&mut self) {
         if let Some(on) = self.sampling.next_turn() {
-            let large = self
-                .large
-                .iter()
-                .filter_map(|&socket| self.ports.get(usize::from(socket)));
             // It was accepted when the socket came.
-            large.for_each(|port| drop(port.listener.stamp_receives(on)));
+            self.large_ports()
+                .for_each(|port| drop(port.listener.stamp_receives(on)));
         }
+    }
+
+    fn large_ports(&self) -> impl Iterator<Item = &Port> {
+        let large = self.large.iter();
+        large.filter_map(|&socket| self.ports.get(usize::from(socket)))
     }
 
     fn outlet(&mut self) -> (&mut Sends, Outlet<'_>) {

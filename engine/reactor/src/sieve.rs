@@ -119,7 +119,7 @@ mod tests {
         receiver
             .set_read_timeout(Some(Duration::from_millis(1)))
             .expect("a time");
-        let mut count = |datagram: &[u8]| {
+        let count = |datagram: &[u8]| {
             for _ in 0..300 {
                 let sent = sender.send_to(datagram, receiver.local_addr().expect("bound"));
                 sent.expect("sent");

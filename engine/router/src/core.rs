@@ -16,10 +16,12 @@ use wire::{Host, Uri, print};
 use crate::abuse::Guard;
 use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
+use crate::call::Refusal;
 use crate::calls::CallId;
-use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timers};
+use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
+use crate::outside::Methods;
 use crate::peers::Peers;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
@@ -69,6 +71,15 @@ pub(crate) enum Purpose {
     Probe,
     /// OPTIONS to the application server; no call's.
     KeepAlive,
+    /// A request outside any dialog, to be answered on this server transaction; whether the media of its
+    /// route is steered.
+    Exchange(ServerId, bool),
+    /// The request that makes a subscription, to be answered on this server transaction.
+    Subscribe(ServerId),
+    /// A request from this side inside a subscription, to be answered on this server transaction.
+    Subscribed(Side, ServerId),
+    /// Our UPDATE or re-INVITE that refreshes the session of this side.
+    Refresh(Side),
 }
 
 /// A timer of a call.
@@ -90,6 +101,10 @@ pub(crate) enum Alarm {
     OfferAgain,
     /// This leg is to be asked whether its dialog still lives.
     Probe(Side),
+    /// A subscription was not refreshed.
+    Expired,
+    /// The session of this leg is to be refreshed, or was not.
+    Session(Side),
 }
 
 impl Alarm {
@@ -97,15 +112,20 @@ impl Alarm {
     pub(crate) fn is_limit(self) -> bool {
         !matches!(
             self,
-            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain | Alarm::Probe(_)
+            Alarm::ByeAnswer
+                | Alarm::ForksOver
+                | Alarm::OfferAgain
+                | Alarm::Probe(_)
+                | Alarm::Expired
+                | Alarm::Session(_)
         )
     }
 }
 
-/// Who waits for a name: our INVITE and the port it goes to.
+/// Who waits for a name: our request and the port it goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
-    pub(crate) call: CallId,
+    pub(crate) user: User,
     pub(crate) client: ClientId,
     pub(crate) listener: u16,
     pub(crate) port: u16,
@@ -204,17 +224,17 @@ impl Doors {
         }
     }
 
-    /// Every listener.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Door> {
-        self.all.iter()
-    }
-
     /// The listener with this index as a server sees it that overload is spoken of with, or is not.
     pub(crate) fn towards(&self, listener: u16, speaks_of_overload: bool) -> &Door {
         let speaking = self.speaking_of_overload.get(usize::from(listener));
         speaking
             .filter(|_| speaks_of_overload)
             .unwrap_or_else(|| self.of(listener))
+    }
+
+    /// Every listener.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Door> {
+        self.all.iter()
     }
 
     /// The listener with this index. Flows carry only indices the worker made; a wrong one falls
@@ -263,7 +283,10 @@ pub(crate) struct Core {
     pub(crate) edits: wire::sdp::Edits,
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
+    /// What is passed on outside any dialog.
+    pub(crate) relay: Methods,
     scratch: Vec<u8>,
+    pub(crate) session_timer: Option<SessionTimer>,
     pub(crate) admission: Admission,
     pub(crate) feedback: Feedback,
     pub(crate) guard: Guard,
@@ -301,7 +324,9 @@ impl Core {
                 .application_server
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
+            relay: config.relay,
             scratch: Vec::with_capacity(256),
+            session_timer: config.session_timer,
             admission: Admission::new(config.overload, now),
             feedback: Feedback::new(now),
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
@@ -463,6 +488,26 @@ impl Core {
         };
         self.transactions
             .respond(now, server, code, b"", Some(&tag.tag_text()), rest, out);
+    }
+
+    /// Answers a request that could not be passed on.
+    pub(crate) fn refuse_with(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        refusal: &Refusal,
+        out: &mut Outbox,
+    ) {
+        self.counters.refused += 1;
+        self.refused_with = Some(refusal.code);
+        let tag = self.own_tag().tag_text();
+        let end = |out: &mut Vec<u8>| {
+            out.extend_from_slice(&refusal.extra);
+            print::end(out, b"");
+        };
+        let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
+        self.transactions
+            .respond(now, server, code, phrase, Some(&tag), end, out);
     }
 
     /// Answers a request that would need a transaction of ours when there is none left.

@@ -10,6 +10,8 @@ use media::Latching;
 pub struct Peer {
     /// How far its media may move.
     pub latching: Latching,
+    /// It belongs to the network whose members believe each other who is calling (RFC 3325 2.3).
+    pub trusted: bool,
     /// Overload is spoken of with it (RFC 7339), in both directions.
     pub overload_control: bool,
     /// It is trusted to mean well: neither counted nor limited nor banned.
@@ -54,6 +56,7 @@ pub struct Peers {
     prefixes: Vec<(Prefix, Peer)>,
     /// The lengths there are, longest first.
     lengths: Vec<u8>,
+    any_trusted: bool,
     /// Overload is spoken of with some of them.
     overload_control: bool,
 }
@@ -72,10 +75,12 @@ impl Peers {
         lengths.dedup();
         lengths.reverse();
         let overload_control = prefixes.iter().any(|(_, peer)| peer.overload_control);
+        let any_trusted = prefixes.iter().any(|(_, peer)| peer.trusted);
         Peers {
             prefixes,
             lengths,
             overload_control,
+            any_trusted,
         }
     }
 
@@ -87,6 +92,11 @@ impl Peers {
     /// Whether overload is spoken of with this address. Free while it is with nobody.
     pub(crate) fn speaks_of_overload(&self, address: IpAddr) -> bool {
         self.overload_control && self.of(address).overload_control
+    }
+
+    /// Whether any peer is trusted with identities.
+    pub(crate) fn any_trusted(&self) -> bool {
+        self.any_trusted
     }
 
     /// The peer at this address; the default when none is configured. An IPv4 address in IPv6 clothes is
@@ -112,17 +122,15 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn of(latching: Latching) -> Peer {
+        Peer {
+            latching,
+            ..Peer::default()
+        }
+    }
+
     fn table<const N: usize>(rules: [(IpAddr, u8, Latching); N]) -> Peers {
-        Peers::new(rules.map(|(address, length, latching)| {
-            (
-                address,
-                length,
-                Peer {
-                    latching,
-                    ..Peer::default()
-                },
-            )
-        }))
+        Peers::new(rules.map(|(address, length, latching)| (address, length, of(latching))))
     }
 
     #[test]

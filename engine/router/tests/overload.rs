@@ -57,15 +57,20 @@ impl World {
         }
     }
 
-    /// The router's thread has no free moment for 50 ms, unless it is `free` to wait at the end.
-    fn work(&mut self, free: bool) {
-        for turn in 1..=50 {
+    /// The router's thread has no free moment for 50 ms.
+    fn work(&mut self) {
+        self.turns(50, Duration::ZERO);
+    }
+
+    /// It has half of its time left, for so many seconds.
+    fn rest(&mut self, seconds: u32) {
+        self.turns(seconds * 1_000, MS / 2);
+    }
+
+    /// So many turns of a millisecond, each after so long a wait.
+    fn turns(&mut self, turns: u32, idle: Duration) {
+        for _ in 0..turns {
             self.now = self.now + MS;
-            let idle = if free && turn == 50 {
-                MS
-            } else {
-                Duration::ZERO
-            };
             self.router.note_load(self.now, idle);
         }
     }
@@ -154,7 +159,7 @@ fn tag_of(message: &str) -> &str {
 
 fn overloaded() -> World {
     let mut world = World::new();
-    world.work(false);
+    world.work();
     assert!(matches!(
         world.router.poll_event(),
         Some(Event::Overload { begins: true, .. })
@@ -165,7 +170,7 @@ fn overloaded() -> World {
 #[test]
 fn a_new_call_is_refused_without_state_and_every_copy_alike() {
     let mut world = overloaded();
-    world.work(false);
+    world.work();
     let refused = world.receive(CALLER, &invite("100", 1)).expect("an answer");
     assert!(refused.starts_with("SIP/2.0 503 "), "{refused}");
     assert!(tag_of(&refused).starts_with("tprs"), "{refused}");
@@ -190,10 +195,10 @@ fn a_new_call_is_refused_without_state_and_every_copy_alike() {
 #[test]
 fn those_who_are_refused_come_back_at_different_times() {
     let mut world = overloaded();
-    world.work(false);
+    world.work();
     let mut seconds = std::collections::BTreeSet::new();
     for call in 0..30 {
-        world.work(false);
+        world.work();
         let refused = world
             .receive(CALLER, &invite("100", call))
             .expect("an answer");
@@ -210,8 +215,8 @@ fn calls_in_progress_are_served_to_their_end() {
     world.receive(CALLER, &invite("100", 1));
     let seen = world.to(CALLEE).expect("the INVITE");
     world.receive(CALLER, &invite("100", 2));
-    world.work(false);
-    world.work(false);
+    world.work();
+    world.work();
     // Answered, acknowledged and ended while new calls are turned away.
     assert_eq!(
         world.receive(CALLER, &invite("100", 1)),
@@ -252,7 +257,7 @@ fn calls_in_progress_are_served_to_their_end() {
 #[test]
 fn priority_calls_and_options_are_taken() {
     let mut world = overloaded();
-    world.work(false);
+    world.work();
     world.receive(CALLER, &invite("112", 1));
     assert!(
         world
@@ -271,10 +276,10 @@ fn priority_calls_and_options_are_taken() {
 #[test]
 fn a_copy_of_a_refused_call_does_not_become_one() {
     let mut world = overloaded();
-    world.work(false);
+    world.work();
     let refused = world.receive(CALLER, &invite("100", 1)).expect("an answer");
     // There is room again, though the limit still holds.
-    (0..20).for_each(|_| world.work(true));
+    world.rest(1);
     world.receive(CALLER, &invite("100", 2));
     assert!(world.to(CALLEE).is_some(), "there is room for another");
     assert_eq!(world.receive(CALLER, &invite("100", 1)), Some(refused));
@@ -284,7 +289,7 @@ fn a_copy_of_a_refused_call_does_not_become_one() {
 #[test]
 fn overload_ends_when_nobody_had_to_be_turned_away_for_a_while() {
     let mut world = overloaded();
-    (0..110).for_each(|_| world.work(true));
+    world.rest(6);
     let ended = world.router.poll_event();
     assert!(
         matches!(ended, Some(Event::Overload { begins: false, .. })),
@@ -308,7 +313,7 @@ fn a_client_that_asks_and_is_configured_is_told_the_load() {
         "{via}"
     );
     for call in 3..60 {
-        world.work(false);
+        world.work();
         world.receive(peer, &request("INVITE", "1", call, asks, ""));
     }
     let refused = world.receive("127.0.0.8:5080", &request("INVITE", "1", 99, asks, ""));

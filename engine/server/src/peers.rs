@@ -118,6 +118,7 @@ mod tests {
                 .collect(),
             class,
             media: None,
+            trusted: false,
             overload_control: false,
             abuse_exempt: None,
         };

@@ -8,11 +8,12 @@ use std::time::Duration;
 use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
 use router::rdb::{CallFlow, Record, Table};
+use wire::Method;
 
 use crate::abuse;
 use crate::config::{
     Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
-    SHARDS_MAX,
+    Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -154,6 +155,8 @@ impl Common<'_> {
             },
             peers: peers(self.config.media.latching, &self.config.peer),
             outbound: outbound(self.config),
+            relay: relay(self.config),
+            session_timer: session_timer(self.config),
             overload: overload(&self.config.overload),
             abuse: abuse::rules(&self.config.abuse),
         }
@@ -174,15 +177,17 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
 /// for it.
 pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let treated = |latching: LatchingMode, overload_control: bool, exempt: bool| shard::Peer {
+    let treated = |latching: LatchingMode, trusted, overload_control, exempt| shard::Peer {
         latching: latching.into(),
+        trusted,
         overload_control,
         exempt,
     };
-    let everybody = everybody.map(|any| (any, 0, treated(default, false, false)));
+    let everybody = everybody.map(|any| (any, 0, treated(default, false, false, false)));
     let of_peer = |peer: &Peer| {
+        let mode = peer.media.unwrap_or(default);
         let exempt = peer.abuse_exempt.unwrap_or(peer.class == PeerClass::Trunk);
-        let peer_of = treated(peer.media.unwrap_or(default), peer.overload_control, exempt);
+        let peer_of = treated(mode, peer.trusted, peer.overload_control, exempt);
         let networks = peer.addresses.clone().into_iter();
         networks.map(move |Network(net)| (net.addr(), net.prefix_len(), peer_of))
     };
@@ -231,6 +236,34 @@ fn overload(overload: &Overload) -> shard::Overload {
     }
 }
 
+/// What is passed on outside any dialog.
+pub(crate) fn relay(config: &Config) -> shard::Methods {
+    let method = |relayed: &Relayed| match relayed {
+        Relayed::Message => Method::Message,
+        Relayed::Publish => Method::Publish,
+        Relayed::Subscribe => Method::Subscribe,
+        Relayed::Info => Method::Info,
+        Relayed::Options => Method::Options,
+        Relayed::Refer => Method::Refer,
+        Relayed::Notify => Method::Notify,
+    };
+    shard::Methods::of(config.routing.relay.iter().map(method))
+}
+
+fn session_timer(config: &Config) -> Option<shard::SessionTimer> {
+    let timer = &config.session_timer;
+    let settings = shard::SessionTimer {
+        session_expires_s: timer.session_expires_s,
+        min_se_s: timer.min_se_s,
+        refreshes: match timer.refresher {
+            Refresher::Auto => shard::Refreshes::Auto,
+            Refresher::Peer => shard::Refreshes::Peer,
+            Refresher::Router => shard::Refreshes::Router,
+        },
+    };
+    (timer.mode == SessionTimerMode::On).then_some(settings)
+}
+
 /// 0 is never.
 fn seconds(seconds: u64) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds))
@@ -263,6 +296,7 @@ fn limits(limits: &Limits, shards: u8) -> shard::Limits {
             header_bytes_max: limits.header_bytes,
             ..wire::Limits::default()
         },
+        subscriptions: part(limits.subscriptions),
     }
 }
 
@@ -354,6 +388,17 @@ mod tests {
         let peers = peers(LatchingMode::Strict, &config.peer);
         let exempt = [1, 2, 3, 4, 5].map(|last| peers.of([10, 0, 0, last].into()).exempt);
         assert_eq!(exempt, [true, false, false, true, false]);
+    }
+
+    #[test]
+    fn methods_pass_as_listed_and_by_default_as_the_router_has_it() {
+        assert_eq!(relay(&Config::default()), shard::Methods::default());
+        let text = "[routing]\nrelay = ['MESSAGE', 'NOTIFY']\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let listed = shard::Methods::of([Method::Message, Method::Notify]);
+        assert_eq!(relay(&config), listed);
+        let wrong = toml::from_str::<Config>("[routing]\nrelay = ['REGISTER']\n");
+        assert!(wrong.unwrap_err().to_string().contains("`PUBLISH`"));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! [`Outbox`](stack::Outbox). The simulator replays the same function. Nothing here reads a clock,
 //! opens a socket or knows of a ring.
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::string_slice))]
 #![deny(clippy::disallowed_methods)]
 
 mod shard;
@@ -12,8 +14,8 @@ pub mod steer;
 
 pub use router::{
     Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
-    Event, Limits, Listener, MediaEnded, Networks, Offence, Outbound, Overload, Peer, Peers,
-    PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Resolved, Scanners, Sieve,
-    Standing, Timers, Wake,
+    Event, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer,
+    Peers, PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Refreshes, Resolved,
+    Scanners, SessionTimer, Sieve, Standing, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};

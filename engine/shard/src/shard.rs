@@ -9,6 +9,9 @@ use stack::{Flow, Outbox, Time};
 
 use crate::steer;
 
+/// The To tag of responses that were sent without a transaction, as a parameter.
+const STATELESS_TAG_PARAMETER: &[u8] = b";tag=tprs";
+
 /// What may happen to a shard.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
@@ -151,6 +154,10 @@ impl Shard {
             self.router.keep_alive();
             return Applied::Done;
         }
+        if self.router.is_overloaded() && is_stateless_ack(bytes) {
+            self.router.stateless_ack();
+            return Applied::Done;
+        }
         match wire::Message::parse(bytes, &mut self.index, &self.wire_limits) {
             Ok(message) => {
                 let owner = self.place.owner(&message);
@@ -167,4 +174,11 @@ impl Shard {
         }
         Applied::Done
     }
+}
+
+/// Half of what a refused call costs would be the reading of its ACK. The tag is the router's own and is in
+/// no other: what has it in another place than To is no ACK of a call, either. One that its sender wrote
+/// otherwise is read as any message.
+fn is_stateless_ack(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"ACK ") && memchr::memmem::find(bytes, STATELESS_TAG_PARAMETER).is_some()
 }

@@ -85,6 +85,9 @@ struct Parts<'a> {
 
 type Scratch = SmallVec<[u8; 1024]>;
 
+/// What stands before our tag in From and To.
+const TAG: &[u8] = b";tag=";
+
 impl Dialog {
     /// The dialog of a UAS (RFC 3261 12.1.1): early from the start, confirmed by its 2xx.
     ///
@@ -248,6 +251,53 @@ impl Dialog {
             local_cseq: self.local_cseq,
             remote_cseq: None,
             state,
+        })
+    }
+
+    /// The dialog that a NOTIFY makes of a SUBSCRIBE of ours (RFC 6665 4.4.1): its sender is the peer, which
+    /// may be any of those the SUBSCRIBE was forked to. The number of the NOTIFY is not yet received.
+    ///
+    /// # Errors
+    /// When the NOTIFY has no From tag or Contact, or cannot be read.
+    pub fn notified(&self, notify: &Message<'_>, pool: &mut Pool) -> Result<Dialog, DialogError> {
+        let remote_tag = notify.from()?.tag().ok_or(DialogError::NoTag)?;
+        let contact = notify.contact()?.ok_or(DialogError::NoContact)?;
+        let routes = route_set(notify, false);
+        let parts = Parts {
+            remote: notify.header(HeaderName::From).unwrap_or_default(),
+            remote_tag: Some(remote_tag),
+            target: contact.uri,
+            routes: &routes,
+            ..self.parts()
+        };
+        let (text, spans) = assemble(parts, pool)?;
+        Ok(Dialog {
+            text,
+            spans,
+            local_cseq: self.local_cseq,
+            remote_cseq: None,
+            state: DialogState::Confirmed,
+        })
+    }
+
+    /// The same dialog under another tag of ours: what a UAS has towards a UAC whose request was forked
+    /// behind it. Only for dialogs of [`Dialog::uas`].
+    ///
+    /// # Errors
+    /// [`DialogError::TooLong`].
+    pub fn under_tag(&self, local_tag: &[u8], pool: &mut Pool) -> Result<Dialog, DialogError> {
+        let local = self.part(self.spans.local);
+        let end = local.windows(TAG.len()).rposition(|piece| piece == TAG);
+        let parts = Parts {
+            local: end.and_then(|at| local.get(..at)).unwrap_or(local),
+            local_tag: Some(local_tag),
+            ..self.parts()
+        };
+        let (text, spans) = assemble(parts, pool)?;
+        Ok(Dialog {
+            text,
+            spans,
+            ..*self
         })
     }
 
@@ -463,16 +513,27 @@ fn assemble(parts: Parts<'_>, pool: &mut Pool) -> Result<(Block, Spans), DialogE
         ..Spans::default()
     };
     spans.local = match parts.local_tag {
-        Some(tag) => append(&mut text, &[parts.local, b";tag=", tag])?,
+        Some(tag) => append(&mut text, &[parts.local, TAG, tag])?,
         None => append(&mut text, &[parts.local])?,
     };
     spans.remote = append(&mut text, &[parts.remote])?;
     spans.remote_tag = parts.remote_tag.map_or(Span::default(), |tag| {
         span_inside(tag, parts.remote, spans.remote)
     });
-    spans.target = append(&mut text, &[parts.target])?;
+    spans.target = append(&mut text, &[without_headers(parts.target)])?;
     spans.routes = append(&mut text, &[parts.routes])?;
     Ok((pool.store(&text), spans))
+}
+
+/// RFC 3261 19.1.1, table 1: a Contact inside a dialog has no headers, nor has a Request-URI.
+fn without_headers(target: &[u8]) -> &[u8] {
+    match Uri::parse(target) {
+        Ok(uri) if !uri.headers.is_empty() => {
+            let end = target.len().saturating_sub(uri.headers.len());
+            target.get(..end).unwrap_or(target)
+        }
+        _ => target,
+    }
 }
 
 /// Where `part`, which lies inside `whole`, will lie when `whole` lies `at` there.
@@ -735,6 +796,15 @@ mod tests {
     }
 
     #[test]
+    fn regression_headers_in_a_contact_are_no_part_of_the_target() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text = answer(200, "b1", "Contact: <sip:bob@10.0.0.2;x=y?Subject=a&b=c>\n");
+        with(&text, |response| dialog.establish(response, &mut pool)).expect("confirmed");
+        assert_eq!(dialog.target(), b"sip:bob@10.0.0.2;x=y");
+    }
+
+    #[test]
     fn the_target_moves_with_a_refresh_and_with_a_second_provisional() {
         let mut pool = Pool::default();
         let mut dialog = uac(&mut pool);
@@ -775,6 +845,40 @@ mod tests {
         let error = with(&untagged, |response| dialog.establish(response, &mut pool));
         assert_eq!(error, Err(DialogError::NoTag));
         assert_eq!(dialog.state(), DialogState::Initial);
+    }
+
+    #[test]
+    fn a_notify_makes_a_dialog_of_the_request_it_came_from() {
+        let mut pool = Pool::default();
+        let dialog = uac(&mut pool);
+        let text = "NOTIFY sip:alice@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP b.example;branch=z9hG4bK2\n\
+             From: Bob <sip:bob@b.example>;tag=n1\nTo: Alice <sip:alice@a.example>;tag=a1\n\
+             Record-Route: <sip:p2;lr>, <sip:p1;lr>\nContact: <sip:bob@10.0.0.9>\n\
+             Call-ID: c1\nCSeq: 40 NOTIFY\n\n";
+        let notified = with(text, |notify| dialog.notified(notify, &mut pool));
+        let mut notified = notified.expect("a dialog");
+        assert_eq!(notified.remote_tag(), b"n1");
+        assert_eq!(notified.next_hop(), b"sip:p2;lr");
+        assert_eq!(notified.receive_cseq(40), Ok(()));
+        assert!(bye(&mut notified).ends_with("CSeq: 2 BYE\n"));
+        let untagged = text.replace(";tag=n1", "");
+        let error = with(&untagged, |notify| dialog.notified(notify, &mut pool).err());
+        assert_eq!(error, Some(DialogError::NoTag));
+    }
+
+    #[test]
+    fn another_tag_of_ours_stands_in_the_place_of_the_first() {
+        let mut pool = Pool::default();
+        let text = invite("Contact: <sip:alice@10.0.0.1:5070>\n");
+        let dialog = with(&text, |invite| Dialog::uas(invite, b"b1", &mut pool)).expect("a dialog");
+        let mut other = dialog.under_tag(b"b2", &mut pool).expect("a dialog");
+        let request = bye(&mut other);
+        assert!(request.contains("From: Bob <sip:bob@b.example>;tag=b2\n"));
+        assert!(request.contains("To: Alice <sip:alice@a.example>;tag=a1\n"));
+        assert_eq!(other.receive_cseq(7), Err(OutOfOrder));
+        other.release(&mut pool);
+        dialog.release(&mut pool);
+        assert_eq!(pool.live(), 0);
     }
 
     #[test]

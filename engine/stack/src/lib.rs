@@ -5,6 +5,8 @@
 //! the business of the rooms above.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::string_slice))]
 
 pub mod dialog;
 mod flow;

@@ -61,7 +61,9 @@ impl Pool {
         let mut memory = self.take(len);
         let (first, rest) = memory.split_at_mut(head.len());
         first.copy_from_slice(head);
-        rest[..tail.len()].copy_from_slice(tail);
+        if let Some(rest) = rest.get_mut(..tail.len()) {
+            rest.copy_from_slice(tail);
+        }
         self.live += 1;
         Block {
             bytes: memory,

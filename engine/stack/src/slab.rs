@@ -47,6 +47,10 @@ impl<T> Slab<T> {
     /// Fills a slot. The slot is found before the value is touched, so that the value can be written
     /// straight into it.
     #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the free list names slots there are, and `grow` has just added its own"
+    )]
     pub(crate) fn insert(&mut self, value: T) -> Id {
         let slot = if self.free == NIL {
             self.grow()

@@ -125,6 +125,10 @@ fn parse(text: &[u8]) -> Option<Token> {
 }
 
 /// The value of up to 16 lower-case digits. Errors are gathered and judged once, without a branch a digit.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "every byte has its place in a table of 256"
+)]
 fn number(text: &[u8]) -> Option<u64> {
     let mut value = 0;
     let mut wrong = 0;
@@ -137,6 +141,10 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// The value of each lower-case hexadecimal digit, 255 for every other byte.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "made by the compiler: an index out of bounds would fail the build"
+)]
 static NIBBLES: [u8; 256] = {
     let mut table = [255; 256];
     let mut value = 0;

@@ -7,6 +7,8 @@
 //! slice of the datagram. What may not live here: state between messages, a clock, sockets, and any
 //! opinion on what to do with a message.
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::string_slice))]
 
 mod address;
 mod body;

@@ -221,7 +221,7 @@ impl<'a> Message<'a> {
         self.to().ok()?.tag()
     }
 
-    /// The first Contact, when there is one.
+    /// The first Contact, when there is one. Its URI can be read: requests are sent to it.
     ///
     /// # Errors
     /// `BadContact`; also for `*`, which is no address.
@@ -231,7 +231,10 @@ impl<'a> Message<'a> {
             .header(HeaderName::Contact)
             .map(|value| Values::new(value).next());
         first
-            .map(|value| NameAddr::parse(value.unwrap_or_default()))
+            .map(|value| {
+                let contact = NameAddr::parse(value.unwrap_or_default())?;
+                contact.uri_parsed().map(|_| contact)
+            })
             .transpose()
             .map_err(|_| ParseError::BadContact)
     }
@@ -527,6 +530,21 @@ mod tests {
                 Err(error),
                 "{to}"
             );
+        }
+    }
+
+    #[test]
+    fn regression_a_contact_whose_uri_cannot_be_read_is_none() {
+        for uri in [
+            "sip:b@10.0.0.9\u{e9}5060",
+            "sip:",
+            "sip:b@[::1",
+            "sip:b@h:x",
+        ] {
+            let text = format!("SIP/2.0 200 OK\r\nContact: <{uri}>\r\n\r\n");
+            with(&text, |message| {
+                assert_eq!(message.contact(), Err(ParseError::BadContact), "{uri}");
+            });
         }
     }
 }

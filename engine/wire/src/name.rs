@@ -241,6 +241,10 @@ const LOWER: u64 = u64::from_le_bytes([0x20; 8]);
 const MULTIPLIER: u64 = 0x77d6_fd05_e0f1_aa0b;
 
 impl Key {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a const fn has no iterators; `at` is below the length, `from + at` too"
+    )]
     const fn of(text: &[u8]) -> Key {
         let (mut head, mut tail) = (0, 0);
         let from = text.len().saturating_sub(8);
@@ -267,6 +271,10 @@ impl Key {
     /// The one known name that may have this key; it has, but for what is between its first and
     /// last eight bytes.
     #[inline(always)]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a slot is nine bits, and there are 512"
+    )]
     fn name(&self) -> HeaderName {
         match KNOWN.get(usize::from(SLOTS[self.slot()])) {
             Some(known) if known.key.is_spelled(self) => known.name,
@@ -310,6 +318,10 @@ struct Known {
     name: HeaderName,
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "made by the compiler: an index out of bounds would fail the build"
+)]
 static KNOWN: [Known; HeaderName::ALL.len()] = {
     let none = Known {
         key: Key::of(b""),
@@ -330,6 +342,10 @@ static KNOWN: [Known; HeaderName::ALL.len()] = {
 
 /// For each slot the position in `KNOWN` of the one name that can be there. A fifth of them are
 /// used, so that a multiplier without collisions exists.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "made by the compiler: an index out of bounds would fail the build"
+)]
 static SLOTS: [u8; 512] = {
     let mut slots = [u8::MAX; 512];
     let mut at = 0;

@@ -33,6 +33,7 @@ pub fn number(out: &mut Vec<u8>, mut n: u64) {
 pub fn hex(out: &mut Vec<u8>, value: u64, digits: usize) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for place in (0..digits.min(16)).rev() {
+        #[expect(clippy::indexing_slicing, reason = "four bits of sixteen digits")]
         out.push(DIGITS[(value >> (4 * place) & 0xf) as usize]);
     }
 }

@@ -50,6 +50,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "tipring-fuzz",
+        &[
+            "tipring-wire",
+            "tipring-stack",
+            "tipring-media",
+            "tipring-router",
+            "tipring-shard",
+        ],
+    ),
+    (
         "tipring-bench",
         &[
             "tipring-wire",

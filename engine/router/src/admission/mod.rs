@@ -44,7 +44,7 @@ impl Default for Overload {
         Overload {
             target: Some(Duration::from_millis(20)),
             priority: PriorityNumbers::default(),
-            refusals_per_call: 1.25,
+            refusals_per_call: 0.7,
         }
     }
 }

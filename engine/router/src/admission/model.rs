@@ -14,8 +14,8 @@ use super::{Admission, Overload, Verdict};
 const INVITE_NS: u64 = 80_000;
 const ANSWER_NS: u64 = 80_000;
 const BYE_NS: u64 = 60_000;
-const REFUSAL_NS: u64 = 17_000;
-const REFUSAL_ACK_NS: u64 = 6_000;
+const REFUSAL_NS: u64 = 14_000;
+const REFUSAL_ACK_NS: u64 = 5_000;
 const DROP_NS: u64 = 8_000;
 /// Calls a second that cost all of the time.
 pub(super) const CAPACITY: f64 = 1e9 / (INVITE_NS + ANSWER_NS + BYE_NS) as f64;

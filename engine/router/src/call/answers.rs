@@ -7,7 +7,7 @@ use wire::{HeaderName, Message, Method};
 
 use super::own::Own;
 use super::print::{self, Form, Reason, Request};
-use super::{After, Call, FORKS_MAX, Stage};
+use super::{After, Call, Changes, FORKS_MAX, Stage};
 use crate::abuse;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
@@ -162,7 +162,8 @@ impl Call {
             None => Dialog::answered(response, &mut core.pool),
         };
         if let Ok(fork) = fork {
-            end_fork(core, now, self.client, fork, self.callee.peer, out);
+            let cseq = self.callee_invite_cseq();
+            end_fork(core, now, self.client, fork, cseq, self.callee.peer, out);
         }
         After::Keep
     }
@@ -174,6 +175,9 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
+        if let Some(after) = self.on_interval_refused(core, now, response, out) {
+            return after;
+        }
         abuse::entrance::note_answer(core, now, self.caller.peer.remote, response);
         if self.is_early() {
             let reason = Reason::of_refusal(response);
@@ -274,9 +278,15 @@ impl Call {
             }
         };
         let body = crossed.of(response);
+        self.keep_description(Side::Caller, self.server, response, body);
+        let changes = Changes {
+            session: self.session_answer(core, now, code, response),
+            hidden: self.hidden(Side::Callee, response),
+        };
         let door = core.doors.of(self.caller.peer.listener);
-        let rest =
-            |out: &mut Vec<u8>| print::formed_response(out, response, door, &tag, form, body);
+        let rest = |out: &mut Vec<u8>| {
+            print::formed_response(out, response, door, &tag, form, &changes, body);
+        };
         let text = tag.tag_text();
         let sent =
             core.transactions
@@ -332,8 +342,11 @@ impl Call {
             (ack, body)
         });
         let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
-        let dialog = &self.callee.dialog;
-        send_ack(core, now, self.client, dialog, INVITE_CSEQ, flow, ack, out);
+        if let Some((ack, body)) = ack {
+            self.keep_description(Side::Callee, self.server, ack, body);
+        }
+        let (dialog, cseq) = (&self.callee.dialog, self.callee_invite_cseq());
+        send_ack(core, now, self.client, dialog, cseq, flow, ack, out);
         if let Some((_, body)) = crossed {
             body.give_back(core);
         }
@@ -350,8 +363,9 @@ pub(crate) fn end_late_fork(
     peer: Flow,
     out: &mut Outbox,
 ) {
+    let cseq = response.cseq().map_or(INVITE_CSEQ, |cseq| cseq.number);
     if let Ok(fork) = Dialog::answered(response, &mut core.pool) {
-        end_fork(core, now, client, fork, peer, out);
+        end_fork(core, now, client, fork, cseq, peer, out);
     }
 }
 
@@ -377,11 +391,12 @@ fn end_fork(
     now: Time,
     client: ClientId,
     mut fork: Dialog,
+    cseq: u32,
     peer: Flow,
     out: &mut Outbox,
 ) {
     let flow = core.next_hop(now, &fork, peer);
-    send_ack(core, now, client, &fork, INVITE_CSEQ, flow, None, out);
+    send_ack(core, now, client, &fork, cseq, flow, None, out);
     let bye = Own {
         dialog: &mut fork,
         peer,

@@ -7,8 +7,11 @@ use wire::print::Policy;
 use wire::{HeaderName, Host, Message, NameAddr, Params, Uri, print};
 
 use super::Text;
+use super::changes::Changes;
+use super::session_timer::policy_with_timer;
 use crate::core::Door;
 use crate::headers::{BODILESS, POLICY, UNRELIABLE};
+use crate::identity::Hidden;
 
 /// RFC 3261 8.1.1.6: what a request carries that named none.
 pub(crate) const MAX_FORWARDS: u32 = 70;
@@ -115,7 +118,7 @@ impl Request<'_> {
 
     /// The other leg's request on this one; `extra` is complete header lines, `body` what crosses of its
     /// body.
-    pub(super) fn print_relayed(
+    pub(crate) fn print_relayed(
         &self,
         out: &mut Vec<u8>,
         original: &Message<'_>,
@@ -124,6 +127,24 @@ impl Request<'_> {
         body: &[u8],
     ) {
         self.print_passing(out, original, contact, extra, body, &POLICY);
+    }
+
+    /// As [`Request::print_relayed`], without what is hidden.
+    pub(crate) fn print_veiled(
+        &self,
+        out: &mut Vec<u8>,
+        original: &Message<'_>,
+        contact: Option<&Token>,
+        hidden: Option<&Hidden>,
+        body: &[u8],
+    ) {
+        match hidden {
+            None => self.print_relayed(out, original, contact, b"", body),
+            Some(hidden) => {
+                let (lines, policy) = (hidden.lines(), hidden.policy(&POLICY));
+                self.print_passing(out, original, contact, lines, body, &policy);
+            }
+        }
     }
 
     /// As [`Request::print_relayed`], with the headers that `policy` lets pass.
@@ -154,7 +175,7 @@ impl Request<'_> {
 
     /// A request of our own making with a session the other leg has described; `extra` is complete
     /// header lines, those that speak of the body among them.
-    pub(super) fn print_offer(
+    pub(crate) fn print_offer(
         &self,
         out: &mut Vec<u8>,
         contact: &Token,
@@ -195,9 +216,10 @@ pub(super) fn relayed_response(
     original: &Message<'_>,
     door: &Door,
     tag: &Token,
+    changes: &Changes,
     body: &[u8],
 ) {
-    formed_response(out, original, door, tag, Form::Whole, body);
+    formed_response(out, original, door, tag, Form::Whole, changes, body);
 }
 
 /// As [`relayed_response`], in this form.
@@ -207,6 +229,7 @@ pub(super) fn formed_response(
     door: &Door,
     tag: &Token,
     form: Form,
+    changes: &Changes,
     body: &[u8],
 ) {
     let has_contact = original.header(HeaderName::Contact).is_some();
@@ -217,10 +240,18 @@ pub(super) fn formed_response(
         _ if has_contact || form == Form::Final => door.print_contact(out, tag),
         _ => {}
     }
-    if form != Form::Whole {
+    let mut policy = *form.policy();
+    if let Some(session) = &changes.session {
+        session.print_crossing(out, original, form == Form::Whole);
+        policy = policy_with_timer(&policy);
+    } else if form != Form::Whole {
         options_but(out, "Require", original, HeaderName::Require, &["100rel"]);
     }
-    print::passing_headers(out, original, form.policy());
+    if let Some(hidden) = &changes.hidden {
+        out.extend_from_slice(hidden.lines());
+        policy = hidden.policy(&policy);
+    }
+    print::passing_headers(out, original, &policy);
     warnings(out, original, &door.host_port);
     print::end(out, body);
 }
@@ -295,7 +326,7 @@ pub(super) fn rack_line(response: u32, cseq: u32, method: &[u8]) -> Text {
 }
 
 /// One less than the request's Max-Forwards; `None` when there is nothing left (RFC 3261 16.3: 483).
-pub(super) fn max_forwards(request: &Message<'_>) -> Option<u32> {
+pub(crate) fn max_forwards(request: &Message<'_>) -> Option<u32> {
     match request.max_forwards() {
         Ok(Some(left)) => left.checked_sub(1),
         _ => Some(MAX_FORWARDS),

@@ -4,10 +4,10 @@
 use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{HeaderName, Message, Method};
 
-use super::answers::{INVITE_CSEQ, send_ack};
+use super::answers::send_ack;
 use super::media::refusal;
 use super::print::{self, Reason, Request};
-use super::{After, Call, Reinvite, Stage};
+use super::{After, Call, Changes, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
 use crate::headers::{POLICY, RECAST};
 use crate::steer::Crossed;
@@ -33,6 +33,7 @@ impl Call {
             self.leg_mut(side).peer = source;
         }
         match admitted {
+            Ok(()) if self.refuse_session(core, now, side, server, request, out) => {}
             Ok(()) if self.is_transforming() => {
                 self.on_request_while_early(core, now, side, server, request, out);
             }
@@ -80,7 +81,7 @@ impl Call {
 
     /// RFC 3261 14.2: one INVITE at a time, in either direction.
     fn admit_reinvite(&self, core: &mut Core, side: Side) -> Result<(), (u16, Option<u64>)> {
-        if self.offers_again() {
+        if self.offers_again() || self.is_refreshing() {
             return Err((491, None));
         }
         match (self.stage, self.reinvite) {
@@ -127,7 +128,7 @@ impl Call {
     fn rack_cseq(&self, from: Side) -> u32 {
         match self.reinvite {
             Some(reinvite) if reinvite.from == from => reinvite.cseq_out,
-            _ => INVITE_CSEQ,
+            _ => self.callee_invite_cseq(),
         }
     }
 
@@ -202,12 +203,16 @@ impl Call {
             }
         };
         let body = crossed.of(original);
+        self.keep_description(to, server, original, body);
         let flow = self.flow(core, now, to);
         let tag = self.tag(to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
         let dialog = &self.leg(to).dialog;
         let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
         let policy = recast.map_or(&POLICY, |_| &RECAST);
+        let changes = self.changed_request(to, original, extra, policy);
+        let changes = changes.as_ref().map(|(lines, policy)| (&**lines, policy));
+        let (extra, policy) = changes.unwrap_or((extra, policy));
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
         let door = core.doors.of(flow.listener);
         let print = |out: &mut Vec<u8>, branch: &Token| {
@@ -355,9 +360,13 @@ impl Call {
         out: &mut Outbox,
     ) -> bool {
         let Reinvite { from, server, .. } = reinvite;
+        if self.refuse_after_422(core, now, from.other(), server, response, out) {
+            return true;
+        }
         let tag = self.tag(from);
         let body = self.crossing_answer(core, now, from.other(), server, response);
-        relay_response(core, now, server, &tag, response, body, out)
+        let changes = self.changed_answer(core, now, from, server, response, &body);
+        relay_response(core, now, server, &tag, response, &changes, body, out)
     }
 
     pub(super) fn on_reinvite_ack(
@@ -400,6 +409,9 @@ impl Call {
         }
         let crossed = ack.map(|ack| (ack, self.crossing_answer(core, now, from, server, ack)));
         let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
+        if let Some((ack, body)) = ack {
+            self.keep_description(from.other(), server, ack, body);
+        }
         self.send_reinvite_ack(core, now, from.other(), client, cseq_out, ack, out);
         match crossed {
             Some((_, body)) => body.give_back(core),
@@ -491,12 +503,14 @@ impl Call {
 }
 
 /// The other leg's answer on the transaction it is for, with what crosses of its body.
+#[expect(clippy::too_many_arguments, reason = "the parts of one response")]
 pub(crate) fn relay_response(
     core: &mut Core,
     now: Time,
     server: ServerId,
     tag: &Token,
     response: &Message<'_>,
+    changes: &Changes,
     crossed: Crossed,
     out: &mut Outbox,
 ) -> bool {
@@ -505,7 +519,7 @@ pub(crate) fn relay_response(
     };
     let door = core.doors.of(flow.listener);
     let body = crossed.of(response);
-    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, body);
+    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, changes, body);
     let (code, reason) = (response.code(), response.reason());
     let tag = tag.tag_text();
     let sent = core

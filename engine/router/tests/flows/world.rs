@@ -105,7 +105,7 @@ pub(crate) struct World {
 
 /// A world whose router has this many port pairs for media.
 pub(crate) fn world_with_ports(pairs: u16) -> World {
-    world_of(pairs, Timers::default())
+    world_of(pairs, |_| {})
 }
 
 /// A world whose router asks inside answered calls whether they live.
@@ -114,14 +114,19 @@ pub(crate) fn world_probing(interval: Duration) -> World {
         in_dialog_probe: Some(interval),
         ..Timers::default()
     };
-    world_of(4, timers)
+    world_configured(|config| config.timers = timers)
+}
+
+/// A world whose router has other settings than most.
+pub(crate) fn world_configured(change: impl FnOnce(&mut Config)) -> World {
+    world_of(4, change)
 }
 
 pub(crate) fn world() -> World {
     world_with_ports(4)
 }
 
-fn world_of(pairs: u16, timers: Timers) -> World {
+fn world_of(pairs: u16, change: impl FnOnce(&mut Config)) -> World {
     let host: IpAddr = "127.0.0.1".parse().expect("an address");
     let pair = |n| media::PortPair {
         bound: host,
@@ -134,8 +139,7 @@ fn world_of(pairs: u16, timers: Timers) -> World {
         advertise_port: 5060,
     };
     let table = Arc::new(Table::parse(ROUTES).expect("a good table"));
-    let config = Config {
-        timers,
+    let mut config = Config {
         media: media::Config {
             pairs: (0..pairs).map(pair).collect(),
             first_listener: 1,
@@ -144,6 +148,7 @@ fn world_of(pairs: u16, timers: Timers) -> World {
         },
         ..Config::new(vec![listener], table)
     };
+    change(&mut config);
     World {
         router: Router::new(config, Time::ZERO),
         out: Outbox::new(),

@@ -87,6 +87,11 @@ impl Place {
     }
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "`Place::list` is a remainder of the number of lists; a level is a digit of a tick, and \
+              there are as many levels as a tick has digits"
+)]
 impl<T> Wheel<T> {
     /// An empty wheel that begins at `now`.
     #[must_use]

@@ -259,6 +259,10 @@ impl Alarms {
     }
 
     /// Arms a timer of fixed duration.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "there is a queue for each value of `Queue`"
+    )]
     pub(super) fn arm(&mut self, now: Time, wake: Wake, id: Id) {
         let at = wake.queue() as usize;
         let queue = &mut self.queues[at];
@@ -320,7 +324,9 @@ impl Alarms {
         let Some(fifo) = self.queues.get_mut(queue) else {
             return self.wheel.expire(deadline).map(|(_, alarm)| alarm);
         };
-        self.seen[queue] = self.seen[queue].saturating_sub(1);
+        if let Some(seen) = self.seen.get_mut(queue) {
+            *seen = seen.saturating_sub(1);
+        }
         fifo.expire(deadline)
     }
 

@@ -390,9 +390,14 @@ impl<U: Copy> Transactions<U> {
         let (Some(flow), Some(kept)) = (client.destination, &client.kept) else {
             return;
         };
-        let to = response.header(HeaderName::To).unwrap_or_default();
+        // RFC 3261 17.1.1.3: the To of the response; one that nobody can read is not sent on.
+        let readable = response.to().ok().and(response.header(HeaderName::To));
         let invite = Message::parse(kept.as_slice(), &mut self.index, &KEPT_LIMITS);
-        let print = |bytes: &mut Vec<u8>| invite.and_then(|invite| print_ack(bytes, &invite, to));
+        let print = |bytes: &mut Vec<u8>| {
+            let invite = invite?;
+            let to = readable.or(invite.header(HeaderName::To));
+            print_ack(bytes, &invite, to.unwrap_or_default())
+        };
         let mut printed = Ok(());
         let ack = out.scratch(
             |bytes| printed = print(bytes),

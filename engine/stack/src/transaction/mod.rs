@@ -230,7 +230,9 @@ impl<U: Copy> Transactions<U> {
         if !lives {
             return;
         }
-        self.counters.woken[wake as usize] += 1;
+        if let Some(count) = self.counters.woken.get_mut(wake as usize) {
+            *count += 1;
+        }
         match wake.is_client() {
             true => self.drive_client(now, id, ClientInput::Fired(wake), out),
             false => {

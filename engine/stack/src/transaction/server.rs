@@ -39,6 +39,27 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
+    /// Whether a transaction has this request: it is a retransmission. Of a CANCEL: whether there is the
+    /// INVITE it is for.
+    pub fn holds(&mut self, request: &Message<'_>) -> bool {
+        let Ok(via) = request.top_via() else {
+            return false;
+        };
+        // RFC 3261 9.1: a CANCEL has the branch of the request it is for.
+        let method = match request.method() {
+            Method::Cancel => Method::Invite,
+            method => method,
+        };
+        matches!(self.servers.find(request, &via, method), Ok(Ok(_)))
+    }
+
+    /// What responses to requests from now on tell of this server's load: Via parameters (RFC 7339 4) for
+    /// clients that ask for them; empty for none.
+    pub fn tell_load(&mut self, parameters: &[u8]) {
+        self.load.clear();
+        self.load.extend_from_slice(parameters);
+    }
+
     /// RFC 3261 8.2.2.2: a request outside dialogs may be a copy, come another way, of one that is here.
     fn receive_new(
         &mut self,
@@ -65,27 +86,6 @@ impl<U: Copy> Transactions<U> {
             },
             None => Inbound::New(server),
         }
-    }
-
-    /// Whether a transaction has this request: it is a retransmission. Of a CANCEL: whether there is the
-    /// INVITE it is for.
-    pub fn holds(&mut self, request: &Message<'_>) -> bool {
-        let Ok(via) = request.top_via() else {
-            return false;
-        };
-        // RFC 3261 9.1: a CANCEL has the branch of the request it is for.
-        let method = match request.method() {
-            Method::Cancel => Method::Invite,
-            method => method,
-        };
-        matches!(self.servers.find(request, &via, method), Ok(Ok(_)))
-    }
-
-    /// What responses to requests from now on tell of this server's load: Via parameters (RFC 7339 4) for
-    /// clients that ask for them; empty for none.
-    pub fn tell_load(&mut self, parameters: &[u8]) {
-        self.load.clear();
-        self.load.extend_from_slice(parameters);
     }
 
     fn receive_ack(

@@ -251,3 +251,21 @@ fn an_unreachable_address_fails_only_what_got_no_answer() {
     assert_eq!(stage.layer.poll_event(), None);
     assert_eq!(stage.layer.client_count(), 1);
 }
+
+#[test]
+fn regression_a_failure_whose_to_cannot_be_read_is_acknowledged_with_our_own() {
+    for broken in ["To: 1@192.0.2.1>;tag=b", "X-To: gone"] {
+        let mut stage = Stage::new();
+        let (_, invite) = stage.request("INVITE");
+        let answer = response_to(&invite, 486, "b");
+        let answer = answer.replace("To: <sip:c@192.0.2.1>;tag=b", broken);
+        stage.receive_response(&answer);
+        let sent = stage.sent();
+        assert_eq!(sent.len(), 1);
+        assert!(sent[0].starts_with("ACK "), "{sent:?}");
+        assert!(
+            sent[0].contains("\r\nTo: <sip:c@192.0.2.1>\r\n"),
+            "{sent:?}"
+        );
+    }
+}

@@ -86,9 +86,7 @@ fn via_with_source(out: &mut Vec<u8>, via: &Via<'_>, source: SocketAddr, load: &
         if param.name.eq_ignore_ascii_case(b"rport") {
             out.extend_from_slice(b";rport=");
             number(out, source.port().into());
-        } else if !param.name.eq_ignore_ascii_case(b"received")
-            && !(telling && is_of_load(param.name))
-        {
+        } else if !is_written_anew(param.name, telling) {
             via_param(out, &param);
         }
     }
@@ -101,10 +99,11 @@ fn via_with_source(out: &mut Vec<u8>, via: &Via<'_>, source: SocketAddr, load: &
     }
 }
 
-/// RFC 7339 4: the parameters that the server fills in anew.
-fn is_of_load(name: &[u8]) -> bool {
-    let names: [&[u8]; 4] = [b"oc", b"oc-algo", b"oc-validity", b"oc-seq"];
-    names.iter().any(|own| name.eq_ignore_ascii_case(own))
+/// What follows behind the sender's own parameters; those of RFC 7339 4 when it is told the load.
+fn is_written_anew(name: &[u8], telling: bool) -> bool {
+    let of_load: [&[u8]; 4] = [b"oc", b"oc-algo", b"oc-validity", b"oc-seq"];
+    let is = |own: &[u8]| name.eq_ignore_ascii_case(own);
+    is(b"received") || telling && of_load.into_iter().any(is)
 }
 
 fn via_param(out: &mut Vec<u8>, param: &Param<'_>) {

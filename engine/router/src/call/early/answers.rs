@@ -6,7 +6,6 @@ use wire::{HeaderName, Index, Message, Method};
 
 use super::session::{is_same, session_of};
 use super::{Given, Offer, Other, Reliable, allows_update};
-use crate::call::answers::INVITE_CSEQ;
 use crate::call::print::{self, Form, Reason};
 use crate::call::{After, Call, FORKS_MAX, Stage};
 use crate::core::{Alarm, Core, Purpose, Side};
@@ -157,7 +156,7 @@ impl Call {
         out: &mut Outbox,
     ) -> bool {
         let held = self.holds_given(response);
-        let rack = print::rack_line(rseq, INVITE_CSEQ, b"INVITE");
+        let rack = print::rack_line(rseq, self.callee_invite_cseq(), b"INVITE");
         let prack = self.own(Side::Callee, Method::Prack, Purpose::Prack(held));
         let sent = prack.send(core, now, |request, out| request.print_own(out, &rack), out);
         sent.is_some()
@@ -193,6 +192,7 @@ impl Call {
         let duration = self.early.as_mut().and_then(|early| early.duration.take());
         self.stop_alarms(core);
         self.alarm = duration;
+        self.hear_session(core, now, Side::Callee, response);
         self.acknowledge_callee(core, now, None, out);
         self.owe_session(core, now, response, out);
         self.stage = if self.early_200_waits() {

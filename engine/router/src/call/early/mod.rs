@@ -17,9 +17,11 @@ use wire::{HeaderName, Message};
 
 use self::reoffer::Offer;
 use super::print::{self, Reason, Request};
-use super::{After, Call, Refusal, Stage};
+use super::session_timer::{Sessions, TIMER};
+use super::{After, Call, Refusal, Stage, changes};
 use crate::core::{Core, Side};
 use crate::headers::RECAST;
+use crate::identity::Hidden;
 use crate::local;
 use crate::rdb::{CallFlow, Record};
 
@@ -97,11 +99,13 @@ pub(in crate::call) fn print_invite(
     out: &mut Vec<u8>,
     original: &Message<'_>,
     tag: &Token,
+    sessions: Option<&Sessions>,
+    hidden: Option<&Hidden>,
     body: &[u8],
 ) {
     let mut options = Vec::with_capacity(64);
     options.extend_from_slice(b"Supported: 100rel\r\n");
-    let own = ["100rel", "timer"];
+    let own = ["100rel", TIMER];
     print::options_but(
         &mut options,
         "Supported",
@@ -109,7 +113,10 @@ pub(in crate::call) fn print_invite(
         HeaderName::Supported,
         &own,
     );
-    request.print_passing(out, original, Some(tag), &options, body, &RECAST);
+    let changes = changes::of_invite(original, sessions, hidden, false, &RECAST);
+    let (lines, policy) = changes.unwrap_or((Vec::new(), RECAST));
+    options.extend_from_slice(&lines);
+    request.print_passing(out, original, Some(tag), &options, body, &policy);
 }
 
 impl EarlyFinal {
@@ -125,7 +132,7 @@ impl EarlyFinal {
 }
 
 /// RFC 3311 4: who understands UPDATE lists it in Allow.
-fn allows_update(message: &Message<'_>) -> bool {
+pub(in crate::call) fn allows_update(message: &Message<'_>) -> bool {
     message
         .values(HeaderName::Allow)
         .any(|method| method == b"UPDATE")

@@ -8,16 +8,19 @@ mod echo;
 mod fax;
 mod floods;
 mod hold;
+mod identity;
 mod lifetime;
 mod loops;
 mod mixed;
 mod modes;
 mod nat;
 mod offers;
+mod outside;
 mod overload;
 mod ports;
 mod rubbish;
 mod sanity;
+mod session_timers;
 mod steer;
 mod talk;
 mod torture;
@@ -57,6 +60,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "abuse_rate_limited" => abuse::rate_limited,
         "abuse_scanner_declined" => abuse::scanner_declined,
         "abuse_scanner_dropped" => abuse::scanner_dropped,
+        "asserted_identity_trusted" => identity::asserted_by_the_trusted,
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
         "drain" => lifetime::drain,
@@ -68,6 +72,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "echo_rtp" => echo::rtp,
         "half_open_flood" => floods::half_open,
         "malformed" => rubbish::malformed,
+        "message_unanswered_no_408" => outside::message_unanswered,
         "modes_application_server" => modes::application_server,
         "modes_application_server_down" => modes::application_server_down,
         "modes_outbound_proxy" => modes::outbound_proxy,
@@ -78,8 +83,16 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "overload_limit" => admission::overload_limit,
         "overload_control" => overload::control,
         "overload_sheds_and_recovers" => overload::sheds_and_recovers,
+        "privacy_id_untrusted" => identity::id_before_strangers,
+        "privacy_user" => identity::user_before_strangers,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
+        "session_timer_422_callee" => session_timers::too_short_for_callee,
+        "session_timer_422_caller" => session_timers::too_short_for_us,
+        "session_timer_expires" => session_timers::expires,
+        "session_timer_peer_without_support" => session_timers::without_support,
+        "session_timer_refreshed_by_router_reinvite" => session_timers::refreshed_by_reinvite,
+        "session_timer_refreshed_by_router_update" => session_timers::refreshed_by_update,
         "steer_both_ways" => steer::both_ways,
         "steer_candidates" => steer::candidates,
         "steer_delayed_offer" => offers::delayed_offer,
@@ -111,6 +124,9 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_strict" => nat::strict_peer,
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
+        "subscribe_forked" => outside::subscribe_forked,
+        "subscription_ends_with_router" => outside::subscription_ends_with_router,
+        "subscription_expires" => outside::subscription_expires,
         "merged_request" => sanity::merged_request,
         "looped_request" => sanity::looped_request,
         "options_of_the_router" => sanity::options_of_the_router,

@@ -3,19 +3,23 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
-use super::{CALLEE_TAG, Stage};
+use super::{CALLEE_TAG, Call, Stage};
 use crate::agent::{Agent, Request, SDP};
 use crate::failure::{Failure, check};
 use crate::sip::Message;
 
-/// Calls of the burst: some ten times what a shard does in the time it takes to send them.
-const BURST: usize = 20_000;
-/// Between two calls of the burst the answers are looked at.
-const CHUNK: usize = 50;
+/// Calls of the burst at most.
+const BURST: usize = 100_000;
+/// So many are sent in a row before the answers are looked at: some ten times what a shard does in the time
+/// it takes to send them.
+const CHUNK: usize = 2_000;
 /// How long the burst goes on at most, whatever has been refused.
 const BURST_LIMIT: Duration = Duration::from_secs(20);
 /// Refusals that are enough to see that they differ.
 const REFUSALS: usize = 40;
+/// Calls tried after the burst, and what is waited for each. A call that is taken gets 100 after 0.2 s.
+const TRIES: usize = 60;
+const PAUSE: Duration = Duration::from_millis(400);
 
 /// What the burst was told.
 #[derive(Default)]
@@ -60,7 +64,7 @@ pub(super) fn sheds_and_recovers(stage: &Stage<'_>) -> Result<(), Failure> {
         format!("112 got {:?}", answer.start)
     })?;
     live.hang_up()?;
-    drop(live);
+    // The callee's socket stays, or calls to it would get 503 for that.
     recovers(stage)
 }
 
@@ -69,7 +73,7 @@ fn burst(flood: &Agent, number: &str) -> Result<Refusals, Failure> {
     let (mut refusals, begun) = (Refusals::default(), Instant::now());
     for sent in 0..BURST {
         flood.send(&flood.invite(number))?;
-        if sent % CHUNK == 0 {
+        if sent % CHUNK == CHUNK - 1 {
             refusals.take(flood)?;
             if refusals.calls.len() >= REFUSALS || begun.elapsed() > BURST_LIMIT {
                 break;
@@ -80,19 +84,21 @@ fn burst(flood: &Agent, number: &str) -> Result<Refusals, Failure> {
     Ok(refusals)
 }
 
-/// Within some seconds a new call is taken.
+/// Within some seconds a new call is taken. Until then it may be refused, or dropped.
 fn recovers(stage: &Stage<'_>) -> Result<(), Failure> {
     let caller = stage.caller()?;
-    for _ in 0..100 {
+    for _ in 0..TRIES {
         let invite = caller.invite(stage.number());
         caller.send(&invite)?;
-        let taken = caller.expect("an answer", |m| {
-            m.branch() == invite.branch && m.code().is_some()
-        })?;
-        if taken.code() != Some(503) {
-            return cancel(&caller, &invite);
+        match caller.receive(PAUSE)? {
+            Some(answer) if answer.branch() != invite.branch => {}
+            Some(answer) if answer.code() == Some(503) => {
+                caller.acknowledge(&invite, &answer)?;
+                std::thread::sleep(PAUSE);
+            }
+            Some(_) => return cancel(&caller, &invite),
+            None => {}
         }
-        caller.acknowledge(&invite, &taken)?;
     }
     check(false, || "no call was taken after the burst".into())
 }
@@ -143,6 +149,14 @@ pub(super) fn control(stage: &Stage<'_>) -> Result<(), Failure> {
     let plain = format!(";branch={}", options.branch);
     caller.send_bytes(caller.print(&options).replace(&plain, &asks).as_bytes())?;
     let told = caller.expect_answer(&options, 200)?;
+    let call = Call {
+        caller,
+        callee,
+        invite,
+        answer,
+        seen,
+    };
+    call.hang_up()?;
     check(
         told.header("Via")
             .contains(";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq="),
