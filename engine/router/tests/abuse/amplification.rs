@@ -27,8 +27,9 @@ fn leaves(world: &mut World, request: &str) -> (usize, usize) {
 
 /// A request that is as short as it may be.
 fn short(method: &str) -> String {
+    let user = if method == "OPTIONS" { "" } else { "1@" };
     format!(
-        "{method} sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66;rport;branch=z9hG4bK1\r\n\
+        "{method} sip:{user}127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66;rport;branch=z9hG4bK1\r\n\
          Max-Forwards: 0\r\nFrom: <sip:a@b>;tag=a\r\nTo: <sip:1@b>\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n\r\n"
     )
 }

@@ -144,8 +144,13 @@ impl World {
     pub(crate) fn request(&mut self, method: &str, user: &str, from: &str, more: &str) -> String {
         self.serial += 1;
         let serial = self.serial;
+        // With a user it would be for the callee (RFC 3261 11).
+        let uri = match method {
+            "OPTIONS" => "sip:127.0.0.1:5060".to_owned(),
+            _ => format!("sip:{user}@127.0.0.1"),
+        };
         format!(
-            "{method} sip:{user}@127.0.0.1 SIP/2.0\r\n\
+            "{method} {uri} SIP/2.0\r\n\
              Via: SIP/2.0/UDP {from};branch=z9hG4bK{serial};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:a@{from}>;tag=a{serial}\r\nTo: <sip:{user}@127.0.0.1>\r\n\
              Call-ID: c{serial}\r\nCSeq: 1 {method}\r\nContact: <sip:a@{from}>\r\n{more}\
