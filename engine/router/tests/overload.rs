@@ -109,7 +109,7 @@ impl World {
 /// A request of the caller; `via` adds to its Via, `to` to its To.
 fn request(method: &str, user: &str, call: u32, via: &str, to: &str) -> String {
     let uri = match to {
-        "" => format!("sip:{user}@127.0.0.1"),
+        "" if method != "OPTIONS" => format!("sip:{user}@127.0.0.1"),
         _ => "sip:127.0.0.1:5060".to_owned(),
     };
     let cseq = if method == "BYE" { 2 } else { 1 };
