@@ -387,6 +387,7 @@ impl Router {
                 // RFC 3261 8.2.2.2: the same request, come another way.
                 self.core.counters.requests += 1;
                 self.core.counters.merged += 1;
+                abuse::entrance::answer_carefully(&mut self.core, flow, server);
                 self.core.refuse(now, server, 482, b"", out);
             }
             Inbound::Absorbed => {}
@@ -441,15 +442,13 @@ impl Router {
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
+        abuse::entrance::answer_carefully(&mut self.core, flow, server);
         if sanity::has_looped(&self.core, request) {
             self.core.counters.looped += 1;
             return self.core.refuse(now, server, 482, b"", out);
         }
         match request.method() {
-            Method::Invite => {
-                abuse::entrance::answer_carefully(&mut self.core, flow, server);
-                self.invite(now, flow, server, request, out);
-            }
+            Method::Invite => self.invite(now, flow, server, request, out),
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {
                 let retry_after = self.core.retry_after();
@@ -492,6 +491,7 @@ impl Router {
         out: &mut Outbox,
     ) {
         let Some((id, side)) = self.find_call(tag, request) else {
+            abuse::entrance::answer_carefully(&mut self.core, flow, server);
             return self.core.refuse(now, server, 481, b"", out);
         };
         if let Some(echo) = self.calls.echo_mut(id) {

@@ -66,7 +66,7 @@ pub(crate) fn rules(abuse: &Abuse) -> Arc<shard::Abuse> {
             distinct: abuse.probed_numbers,
             window: seconds(abuse.probing_window_s),
         }),
-        scanners: Scanners::new(abuse.scanner_user_agents.iter().map(String::as_str)),
+        scanners: scanners(abuse),
         scanned: abuse.scanners.into(),
         banned: abuse.banned.into(),
         ban: seconds(abuse.ban_s),
@@ -84,6 +84,12 @@ fn networks(abuse: &Abuse) -> Networks<Standing> {
     };
     let allowed = stand(&abuse.allow, Standing::Allowed);
     Networks::new(allowed.chain(stand(&abuse.deny, Standing::Denied)))
+}
+
+fn scanners(abuse: &Abuse) -> Scanners {
+    let known = Scanners::KNOWN.iter().filter(|_| abuse.known_scanners);
+    let further = abuse.scanner_user_agents.iter().map(String::as_str);
+    Scanners::new(known.copied().chain(further))
 }
 
 fn rate(per_second: u32, burst: u32) -> Option<Rate> {

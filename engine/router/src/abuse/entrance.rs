@@ -92,7 +92,7 @@ fn react(
     }
 }
 
-/// An INVITE of one who may be anybody is refused once for each time it comes.
+/// An INVITE of one who may be anybody is refused once for each time it comes; to other requests this is nothing.
 ///
 /// RFC 3261 17.2.1 would have the refusal repeated until its ACK comes. 26.3.2.4 says what that is good for
 /// when the source address is another's: ten datagrams to a victim for each one sent. The sender loses nothing:
@@ -109,7 +109,8 @@ pub(crate) fn note(core: &mut Core, now: Time, source: Flow, request: Option<&Me
         return;
     };
     let source = source.remote;
-    if !is_failure(code) || !core.guard.remembers() || is_exempt(core, source) {
+    let in_call = request.is_some_and(|it| it.to_tag().is_some()) && code != 481;
+    if in_call || !is_failure(code) || !core.guard.remembers() || is_exempt(core, source) {
         return;
     }
     let number = request.filter(|it| it.method() == Method::Invite && is_about_number(code));
@@ -138,9 +139,12 @@ fn announce(core: &mut Core, ban: Option<Ban>) {
     }
 }
 
-/// Refusals for which the sender is to blame: not those for want of credentials, nor for what callees do.
+/// Refusals for which the sender is to blame: not those that negotiate (credentials, intervals, media), nor those
+/// that tell of a callee or of a race.
 fn is_failure(code: u16) -> bool {
-    matches!(code, 400..=499) && !matches!(code, 401 | 407 | 408 | 480 | 482 | 486 | 487 | 491)
+    let negotiates = matches!(code, 401 | 407 | 415 | 422 | 423 | 488);
+    let tells = matches!(code, 408 | 480 | 482 | 486 | 487 | 491);
+    matches!(code, 400..=499) && !negotiates && !tells
 }
 
 /// RFC 3261 21.4.5, 21.4.9, 21.4.22, 21.6.3: the number does not exist.

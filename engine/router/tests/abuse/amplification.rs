@@ -47,6 +47,7 @@ fn a_stranger_gets_one_datagram_for_each_with_nothing_in_it_that_is_not_asked_fo
         short("BYE"),
         short("CANCEL"),
         short("UNHEARDOF"),
+        short("INVITE").replace("To: <sip:1@b>", "To: <sip:1@b>;tag=none"),
         with("INVITE", &vias),
         with("INVITE", "Content-Length: 9\r\n"),
         with("INVITE", "Call-ID: twice\r\n"),
@@ -83,6 +84,16 @@ fn a_call_as_callers_send_it_is_refused_with_fewer_bytes_than_it_has() {
     let (datagrams, bytes) = leaves(&mut world, &invite);
     assert_eq!(datagrams, 1);
     assert!(bytes <= invite.len(), "{bytes} for {}", invite.len());
+}
+
+#[test]
+fn copies_of_a_call_are_refused_once_each() {
+    let mut world = World::new(Abuse::default());
+    let invite = world.invite("7", STRANGER);
+    world.receive(STRANGER, &invite);
+    world.receive(STRANGER, &invite.replace("z9hG4bK", "z9hG4bKother"));
+    world.pass(MINUTE);
+    assert_eq!(world.count(STRANGER, "SIP/2.0 482 "), 1);
 }
 
 #[test]

@@ -55,7 +55,10 @@ pub(crate) struct Abuse {
     /// What a banned source gets, at most once a second.
     #[garde(skip)]
     pub(crate) banned: Answer,
-    /// Programs that look for open servers: parts of their User-Agent, in any case. Empty: nobody is one.
+    /// Whether the well-known programs that look for open servers are turned away, by their User-Agent.
+    #[garde(skip)]
+    pub(crate) known_scanners: bool,
+    /// Further such programs: parts of their User-Agent, in any case.
     #[garde(length(max = 256), inner(length(min = 3, max = 64), ascii))]
     pub(crate) scanner_user_agents: Vec<String>,
     /// What they get.
@@ -93,7 +96,8 @@ impl Default for Abuse {
             ban_s: 60,
             ban_max_s: 3_600,
             banned: Answer::Drop,
-            scanner_user_agents: shard::Scanners::KNOWN.map(str::to_owned).into(),
+            known_scanners: true,
+            scanner_user_agents: Vec::new(),
             scanners: Answer::Drop,
             prefix_ipv4: 32,
             prefix_ipv6: 64,
