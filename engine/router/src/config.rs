@@ -118,7 +118,7 @@ pub struct Timers {
     /// T1, T2, T4 and the delay of the automatic 100.
     pub stack: TimerConfig,
     /// An outgoing INVITE that rings this long without a final answer is cancelled, unless its
-    /// route sets `noAnswerTimeout`. The place of RFC 3261 16.6's timer C; must exceed 3 minutes there.
+    /// route sets `noAnswerTimeout`. RFC 3261 16.6's timer C in what is proxied; must exceed 3 minutes there.
     pub ringing: Duration,
     /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives;
     /// `None` never.
@@ -340,6 +340,12 @@ pub struct Counters {
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,
+    /// Requests, ACKs among them, that the proxy forwarded; each branch of a fork counts.
+    pub proxied: u64,
+    /// Targets of proxied INVITEs, and of other requests with several targets, that were tried.
+    pub proxied_branches: u64,
+    /// Redirections whose Contacts the proxy tried.
+    pub proxied_recursions: u64,
     /// Requests outside any dialog that were passed on.
     pub exchanges: u64,
     /// Subscriptions at this moment.
@@ -360,6 +366,15 @@ pub struct Counters {
     pub session_intervals_refused: u64,
     /// 422 received: a peer wanted fewer refreshes.
     pub session_intervals_raised: u64,
+    /// PRACKs of the router's own (RFC 3262), for callers that do no 100rel or have their answer already.
+    pub pracks: u64,
+    /// Reliable provisionals that went no further: repeated, out of order, or while another one waits for
+    /// its PRACK.
+    pub provisionals_discarded: u64,
+    /// INVITEs sent once more, with 100rel, after a 421.
+    pub invites_extended: u64,
+    /// Offers and UPDATEs refused with 491 or 500 because another one has no answer yet.
+    pub untimely: u64,
     /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
     pub merged: u64,
     /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).

@@ -1,4 +1,4 @@
-//! The transaction users of one shard: admission, routing DB, back-to-back user agent.
+//! The transaction users of one shard: admission, routing DB, back-to-back user agent, proxy.
 //!
 //! [`Router`] takes parsed messages and time, and answers through an outbox. It owns the
 //! transactions, the calls and the caches of its shard; it knows no socket, no clock, no thread.
@@ -21,6 +21,7 @@ mod names;
 mod outbound;
 mod outside;
 mod peers;
+mod proxy;
 pub mod rdb;
 mod router;
 mod sanity;
@@ -35,6 +36,6 @@ pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
-pub use peers::{Peer, Peers};
+pub use peers::{Peer, Peers, Reliable};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -103,7 +103,9 @@ fn is_among(options: &[&str], option: &[u8]) -> bool {
 }
 
 /// 420 with the options that are not understood, if there are any.
-fn refuse_unknown<'a>(mut unknown: impl Iterator<Item = &'a [u8]>) -> Result<(), Refusal> {
+pub(crate) fn refuse_unknown<'a>(
+    mut unknown: impl Iterator<Item = &'a [u8]>,
+) -> Result<(), Refusal> {
     let Some(first) = unknown.next() else {
         return Ok(());
     };

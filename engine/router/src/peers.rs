@@ -12,10 +12,25 @@ pub struct Peer {
     pub latching: Latching,
     /// It belongs to the network whose members believe each other who is calling (RFC 3325 2.3).
     pub trusted: bool,
+    /// Who does RFC 3262 with it as a callee.
+    pub reliable: Reliable,
     /// Overload is spoken of with it (RFC 7339), in both directions.
     pub overload_control: bool,
     /// It is trusted to mean well: neither counted nor limited nor banned.
     pub exempt: bool,
+}
+
+/// Who acknowledges the reliable provisionals (RFC 3262) of a callee. Towards a caller that does 100rel
+/// they pass under each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reliable {
+    /// The caller alone.
+    Pass,
+    /// The router for a caller that does not, when the callee insists on it (421) or sends them unasked.
+    #[default]
+    Interwork,
+    /// The router for a caller that does not; it offers 100rel to the callee from the first.
+    Offer,
 }
 
 /// A prefix: family, bits, length.

@@ -24,6 +24,7 @@ use crate::entry::Entry;
 use crate::local;
 use crate::outbound::Probed;
 use crate::outside;
+use crate::proxy::{self, Arrived, Path, Routed};
 use crate::rdb::{CallFlow, Matcher};
 use crate::sanity;
 use crate::steer::Crossed;
@@ -228,6 +229,13 @@ impl Router {
                 .addresses
                 .iter()
                 .find(|address| address.is_ipv4() == ipv4);
+            if waiter.user.purpose.is_proxied() {
+                let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
+                let (core, calls) = (&mut self.core, &mut self.calls);
+                let after = proxy::found(core, calls, now, &waiter, remote, out);
+                self.finish(now, waiter.user.call, after);
+                continue;
+            }
             if waiter.user.purpose.is_outside() {
                 let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
                 let (core, calls) = (&mut self.core, &mut self.calls);
@@ -360,6 +368,7 @@ impl Router {
             Some(tag) => {
                 !self.core.guard.bans_any(now)
                     || self.find_call(tag, request).is_some()
+                    || proxy::own_path(&self.core, request).is_some()
                     || abuse::entrance::passes_without_dialog(
                         &mut self.core,
                         now,
@@ -384,14 +393,16 @@ impl Router {
         {
             Inbound::New(server) => self.new_request(now, flow, server, request, out),
             Inbound::Merged { server, .. } => {
-                // RFC 3261 8.2.2.2: the same request, come another way.
                 self.core.counters.requests += 1;
-                self.core.counters.merged += 1;
-                abuse::entrance::answer_carefully(&mut self.core, flow, server);
-                self.core.refuse(now, server, 482, b"", out);
+                // RFC 3261 8.2.2.2: the same request, come another way. What is proxied may.
+                if self.draining || !self.proxy_request(now, flow, server, request, out) {
+                    self.core.counters.merged += 1;
+                    abuse::entrance::answer_carefully(&mut self.core, flow, server);
+                    self.core.refuse(now, server, 482, b"", out);
+                }
             }
             Inbound::Absorbed => {}
-            Inbound::Ack => self.on_ack(now, request, out),
+            Inbound::Ack => self.on_ack(now, flow, request, out),
             Inbound::Cancel { cancel, invite } => {
                 self.on_cancel(now, cancel, invite, request, out);
             }
@@ -439,6 +450,9 @@ impl Router {
         out: &mut Outbox,
     ) {
         self.core.counters.requests += 1;
+        if let Some(path) = proxy::own_path(&self.core, request) {
+            return self.proxy_in_dialog(now, flow, server, &path, request, out);
+        }
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
@@ -449,6 +463,7 @@ impl Router {
         }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),
+            _ if self.proxy_request(now, flow, server, request, out) => {}
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {
                 let retry_after = self.core.retry_after();
@@ -528,12 +543,16 @@ impl Router {
         let side = match self.calls.entry_mut(id)? {
             Entry::Bridge(call) => call.side_of(request, &token)?,
             Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
+            Entry::Proxy(_) => return None,
             Entry::Subscription(subscription) => subscription.side_of(request, &token)?,
         };
         Some((id, side))
     }
 
-    fn on_ack(&mut self, now: Time, ack: &Message<'_>, out: &mut Outbox) {
+    fn on_ack(&mut self, now: Time, flow: Flow, ack: &Message<'_>, out: &mut Outbox) {
+        if let Some(path) = proxy::own_path(&self.core, ack) {
+            return proxy::ack(&mut self.core, now, flow, &path, ack, out);
+        }
         let Some(tag) = ack.to_tag() else { return };
         let Some((id, side)) = self.find_call(tag, ack) else {
             return;
@@ -556,6 +575,10 @@ impl Router {
             return self.core.refuse(now, cancel, 481, b"", out);
         };
         let user = self.core.transactions.server_user(invite);
+        if let Some(user) = user.filter(|user| matches!(user.purpose, Purpose::Context)) {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            return proxy::on_cancel(core, calls, now, cancel, user.call, request, out);
+        }
         let echo = user.and_then(|user| Some(self.calls.echo_mut(user.call)?.tag()));
         let call = user.and_then(|user| Some((self.calls.get_mut(user.call)?, user)));
         // RFC 3261 9.2: the To tag of the answer is that of the INVITE's own answers.
@@ -589,8 +612,87 @@ impl Router {
         if self.draining || self.calls.is_full() {
             return self.refuse_call(now, server, out);
         }
+        if self.proxy_request(now, flow, server, request, out) {
+            return;
+        }
         match self.start_call(now, flow, server, request, out) {
             Ok(call) => self.calls.insert(call),
+            Err(refusal) => self.refuse_start(now, server, &refusal, out),
+        }
+    }
+
+    /// Forwards a request whose route has it proxied; false when it is for somebody else here. OPTIONS and
+    /// REGISTER that name no user are for the router itself.
+    fn proxy_request(
+        &mut self,
+        now: Time,
+        source: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        if !self.matcher.table().has_proxied() || application_server::takes(&self.core, source) {
+            return false;
+        }
+        let Ok(uri) = Uri::parse(request.request_uri()) else {
+            return false;
+        };
+        if uri.user.is_empty() && matches!(request.method(), Method::Options | Method::Register) {
+            return false;
+        }
+        let Some((user, route)) = self.matcher.find_bytes(uri.user) else {
+            return false;
+        };
+        let Some(proxied) = &route.record.proxied else {
+            return false;
+        };
+        let routed = Routed {
+            proxied,
+            route,
+            uri: &uri,
+            user,
+        };
+        let arrived = Arrived {
+            request,
+            source,
+            server,
+        };
+        let (core, calls) = (&mut self.core, &mut self.calls);
+        let started = proxy::start(core, calls, now, arrived, routed, out);
+        self.proxy_started(now, server, started, out);
+        true
+    }
+
+    /// A request inside a dialog whose path leads through us (RFC 3261 16.12).
+    fn proxy_in_dialog(
+        &mut self,
+        now: Time,
+        source: Flow,
+        server: ServerId,
+        path: &Path<'_>,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let arrived = Arrived {
+            request,
+            source,
+            server,
+        };
+        let (core, calls) = (&mut self.core, &mut self.calls);
+        let started = proxy::receive_in_dialog(core, calls, now, arrived, path, out);
+        self.proxy_started(now, server, started, out);
+    }
+
+    fn proxy_started(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        started: Result<Option<Entry>, Refusal>,
+        out: &mut Outbox,
+    ) {
+        match started {
+            Ok(Some(context)) => self.calls.insert(context),
+            Ok(None) => {}
             Err(refusal) => self.refuse_start(now, server, &refusal, out),
         }
     }
@@ -684,6 +786,11 @@ impl Router {
         self.core.counters.responses += 1;
         entrance::hear(&mut self.core, now, flow.remote, response);
         let id = answer.user.call;
+        if answer.user.purpose.is_proxied() {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            let after = proxy::on_answer(core, calls, now, answer.user, response, out);
+            return self.finish(now, id, after);
+        }
         if answer.user.purpose.is_outside() {
             let (core, calls) = (&mut self.core, &mut self.calls);
             outside::on_answer(core, calls, now, answer.user, (flow, response), out);
@@ -717,6 +824,9 @@ impl Router {
                 | Purpose::Relay(..)
                 | Purpose::Probe
                 | Purpose::KeepAlive
+                | Purpose::Branch(..)
+                | Purpose::Onward(_)
+                | Purpose::Context
                 | Purpose::Exchange(..)
                 | Purpose::Subscribe(_)
                 | Purpose::Subscribed(..) => After::Keep,
@@ -781,7 +891,7 @@ impl Router {
         };
         relay_response(core, now, server, &tag, response, &changes, body, out);
         if let Some(call) = call {
-            let after = call.on_relay_answer(&mut self.core, now, from, response, out);
+            let after = call.on_relay_answer(&mut self.core, now, from, server, response, out);
             self.finish(now, id, after);
         }
     }
@@ -813,6 +923,11 @@ impl Router {
         text: &str,
         out: &mut Outbox,
     ) {
+        if user.purpose.is_proxied() {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            let after = proxy::on_failed(core, calls, now, user, code, out);
+            return self.finish(now, user.call, after);
+        }
         if user.purpose.is_outside() {
             let (core, calls) = (&mut self.core, &mut self.calls);
             return outside::on_failed(core, calls, now, (client, user), code, out);
@@ -849,6 +964,9 @@ impl Router {
             Purpose::Discard
             | Purpose::Prack(_)
             | Purpose::KeepAlive
+            | Purpose::Branch(..)
+            | Purpose::Onward(_)
+            | Purpose::Context
             | Purpose::Exchange(..)
             | Purpose::Subscribe(_)
             | Purpose::Subscribed(..) => After::Keep,

@@ -207,6 +207,21 @@ const COUNTERS: &[Metric] = &[
         "In-dialog requests relayed to the other leg.",
         |s| s.shard.relayed,
     ),
+    count(
+        "tipring_proxied_total",
+        "Requests, ACKs among them, forwarded by the proxy; each branch of a fork counts.",
+        |s| s.shard.proxied,
+    ),
+    count(
+        "tipring_proxied_branches_total",
+        "Targets the proxy tried for INVITEs and for requests with several targets.",
+        |s| s.shard.proxied_branches,
+    ),
+    count(
+        "tipring_proxied_recursions_total",
+        "Redirections whose Contacts the proxy tried.",
+        |s| s.shard.proxied_recursions,
+    ),
     kind(
         "tipring_malformed_total",
         ("action", "answered"),
@@ -442,6 +457,27 @@ const COUNTERS: &[Metric] = &[
         ("direction", "received"),
         TOO_SMALL,
         |s| s.shard.session_intervals_raised,
+    ),
+    // Offers and provisionals.
+    count(
+        "tipring_pracks_total",
+        "PRACKs of the router's own, for callers that do no 100rel or have their answer already.",
+        |s| s.shard.pracks,
+    ),
+    count(
+        "tipring_provisionals_discarded_total",
+        "Reliable provisionals that went no further: repeated, out of order, or before their turn.",
+        |s| s.shard.provisionals_discarded,
+    ),
+    count(
+        "tipring_invites_extended_total",
+        "INVITEs sent once more, with 100rel, after a 421.",
+        |s| s.shard.invites_extended,
+    ),
+    count(
+        "tipring_offers_untimely_total",
+        "Offers and UPDATEs refused with 491 or 500 because another one had no answer yet.",
+        |s| s.shard.untimely,
     ),
     // Transactions.
     count(

@@ -119,6 +119,7 @@ mod tests {
             class,
             media: None,
             trusted: false,
+            reliable_provisionals: Default::default(),
             overload_control: false,
             abuse_exempt: None,
         };

@@ -177,19 +177,21 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
 /// for it.
 pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let treated = |latching: LatchingMode, trusted, overload_control, exempt| shard::Peer {
-        latching: latching.into(),
-        trusted,
-        overload_control,
-        exempt,
+    let unnamed = shard::Peer {
+        latching: default.into(),
+        ..shard::Peer::default()
     };
-    let everybody = everybody.map(|any| (any, 0, treated(default, false, false, false)));
+    let everybody = everybody.map(|any| (any, 0, unnamed));
     let of_peer = |peer: &Peer| {
-        let mode = peer.media.unwrap_or(default);
-        let exempt = peer.abuse_exempt.unwrap_or(peer.class == PeerClass::Trunk);
-        let peer_of = treated(mode, peer.trusted, peer.overload_control, exempt);
+        let treatment = shard::Peer {
+            latching: peer.media.unwrap_or(default).into(),
+            trusted: peer.trusted,
+            overload_control: peer.overload_control,
+            reliable: peer.reliable_provisionals.into(),
+            exempt: peer.abuse_exempt.unwrap_or(peer.class == PeerClass::Trunk),
+        };
         let networks = peer.addresses.clone().into_iter();
-        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), peer_of))
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treatment))
     };
     let peers = peers.iter().flat_map(of_peer);
     Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))

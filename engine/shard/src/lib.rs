@@ -15,7 +15,7 @@ pub mod steer;
 pub use router::{
     Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
     Event, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer,
-    Peers, PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Refreshes, Resolved,
-    Scanners, SessionTimer, Sieve, Standing, Timers, Wake,
+    Peers, PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Refreshes, Reliable,
+    Resolved, Scanners, SessionTimer, Sieve, Standing, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};

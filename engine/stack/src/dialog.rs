@@ -19,6 +19,8 @@ pub enum DialogState {
     Early,
     /// Created or confirmed by a 2xx.
     Confirmed,
+    /// Early, and ended while its request goes on (RFC 6228). Nothing is to be sent in it but PRACK.
+    Ended,
 }
 
 /// Why a dialog could not be made or changed. All but `TooLong` are the peer's fault.
@@ -205,7 +207,7 @@ impl Dialog {
 
     /// A tagged 1xx or a 2xx to the request that creates this dialog: takes the peer's tag, Contact
     /// and route set. On a 2xx the route set is computed anew (RFC 3261 13.2.2.4), on a second 1xx
-    /// with the same tag only the target may move.
+    /// with the same tag only the target may move, and only when it is a reliable one (RFC 6141 4.9).
     ///
     /// # Errors
     /// When the answer has no To tag or cannot be read; the dialog is then unchanged.
@@ -215,6 +217,10 @@ impl Dialog {
         pool: &mut Pool,
     ) -> Result<(), DialogError> {
         let confirmed = response.code() >= 200;
+        if self.state == DialogState::Ended {
+            // Its peer was told to say so only when nothing more comes; one that goes on is taken at its word.
+            self.state = DialogState::Early;
+        }
         if self.state == DialogState::Early && !confirmed && !self.target_moves(response) {
             return Ok(());
         }
@@ -222,7 +228,7 @@ impl Dialog {
             self.confirm();
             return Ok(());
         }
-        let (text, spans) = self.assemble_answered(response, pool)?;
+        let (text, spans) = self.assemble_answered(response, self.target(), pool)?;
         pool.release(std::mem::replace(&mut self.text, text));
         self.spans = spans;
         self.state = if confirmed {
@@ -233,12 +239,34 @@ impl Dialog {
         Ok(())
     }
 
-    /// Another early or confirmed dialog from the same request: the answer's To tag is new.
+    /// The early dialog is over, its request is not (RFC 6228).
+    pub fn end_early(&mut self) {
+        if self.state == DialogState::Early {
+            self.state = DialogState::Ended;
+        }
+    }
+
+    /// The request is sent once more and every answer to the former one is void: the next answer makes the
+    /// dialog, whatever its tag. Our CSeq counts on.
+    pub fn begin_again(&mut self) {
+        self.state = DialogState::Initial;
+        self.spans.remote_tag = Span::default();
+        self.remote_cseq = None;
+    }
+
+    /// Another early or confirmed dialog from the same request: the answer's To tag is new. `whence` is
+    /// the URI of who sent the answer: the target of a peer that names no Contact (12.1.2 wants one), for
+    /// the target of this dialog is another peer's.
     ///
     /// # Errors
     /// As [`Dialog::establish`].
-    pub fn fork(&self, response: &Message<'_>, pool: &mut Pool) -> Result<Dialog, DialogError> {
-        let (text, spans) = self.assemble_answered(response, pool)?;
+    pub fn fork(
+        &self,
+        response: &Message<'_>,
+        whence: &[u8],
+        pool: &mut Pool,
+    ) -> Result<Dialog, DialogError> {
+        let (text, spans) = self.assemble_answered(response, whence, pool)?;
         let confirmed = response.code() >= 200;
         let state = if confirmed {
             DialogState::Confirmed
@@ -436,12 +464,14 @@ impl Dialog {
     }
 
     fn target_moves(&self, response: &Message<'_>) -> bool {
-        matches!(response.contact(), Ok(Some(contact)) if contact.uri != self.target())
+        let reliable = response.header(HeaderName::RSeq).is_some() && response.requires("100rel");
+        reliable && matches!(response.contact(), Ok(Some(contact)) if contact.uri != self.target())
     }
 
     fn assemble_answered(
         &self,
         response: &Message<'_>,
+        otherwise: &[u8],
         pool: &mut Pool,
     ) -> Result<(Block, Spans), DialogError> {
         let remote_tag = response.to()?.tag().ok_or(DialogError::NoTag)?;
@@ -455,12 +485,12 @@ impl Dialog {
         } else {
             route_set(response, true)
         };
-        // A 1xx without Contact leaves the target as it was (12.1.2 wants one; many peers omit it).
+        // A 1xx without Contact leaves the target as it was: 12.1.2 wants one, many peers omit it.
         let contact = response.contact()?.map(|contact| contact.uri);
         let parts = Parts {
             remote: response.header(HeaderName::To).unwrap_or_default(),
             remote_tag: Some(remote_tag),
-            target: contact.unwrap_or_else(|| self.target()),
+            target: contact.unwrap_or(otherwise),
             routes: &routes,
             ..self.parts()
         };
@@ -696,7 +726,10 @@ mod tests {
         let first = answer(180, "b1", "Contact: <sip:one@10.0.0.1>\n");
         with(&first, |response| dialog.establish(response, &mut pool)).expect("early");
         let second = answer(200, "b2", "Contact: <sip:two@10.0.0.2>\n");
-        let fork = with(&second, |response| dialog.fork(response, &mut pool)).expect("a fork");
+        let fork = with(&second, |response| {
+            dialog.fork(response, b"sip:w", &mut pool)
+        })
+        .expect("a fork");
         assert_eq!(
             (dialog.remote_tag(), dialog.target()),
             (&b"b1"[..], &b"sip:one@10.0.0.1"[..])
@@ -706,6 +739,15 @@ mod tests {
             (&b"b2"[..], &b"sip:two@10.0.0.2"[..])
         );
         assert_eq!(fork.state(), DialogState::Confirmed);
+        let silent = answer(180, "b3", "");
+        let other = with(&silent, |response| {
+            dialog.fork(response, b"sip:w", &mut pool)
+        });
+        assert_eq!(
+            other.expect("a fork").target(),
+            b"sip:w",
+            "not the first one's"
+        );
         assert_eq!(fork.call_id(), b"c1");
     }
 
@@ -730,7 +772,7 @@ mod tests {
                 ] {
                     let text = format!("{more}Contact: <sip:two@10.0.0.2>\n");
                     let text = answer(code, tag, &text);
-                    let other = with(&text, |response| one.fork(response, &mut pool));
+                    let other = with(&text, |response| one.fork(response, b"sip:w", &mut pool));
                     let other = other.expect("a fork");
                     assert_eq!(other.next_hop(), hop.as_bytes(), "{code}");
                 }
@@ -805,11 +847,16 @@ mod tests {
     }
 
     #[test]
-    fn the_target_moves_with_a_refresh_and_with_a_second_provisional() {
+    fn the_target_moves_with_a_refresh_and_with_a_second_provisional_that_is_reliable() {
         let mut pool = Pool::default();
         let mut dialog = uac(&mut pool);
-        for (contact, expected) in [("one", "sip:one@h"), ("two", "sip:two@h")] {
-            let text = answer(183, "b1", &format!("Contact: <sip:{contact}@h>\n"));
+        let reliable = "Require: 100rel\nRSeq: 1\n";
+        for (contact, more, expected) in [
+            ("one", "", "sip:one@h"),
+            ("two", "", "sip:one@h"),
+            ("three", reliable, "sip:three@h"),
+        ] {
+            let text = answer(183, "b1", &format!("Contact: <sip:{contact}@h>\n{more}"));
             with(&text, |response| dialog.establish(response, &mut pool)).expect("early");
             assert_eq!(dialog.target(), expected.as_bytes());
         }
@@ -820,6 +867,40 @@ mod tests {
         );
         assert_eq!(dialog.remote_tag(), b"b1");
         assert_eq!(dialog.call_id(), b"c1");
+    }
+
+    #[test]
+    fn a_request_sent_again_makes_its_dialog_anew() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        for (tag, hop) in [("b1", "sip:one@h"), ("b2", "sip:two@h")] {
+            dialog.begin_again();
+            assert_eq!(
+                (dialog.state(), dialog.remote_tag()),
+                (DialogState::Initial, &b""[..])
+            );
+            let text = answer(183, tag, &format!("Contact: <{hop}>\n"));
+            with(&text, |response| dialog.establish(response, &mut pool)).expect("early");
+            assert_eq!(dialog.target(), hop.as_bytes());
+            assert_eq!(dialog.remote_tag(), tag.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_early_dialog_may_end_and_be_heard_of_again() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text = answer(183, "b1", "Contact: <sip:bob@h>\n");
+        for _ in 0..2 {
+            with(&text, |response| dialog.establish(response, &mut pool)).expect("early");
+            assert_eq!(dialog.state(), DialogState::Early);
+            dialog.end_early();
+            assert_eq!(dialog.state(), DialogState::Ended);
+            assert_eq!(dialog.remote_tag(), b"b1");
+        }
+        dialog.confirm();
+        dialog.end_early();
+        assert_eq!(dialog.state(), DialogState::Confirmed, "it is no early one");
     }
 
     #[test]

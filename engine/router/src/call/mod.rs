@@ -8,11 +8,15 @@ mod answers;
 mod changes;
 mod early;
 mod ending;
+mod extension;
+mod forked;
 mod media;
+mod offers;
 mod own;
 mod print;
 mod probe;
 mod relay;
+mod reliable;
 mod session_timer;
 mod setup;
 
@@ -25,6 +29,9 @@ use stack::{ClientId, Flow, ServerId, Time, Token};
 use wire::{Message, Method};
 
 use self::early::EarlyFinal;
+use self::forked::Abilities;
+use self::offers::Offers;
+use self::reliable::Reliable;
 use self::session_timer::Sessions;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
@@ -155,6 +162,14 @@ pub(crate) struct Call {
     sessions: Option<Box<Sessions>>,
     /// Whom its parties trust; `None` when nobody is trusted.
     trust: Option<Trust>,
+    /// Which extensions the caller's INVITE named.
+    able: Abilities,
+    /// CSeq of the callee's INVITE.
+    callee_cseq: u32,
+    /// The reliable provisionals of the callee's INVITE; `None` without.
+    reliable: Option<Box<Reliable>>,
+    /// Who has offered what.
+    offers: Offers,
 }
 
 impl Call {
@@ -302,7 +317,7 @@ impl Call {
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
-            Alarm::Expired => After::Keep,
+            Alarm::TimerC(_) | Alarm::Expired => After::Keep,
             Alarm::Session(side) => self.on_session_due(core, now, side, out),
         }
     }

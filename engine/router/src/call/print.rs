@@ -10,7 +10,7 @@ use super::Text;
 use super::changes::Changes;
 use super::session_timer::policy_with_timer;
 use crate::core::Door;
-use crate::headers::{BODILESS, POLICY, UNRELIABLE};
+use crate::headers::{BODILESS, BODY, POLICY, RENUMBERED, UNRELIABLE};
 use crate::identity::Hidden;
 
 /// RFC 3261 8.1.1.6: what a request carries that named none.
@@ -198,6 +198,10 @@ pub(super) enum Form {
     Bodiless,
     /// A provisional that became the final answer.
     Final,
+    /// A provisional that was reliable, and is not here.
+    Unreliable,
+    /// A reliable provisional with this RSeq.
+    Numbered(u32),
 }
 
 impl Form {
@@ -205,8 +209,14 @@ impl Form {
         match self {
             Form::Whole => &POLICY,
             Form::Bodiless => &BODILESS,
-            Form::Final => &UNRELIABLE,
+            Form::Final | Form::Unreliable => &UNRELIABLE,
+            Form::Numbered(_) => &RENUMBERED,
         }
+    }
+
+    /// What the response requires passes whole; else 100rel is left out of it.
+    fn keeps_options(self) -> bool {
+        matches!(self, Form::Whole | Form::Numbered(_))
     }
 }
 
@@ -240,11 +250,14 @@ pub(super) fn formed_response(
         _ if has_contact || form == Form::Final => door.print_contact(out, tag),
         _ => {}
     }
+    if let Form::Numbered(rseq) = form {
+        print::header(out, "RSeq", rseq.to_string().as_bytes());
+    }
     let mut policy = *form.policy();
     if let Some(session) = &changes.session {
-        session.print_crossing(out, original, form == Form::Whole);
+        session.print_crossing(out, original, form.keeps_options());
         policy = policy_with_timer(&policy);
-    } else if form != Form::Whole {
+    } else if !form.keeps_options() {
         options_but(out, "Require", original, HeaderName::Require, &["100rel"]);
     }
     if let Some(hidden) = &changes.hidden {
@@ -254,6 +267,48 @@ pub(super) fn formed_response(
     print::passing_headers(out, original, &policy);
     warnings(out, original, &door.host_port);
     print::end(out, body);
+}
+
+/// As [`relayed_response`], with the session that a provisional before it has described; `body` is what
+/// crosses of that.
+pub(super) fn described_response(
+    out: &mut Vec<u8>,
+    original: &Message<'_>,
+    described: &Message<'_>,
+    door: &Door,
+    tag: &Token,
+    body: &[u8],
+) {
+    for name in BODY {
+        pass_lines(out, described, name);
+    }
+    door.print_contact(out, tag);
+    options_but(out, "Require", original, HeaderName::Require, &["100rel"]);
+    print::passing_headers(out, original, Form::Bodiless.policy());
+    warnings(out, original, &door.host_port);
+    print::end(out, body);
+}
+
+/// Our INVITE once more on a transaction of its own (RFC 3261 8.1.3.5), with RFC 3262 offered.
+pub(super) fn invite_again(
+    out: &mut Vec<u8>,
+    former: &Message<'_>,
+    door: &Door,
+    branch: &Token,
+    cseq: u32,
+) {
+    print::request_line(out, b"INVITE", former.request_uri());
+    door.print_via(out, branch);
+    print::header(out, "CSeq", format!("{cseq} INVITE").as_bytes());
+    print::header(out, "Supported", b"100rel");
+    let own = [HeaderName::Via, HeaderName::CSeq, HeaderName::ContentLength];
+    for header in former
+        .headers()
+        .filter(|header| !own.contains(&header.name))
+    {
+        out.extend_from_slice(header.line);
+    }
+    print::end(out, former.body());
 }
 
 /// A list of option tags without some of them; nothing when none is left.
@@ -304,12 +359,6 @@ fn warnings(out: &mut Vec<u8>, original: &Message<'_>, agent: &[u8]) {
             out.extend_from_slice(b"\r\n");
         }
     }
-}
-
-/// RAck with the CSeq number the INVITE has on this leg (RFC 3262 7.2).
-pub(super) fn rack(original: &Message<'_>, cseq: u32) -> Option<Text> {
-    let rack = original.rack().ok()??;
-    Some(rack_line(rack.response, cseq, rack.method))
 }
 
 /// RAck for the provisional with this RSeq to a request with this CSeq.

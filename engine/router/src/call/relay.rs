@@ -10,7 +10,7 @@ use super::print::{self, Reason, Request};
 use super::{After, Call, Changes, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
 use crate::headers::{POLICY, RECAST};
-use crate::steer::Crossed;
+use crate::steer::{Crossed, Untimely};
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
@@ -39,6 +39,9 @@ impl Call {
             }
             Ok(()) if request.method() == Method::Invite => {
                 self.relay_reinvite(core, now, side, server, request, None, out);
+            }
+            Ok(()) if request.method() == Method::Prack => {
+                self.on_prack(core, now, side, server, request, out);
             }
             Ok(()) => self.relay_request(core, now, side, server, request, out),
             Err((code, retry_after_s)) => {
@@ -72,11 +75,22 @@ impl Call {
         if request.method() == Method::Invite {
             self.admit_reinvite(core, side)?;
         }
-        if self.callee.dialog.remote_tag().is_empty() && side == Side::Caller {
-            // The callee has sent no tag yet: there is no dialog this could belong to.
+        let acknowledges = request.method() == Method::Prack;
+        if side == Side::Caller && !acknowledges && self.has_no_dialog() {
+            // The callee has sent no tag yet, or ended what it began: no dialog this could belong to.
             return Err((481, None));
         }
-        Ok(())
+        if self.early.is_some() {
+            // Who has offered what is otherwise when one side is answered and the other is not.
+            return Ok(());
+        }
+        self.offers.admit(side, request).map_err(|untimely| {
+            core.counters.untimely += 1;
+            match untimely {
+                Untimely::Glare => (491, None),
+                Untimely::Twice => (500, Some(core.random.next_u64() % 11)),
+            }
+        })
     }
 
     /// RFC 3261 14.2: one INVITE at a time, in either direction.
@@ -90,6 +104,9 @@ impl Call {
             (Stage::Calling, _) if !self.is_early() => {
                 Err((500, Some(core.random.next_u64() % 11)))
             }
+            // Its 2xx has an offer, whose answer is in the ACK that this one has overtaken: it is owed to
+            // the other side (RFC 3261 14.2).
+            (_, Some(pending)) if self.offers.waits_for_ack(pending.server) => Err((491, None)),
             (_, Some(pending)) if pending.from == side && pending.answered => Ok(()),
             (_, Some(pending)) if pending.from == side => {
                 Err((500, Some(core.random.next_u64() % 11)))
@@ -108,28 +125,30 @@ impl Call {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let rack = print::rack(request, self.rack_cseq(from));
+        self.relay_with(core, now, from, server, request, b"", out);
+    }
+
+    /// The same with further complete header lines; its CSeq on the other leg when it has left.
+    #[expect(clippy::too_many_arguments, reason = "a request and its surroundings")]
+    pub(super) fn relay_with(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        server: ServerId,
+        request: &Message<'_>,
+        extra: &[u8],
+        out: &mut Outbox,
+    ) -> Option<u32> {
         let user = User {
             call: self.id,
             purpose: Purpose::Relay(from, server),
         };
-        let extra = rack.as_deref().unwrap_or_default();
-        if self
-            .forward(core, now, from, server, user, request, None, extra, out)
-            .is_some()
-        {
-            core.counters.relayed += 1;
-            core.counters.forwarded += 1;
-            self.refresh_target(core, from, request);
-        }
-    }
-
-    /// The CSeq that the INVITE a PRACK of this side speaks of has on the other leg (RFC 3262 7.2).
-    fn rack_cseq(&self, from: Side) -> u32 {
-        match self.reinvite {
-            Some(reinvite) if reinvite.from == from => reinvite.cseq_out,
-            _ => self.callee_invite_cseq(),
-        }
+        let (_, cseq) = self.forward(core, now, from, server, user, request, None, extra, out)?;
+        core.counters.relayed += 1;
+        core.counters.forwarded += 1;
+        self.note_request(from, server, request);
+        Some(cseq)
     }
 
     /// Passes a re-INVITE on, or another request whose other leg has it under another method.
@@ -170,7 +189,7 @@ impl Call {
             answered: false,
             recast,
         });
-        self.refresh_target(core, from, request);
+        self.note_request(from, server, request);
     }
 
     /// Sends the request on the other leg, or answers it: 483 when it has no hop left (RFC 3261 16.3), 503
@@ -238,7 +257,8 @@ impl Call {
         Some((client?, cseq))
     }
 
-    /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target moves its sender's Contact.
+    /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target, and that the router answers 2xx
+    /// or has answered, moves its sender's Contact.
     pub(super) fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
         if !matches!(message.method(), Method::Invite | Method::Update) {
             return;
@@ -255,17 +275,38 @@ impl Call {
         core: &mut Core,
         now: Time,
         from: Side,
+        server: ServerId,
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
+        self.note_response(core, from, server, response);
         if (200..300).contains(&response.code()) {
-            self.refresh_target(core, from.other(), response);
-            self.on_offer_answered(core, None, response);
+            self.on_request_accepted(core, response);
+        } else if self.ends_one_of_several(from, response) {
+            self.end_early_dialog(response.to_tag().unwrap_or_default());
+            return After::Keep;
         }
         if ends_dialog(response.method(), response.code()) {
             return self.end_both(core, now, &Reason::sip(response.code(), "Dialog Gone"), out);
         }
         After::Keep
+    }
+
+    fn on_request_accepted(&mut self, core: &mut Core, response: &Message<'_>) {
+        self.on_offer_answered(core, None, response);
+        match response.method() {
+            Method::Prack => self.on_pracked(response),
+            Method::Update if response.has_sdp() => self.forget_sessions(),
+            _ => {}
+        }
+    }
+
+    /// One early dialog of the callee is gone, others may still answer.
+    fn ends_one_of_several(&self, from: Side, response: &Message<'_>) -> bool {
+        self.stage == Stage::Calling
+            && from == Side::Caller
+            && self.has_other_early_dialogs()
+            && ends_dialog(response.method(), response.code())
     }
 
     /// An answer to a re-INVITE.
@@ -315,7 +356,6 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
-        self.refresh_target(core, reinvite.from.other(), response);
         if self.relay_answer(core, now, reinvite, response, out) {
             self.on_offer_answered(core, reinvite.recast, response);
             if let Some(reinvite) = &mut self.reinvite {
@@ -364,6 +404,7 @@ impl Call {
             return true;
         }
         let tag = self.tag(from);
+        self.note_response(core, from, server, response);
         let body = self.crossing_answer(core, now, from.other(), server, response);
         let changes = self.changed_answer(core, now, from, server, response, &body);
         relay_response(core, now, server, &tag, response, &changes, body, out)
@@ -407,6 +448,7 @@ impl Call {
         if reinvite.recast == Some(Method::Update) {
             return;
         }
+        self.offers.acknowledged(server);
         let crossed = ack.map(|ack| (ack, self.crossing_answer(core, now, from, server, ack)));
         let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
         if let Some((ack, body)) = ack {

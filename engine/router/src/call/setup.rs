@@ -7,7 +7,9 @@ use stack::{ClientId, Flow, Outbox, ServerId, Time, Token, Transactions};
 use wire::{Message, Method, Uri};
 
 use super::early::{self, EarlyFinal};
+use super::forked::Abilities;
 use super::media::refusal;
+use super::offers::Offers;
 use super::print::{self, Request};
 use super::session_timer::Sessions;
 use super::{Call, Leg, Rung, Stage, Terms, Text, changes};
@@ -17,6 +19,7 @@ use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
 use crate::headers::POLICY;
 use crate::identity::{ANONYMOUS_PARTY, Trust, Veil};
 use crate::names::Names;
+use crate::peers;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
 
@@ -275,6 +278,10 @@ impl Call {
             steering,
             sessions,
             trust,
+            able: Abilities::of(setup.request),
+            callee_cseq: cseq,
+            reliable: None,
+            offers: Offers::of(setup.server, setup.request.has_sdp()),
         };
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
@@ -402,6 +409,7 @@ fn send_invite(
         purpose: Purpose::Invite,
     };
     let hidden = veil.and_then(|veil| veil.hides(setup.request, setup.record.steer_media));
+    let own = offered_by_router(core, setup.request, flow);
     let print = |out: &mut Vec<u8>, branch: &Token| {
         let request = Request {
             door,
@@ -417,7 +425,8 @@ fn send_invite(
             early::print_invite(&request, out, original, tag, kept, hidden.as_ref(), body);
         } else {
             let changes = changes::of_invite(original, kept, hidden.as_ref(), true, &POLICY);
-            let (lines, policy) = changes.unwrap_or((Vec::new(), POLICY));
+            let (mut lines, policy) = changes.unwrap_or((Vec::new(), POLICY));
+            lines.extend_from_slice(own);
             request.print_passing(out, original, Some(tag), &lines, body, &policy);
         }
         if let Some(sessions) = sessions {
@@ -426,6 +435,17 @@ fn send_invite(
     };
     let layers = (&mut core.transactions, &mut core.names);
     way.send(layers, now, Method::Invite, user, print, out)
+}
+
+/// The option that the router offers in its own name: RFC 3262 to a peer that is to have it from every
+/// caller. An INVITE without an offer is answered by whoever PRACKs (RFC 3262 5), and so left alone.
+fn offered_by_router(core: &Core, invite: &Message<'_>, callee: Flow) -> &'static [u8] {
+    let wanted = core.peers.of(callee.remote.ip()).reliable == peers::Reliable::Offer;
+    if wanted && invite.has_sdp() && !Abilities::of(invite).reliable {
+        b"Supported: 100rel\r\n"
+    } else {
+        b""
+    }
 }
 
 /// The Request-URI of the callee: the caller's with another user (when `user` is given) and host.

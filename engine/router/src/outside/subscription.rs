@@ -360,7 +360,7 @@ impl Subscription {
         out: &mut Outbox,
     ) -> After {
         let at = match response.code() {
-            200..300 => self.on_accepted(core, now, response),
+            200..300 => self.on_accepted(core, now, (source, response)),
             _ => None,
         };
         let [near, _] = self.secrets;
@@ -387,11 +387,20 @@ impl Subscription {
     }
 
     /// The pair of a 2xx, which its NOTIFY may have made already.
-    fn on_accepted(&mut self, core: &mut Core, now: Time, response: &Message<'_>) -> Option<usize> {
+    fn on_accepted(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        (source, response): (Flow, &Message<'_>),
+    ) -> Option<usize> {
         self.answered = true;
         let known = self.of_notifier(response.to_tag()?);
         known.or_else(|| {
-            let dialog = self.notifier.dialog.fork(response, &mut core.pool);
+            let dialog = {
+                let whence = format!("sip:{}", source.remote);
+                let dialog = &self.notifier.dialog;
+                dialog.fork(response, whence.as_bytes(), &mut core.pool)
+            };
             self.add(core, now, dialog.ok()?)
         })
     }

@@ -221,6 +221,10 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default)]
     pub(crate) trusted: bool,
+    /// Who acknowledges this peer's reliable provisionals (RFC 3262) to callers without 100rel.
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) reliable_provisionals: ReliableProvisionals,
     /// Whether it and this router tell each other how much to hold back when overloaded (RFC 7339).
     #[garde(skip)]
     #[serde(default)]
@@ -229,6 +233,29 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) abuse_exempt: Option<bool>,
+}
+
+/// Who does RFC 3262 with a callee whose caller does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ReliableProvisionals {
+    /// Nobody: they pass as they are.
+    Pass,
+    /// The router, when the callee insists on it or sends them unasked.
+    #[default]
+    Interwork,
+    /// The router, which offers 100rel to the callee from the first.
+    Offer,
+}
+
+impl From<ReliableProvisionals> for shard::Reliable {
+    fn from(who: ReliableProvisionals) -> shard::Reliable {
+        match who {
+            ReliableProvisionals::Pass => shard::Reliable::Pass,
+            ReliableProvisionals::Interwork => shard::Reliable::Interwork,
+            ReliableProvisionals::Offer => shard::Reliable::Offer,
+        }
+    }
 }
 
 /// What kind of peer.
@@ -355,7 +382,7 @@ pub(crate) struct Timers {
     #[garde(custom(within(0, HOUR_MS)))]
     pub(crate) trying_ms: u64,
     /// A call that rings this long without an answer is cancelled, unless its routing record sets
-    /// noAnswerTimeout.
+    /// noAnswerTimeout. Timer C of what is proxied.
     #[garde(custom(within(1, DAY_S)))]
     pub(crate) ringing_s: u64,
     /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives. No

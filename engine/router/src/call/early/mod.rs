@@ -10,7 +10,6 @@ mod reoffer;
 mod requests;
 mod session;
 
-use smallvec::SmallVec;
 use stack::timer::TimerKey;
 use stack::{Outbox, Time, Token};
 use wire::{HeaderName, Message};
@@ -35,8 +34,6 @@ pub(in crate::call) struct EarlyFinal {
     caller_updates: bool,
     /// The answer the caller was given.
     given: Option<Given>,
-    /// How far each early dialog's reliable provisionals have come (RFC 3262 4).
-    reliable: SmallVec<[Reliable; 1]>,
     /// `maxCallDuration`, while the call's own alarm waits for the callee's answer.
     duration: Option<TimerKey>,
     /// The session of the callee's 2xx, which the caller does not know yet.
@@ -70,14 +67,6 @@ struct Given {
     negotiated: bool,
     /// An UPDATE has changed the session since.
     updated: bool,
-}
-
-/// The reliable provisionals of one early dialog.
-#[derive(Debug)]
-struct Reliable {
-    tag: Box<[u8]>,
-    /// The last RSeq that was acknowledged.
-    last: u32,
 }
 
 /// A delayed offer cannot be transformed: the caller's answer to the callee's offer would come in the

@@ -97,8 +97,9 @@ impl Call {
             return false;
         };
         self.client = client;
+        self.callee_cseq = self.callee.dialog.local_cseq();
+        self.reliable = None;
         if let Some(sessions) = &mut self.sessions {
-            sessions.invite_cseq = self.callee.dialog.local_cseq();
             sessions.invite = Some(text);
         }
         true

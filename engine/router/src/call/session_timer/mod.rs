@@ -19,7 +19,6 @@ use wire::{Message, Method};
 
 use self::headers::Expires;
 use super::Call;
-use super::answers::INVITE_CSEQ;
 use super::early::allows_update;
 use crate::config::SessionTimer;
 use crate::core::{Alarm, Core, Side};
@@ -40,8 +39,6 @@ pub(super) struct Sessions {
     invite: Option<Box<[u8]>>,
     /// How often it was refused for its interval.
     tries: u8,
-    /// Its CSeq number.
-    invite_cseq: u32,
 }
 
 /// Who refreshes the session of a leg.
@@ -144,12 +141,6 @@ impl Call {
 
     fn session_leg_mut(&mut self, side: Side) -> Option<&mut LegSession> {
         Some(self.sessions.as_mut()?.leg_mut(side))
-    }
-
-    /// CSeq number of the INVITE that the callee has.
-    pub(super) fn callee_invite_cseq(&self) -> u32 {
-        let sessions = self.sessions.as_ref();
-        sessions.map_or(INVITE_CSEQ, |sessions| sessions.invite_cseq)
     }
 
     /// The session of this leg was refreshed now.

@@ -39,7 +39,6 @@ impl Sessions {
             legs: Default::default(),
             invite: None,
             tries: 0,
-            invite_cseq: crate::call::answers::INVITE_CSEQ,
         });
         sessions.leg_mut(Side::Caller).hear_request(invite);
         Ok(Some(sessions))

@@ -7,6 +7,7 @@ mod byes;
 mod echo;
 mod fax;
 mod floods;
+mod glare;
 mod hold;
 mod identity;
 mod lifetime;
@@ -18,6 +19,9 @@ mod offers;
 mod outside;
 mod overload;
 mod ports;
+mod prack;
+mod proxy;
+mod proxy_forks;
 mod rubbish;
 mod sanity;
 mod session_timers;
@@ -61,9 +65,11 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "abuse_scanner_declined" => abuse::scanner_declined,
         "abuse_scanner_dropped" => abuse::scanner_dropped,
         "asserted_identity_trusted" => identity::asserted_by_the_trusted,
+        "answer_in_ack" => glare::answer_in_ack,
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
         "drain" => lifetime::drain,
+        "early_dialog_terminated_199" => prack::early_dialog_terminated,
         "echo_codecs" => echo::codecs,
         "echo_hold" => echo::hold,
         "echo_moves" => echo::moves,
@@ -80,11 +86,33 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_481_of_caller" => modes::probe_481_of_caller,
         "modes_probe_unanswered" => modes::probe_unanswered,
         "modes_start_line" => modes::start_line,
+        "proxy_3xx_recursion" => proxy_forks::redirection,
+        "proxy_407_aggregated" => proxy_forks::challenges,
+        "proxy_6xx_wins" => proxy_forks::declined_by_one,
+        "proxy_best_response" => proxy_forks::best_response,
+        "proxy_cancel" => proxy_forks::cancel,
+        "proxy_loop_482" => proxy::looped,
+        "proxy_max_breadth_440" => proxy_forks::max_breadth,
+        "proxy_message" => proxy::message,
+        "proxy_no_answer_timeout" => proxy_forks::no_answer_timeout,
+        "proxy_parallel_fork_cancels_losers" => proxy_forks::parallel,
+        "proxy_prack_passes" => proxy::prack,
+        "proxy_serial_fork" => proxy_forks::serial,
+        "proxy_strict_route" => proxy::strict_route,
+        "proxy_timer_c" => proxy::timer_c,
+        "offer_in_prack" => prack::offer_in_prack,
         "overload_limit" => admission::overload_limit,
         "overload_control" => overload::control,
         "overload_sheds_and_recovers" => overload::sheds_and_recovers,
         "privacy_id_untrusted" => identity::id_before_strangers,
         "privacy_user" => identity::user_before_strangers,
+        "prack_by_router" => prack::by_router,
+        "prack_caller_only" => prack::caller_only,
+        "prack_end_to_end_forked" => prack::end_to_end_forked,
+        "prack_insisted_421" => prack::insisted,
+        "prack_lost_18x" => prack::lost_18x,
+        "reinvite_glare_491" => glare::reinvite,
+        "reinvite_while_pending_500" => glare::reinvite_while_pending,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
         "session_timer_422_callee" => session_timers::too_short_for_callee,
@@ -127,6 +155,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "subscribe_forked" => outside::subscribe_forked,
         "subscription_ends_with_router" => outside::subscription_ends_with_router,
         "subscription_expires" => outside::subscription_expires,
+        "target_refresh_both_legs" => glare::target_refresh,
         "merged_request" => sanity::merged_request,
         "looped_request" => sanity::looped_request,
         "options_of_the_router" => sanity::options_of_the_router,
@@ -135,6 +164,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "unreadable_bodies_pass" => sanity::unreadable_bodies_pass,
         "torture" => torture::torture,
         "unknown_scheme" => admission::unknown_scheme,
+        "update_glare_491" => glare::update,
         _ => return None,
     })
 }
