@@ -13,6 +13,7 @@ use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::rdb::Table;
+use crate::transfer::Word;
 
 /// The settings of one shard's router.
 #[derive(Clone, Debug)]
@@ -186,6 +187,8 @@ pub enum Command {
         /// Whether calls may go there.
         up: bool,
     },
+    /// What another shard says with [`Event::ToShard`].
+    FromShard(Word),
     /// Other rules for those who are not known to mean well. Bans stay.
     Abuse(Arc<Abuse>),
     /// Another shard has banned a source.
@@ -233,6 +236,13 @@ pub enum Event {
         /// What changed its state; `None` when that is as it was.
         change: Option<Probed>,
     },
+    /// To be delivered to another shard as [`Command::FromShard`]. One that is lost is made good by time.
+    ToShard {
+        /// Its number.
+        shard: u8,
+        /// What is said.
+        word: Word,
+    },
     /// A source was banned: the other shards are to be told.
     Banned(Ban),
 }
@@ -270,6 +280,8 @@ pub enum Wake {
     Media,
     /// The application server is to be asked whether it lives.
     KeepAlive,
+    /// An INVITE has waited too long for another shard's word.
+    Held,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -346,6 +358,21 @@ pub struct Counters {
     pub proxied_branches: u64,
     /// Redirections whose Contacts the proxy tried.
     pub proxied_recursions: u64,
+    /// REFERs passed on to the other leg.
+    pub referred: u64,
+    /// INVITEs that named a dialog, by Replaces, Join, Target-Dialog or our Contact, and went to its other
+    /// end.
+    pub dialogs_found: u64,
+    /// Those that named a dialog which is not there, or cannot be replaced.
+    pub dialogs_not_found: u64,
+    /// Those whose dialog was asked for at another shard.
+    pub dialogs_asked: u64,
+    /// REFERs that the router carries out itself.
+    pub transfers_begun: u64,
+    /// Of these: the target was joined to the transferee.
+    pub transfers_done: u64,
+    /// Of these: it was not.
+    pub transfers_failed: u64,
     /// Requests outside any dialog that were passed on.
     pub exchanges: u64,
     /// Subscriptions at this moment.

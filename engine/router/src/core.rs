@@ -78,6 +78,10 @@ pub(crate) enum Purpose {
     Onward(ServerId),
     /// The server transaction of a response context.
     Context,
+    /// Our INVITE to the target of a transfer.
+    Target,
+    /// Our re-INVITE of a transferee, with the target's offer.
+    Rejoin,
     /// A request outside any dialog, to be answered on this server transaction; whether the media of its
     /// route is steered.
     Exchange(ServerId, bool),
@@ -117,6 +121,8 @@ pub(crate) enum Alarm {
     Probe(Side),
     /// Timer C of a response context's branch (RFC 3261 16.6 step 11).
     TimerC(u8),
+    /// The target of a transfer does not answer.
+    TargetSilent,
     /// A subscription was not refreshed.
     Expired,
     /// The session of this leg is to be refreshed, or was not.
@@ -132,6 +138,7 @@ impl Alarm {
                 | Alarm::ForksOver
                 | Alarm::OfferAgain
                 | Alarm::Probe(_)
+                | Alarm::TargetSilent
                 | Alarm::Expired
                 | Alarm::Session(_)
         )
@@ -205,14 +212,10 @@ impl Door {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Whether the sent-by of this Via is this listener's, however it is spelled.
-    pub(crate) fn is_named_by(&self, via: &wire::Via<'_>) -> bool {
-        self.is_named(via.host, via.port)
-    }
-
-    fn is_named(&self, host: Host<'_>, port: Option<u16>) -> bool {
+    /// Whether this host and port are what this listener tells peers, however they are spelled.
+    pub(crate) fn is_named_by(&self, host: &Host<'_>, port: Option<u16>) -> bool {
         let own = self.listener.advertise_host.as_bytes();
-        let same_host = match (host, Host::parse(own)) {
+        let same_host = match (*host, Host::parse(own)) {
             (Host::Name(theirs), Some(Host::Name(own))) => theirs.eq_ignore_ascii_case(own),
             (theirs, own) => own == Some(theirs),
         };
@@ -223,7 +226,7 @@ impl Door {
     fn is_at(&self, host: Host<'_>, port: Option<u16>) -> bool {
         let port = port.unwrap_or(DEFAULT_PORT);
         let bound = host.ip().map(|ip| SocketAddr::new(ip, port));
-        self.is_named(host, Some(port)) || bound == Some(self.listener.address)
+        self.is_named_by(&host, Some(port)) || bound == Some(self.listener.address)
     }
 
     /// Our Contact on a leg: the leg's tag as the user, so that the next request finds the call.
@@ -329,6 +332,8 @@ pub(crate) struct Core {
     /// What is passed on outside any dialog.
     pub(crate) relay: Methods,
     scratch: Vec<u8>,
+    pub(crate) shards: u8,
+    pub(crate) steer_key: u64,
     pub(crate) session_timer: Option<SessionTimer>,
     pub(crate) admission: Admission,
     pub(crate) feedback: Feedback,
@@ -370,6 +375,8 @@ impl Core {
             path_keys: PathKeys::new(config.steer_key),
             relay: config.relay,
             scratch: Vec::with_capacity(256),
+            shards: config.shards,
+            steer_key: config.steer_key,
             session_timer: config.session_timer,
             admission: Admission::new(config.overload, now),
             feedback: Feedback::new(now),

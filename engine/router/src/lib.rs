@@ -27,6 +27,7 @@ mod router;
 mod sanity;
 mod steer;
 mod target;
+mod transfer;
 
 pub use abuse::{
     Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
@@ -36,6 +37,7 @@ pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
-pub use peers::{Peer, Peers, Reliable};
+pub use peers::{Peer, Peers, Reliable, Transfers};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
+pub use transfer::Word;

@@ -1,6 +1,10 @@
 //! The door of the router: finds out whether a message belongs to a call, starts one, or is for the
 //! router itself, and hands events to the calls they concern.
 
+mod handling;
+mod naming;
+mod welcome;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +33,7 @@ use crate::rdb::{CallFlow, Matcher};
 use crate::sanity;
 use crate::steer::Crossed;
 use crate::target::target;
+use crate::transfer::{Held, Named};
 
 /// The transaction users of one shard.
 ///
@@ -41,6 +46,8 @@ pub struct Router {
     matcher: Matcher,
     draining: bool,
     drained: bool,
+    /// INVITEs that wait for another shard's word.
+    held: Held,
 }
 
 type Text = smallvec::SmallVec<[u8; 256]>;
@@ -56,6 +63,7 @@ impl Router {
             matcher,
             draining: false,
             drained: false,
+            held: Held::default(),
         }
     }
 
@@ -96,6 +104,7 @@ impl Router {
             && self.core.transactions.is_empty()
             && self.core.alarms.is_empty()
             && self.core.media.is_idle()
+            && self.held.is_empty()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -131,7 +140,8 @@ impl Router {
         let server = self.core.application_server.as_ref();
         let server = server.and_then(application_server::Server::due);
         let server = server.map(|time| (time, Wake::KeepAlive));
-        [transaction, call, media, server]
+        let held = self.held.due().map(|time| (time, Wake::Held));
+        [transaction, call, media, server, held]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -252,10 +262,17 @@ impl Router {
                         listener: waiter.listener,
                         remote,
                     };
-                    call.callee_found(&mut self.core, now, flow);
+                    if !call.target_found(waiter.client, flow) {
+                        call.callee_found(&mut self.core, now, flow);
+                    }
                     self.core
                         .transactions
                         .destination_found(now, waiter.client, flow, out);
+                }
+                None if call.calls_target(waiter.client) => {
+                    self.core.transactions.fail(now, waiter.client);
+                    let after = call.on_target_failed(&mut self.core, now, waiter.client, 503, out);
+                    self.finish(now, waiter.user.call, after);
                 }
                 None => {
                     self.core.transactions.fail(now, waiter.client);
@@ -277,6 +294,7 @@ impl Router {
             Command::Outbound(outbound) => self.core.set_outbound(now, outbound),
             Command::Relay(methods) => self.core.relay = *methods,
             Command::ApplicationServer { up } => self.core.set_application_server(*up),
+            Command::FromShard(word) => self.hear(now, word, out),
             Command::Abuse(abuse) => self.core.guard.set(Arc::clone(abuse)),
             Command::Ban(ban) => self.core.guard.ban(now, ban),
         }
@@ -297,6 +315,7 @@ impl Router {
         self.drain_transactions(now, out);
         application_server::handle_timeout(&mut self.core, now, out);
         self.handle_media_timeout(now, out);
+        self.expire_held(now, out);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
@@ -343,38 +362,6 @@ impl Router {
                 if let Some(call) = self.calls.remove(id) {
                     call.release(&mut self.core, now);
                 }
-            }
-        }
-    }
-
-    fn receive_request(&mut self, now: Time, flow: Flow, request: &Message<'_>, out: &mut Outbox) {
-        if self.is_welcome(now, flow, request, out) {
-            self.core.refused_with = None;
-            self.take_request(now, flow, request, out);
-            abuse::entrance::note(&mut self.core, now, flow, Some(request));
-        }
-    }
-
-    /// Whether its sender may send this. Calls in progress go on, whoever else sends from there.
-    fn is_welcome(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        request: &Message<'_>,
-        out: &mut Outbox,
-    ) -> bool {
-        match request.to_tag() {
-            None => abuse::entrance::passes(&mut self.core, now, flow, request, out),
-            Some(tag) => {
-                !self.core.guard.bans_any(now)
-                    || self.find_call(tag, request).is_some()
-                    || proxy::own_path(&self.core, request).is_some()
-                    || abuse::entrance::passes_without_dialog(
-                        &mut self.core,
-                        now,
-                        flow.remote,
-                        request,
-                    )
             }
         }
     }
@@ -453,6 +440,9 @@ impl Router {
         if let Some(path) = proxy::own_path(&self.core, request) {
             return self.proxy_in_dialog(now, flow, server, &path, request, out);
         }
+        if request.method() != Method::Invite && Named::is_misplaced(request) {
+            return self.core.refuse(now, server, 400, b"", out);
+        }
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
@@ -520,6 +510,9 @@ impl Router {
             let core = &mut self.core;
             let after = subscription.on_request(core, now, side, server, flow, request, out);
             return self.finish(now, id, after);
+        }
+        if self.handles_refer(now, id, side, server, flow, request, out) {
+            return;
         }
         let Some(call) = self.calls.get_mut(id) else {
             return;
@@ -591,7 +584,9 @@ impl Router {
         self.core
             .transactions
             .respond(now, cancel, 200, b"", Some(&text), end, out);
-        let Some((call, user)) = call else { return };
+        let Some((call, user)) = call else {
+            return self.cancel_held(now, invite, out);
+        };
         if matches!(user.purpose, Purpose::Reinvite(_)) {
             return call.on_reinvite_cancelled(&mut self.core, now, request, out);
         }
@@ -612,7 +607,13 @@ impl Router {
         if self.draining || self.calls.is_full() {
             return self.refuse_call(now, server, out);
         }
-        if self.proxy_request(now, flow, server, request, out) {
+        // A named dialog of ours is never behind the proxy, whatever its patterns match.
+        let names_us =
+            Uri::parse(request.request_uri()).is_ok_and(|uri| Token::parse_tag(uri.user).is_some());
+        if !names_us && self.proxy_request(now, flow, server, request, out) {
+            return;
+        }
+        if self.takes_naming(now, flow, server, request, out) {
             return;
         }
         match self.start_call(now, flow, server, request, out) {
@@ -721,7 +722,6 @@ impl Router {
     ) -> Result<Entry, Refusal> {
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
-        local::check_required(request)?;
         if application_server::takes(&self.core, source) {
             local::check_proxy_required(request)?;
             let (core, calls) = (&mut self.core, &mut self.calls);
@@ -767,6 +767,7 @@ impl Router {
             host: &host,
             destination,
             through_proxy: self.core.proxy.is_some(),
+            found: None,
         };
         Call::start(&mut self.core, now, setup, out).map(Entry::Bridge)
     }
@@ -813,6 +814,14 @@ impl Router {
                     After::Keep
                 }
                 Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
+                Purpose::Target => call.on_target_answer(core, now, &answer, flow, response, out),
+                Purpose::Rejoin => {
+                    call.on_rejoin_answer(core, now, answer.client, flow, response, out)
+                }
+                Purpose::Discard if response.code() == 481 => {
+                    call.stop_telling();
+                    After::Keep
+                }
                 Purpose::Probe if response.code() >= 200 => {
                     call.on_probe_answer(core, now, response.code(), out)
                 }
@@ -854,8 +863,10 @@ impl Router {
     ) {
         let core = &mut self.core;
         match answer.user.purpose {
-            Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
-            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_)
+            Purpose::Invite | Purpose::Target => {
+                end_late_fork(core, now, answer.client, response, flow, out);
+            }
+            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_) | Purpose::Rejoin
                 if response.method() == Method::Invite =>
             {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
@@ -959,6 +970,8 @@ impl Router {
             Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
             Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
+            Purpose::Target => call.on_target_failed(core, now, client, code, out),
+            Purpose::Rejoin => call.on_rejoin_failed(core, now, client, code, out),
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
             Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
             Purpose::Discard

@@ -48,5 +48,8 @@ pub(crate) fn judge(doors: &Doors, listener: u16, claim: &Claim<'_, User>) -> Re
 /// the listener the response came in at, letter for letter.
 fn is_own(doors: &Doors, listener: u16, via: &Via<'_>) -> bool {
     let door = doors.of(listener);
-    via.sent_by == door.host_port || doors.all().any(|door| door.is_named_by(via))
+    via.sent_by == door.host_port
+        || doors
+            .all()
+            .any(|door| door.is_named_by(&via.host, via.port))
 }

@@ -54,6 +54,9 @@ const fn kind(
 const STRAYS: &str = "Responses that belonged to no transaction, by reason.";
 const SEND_ERRORS: &str = "Datagrams that could not be sent, by reason.";
 const ENDS: &str = "Calls that ended without an answer or were never started, by cause.";
+const TRANSFERS: &str = "Transfers the router carried out itself, by outcome.";
+const NAMED: &str =
+    "INVITEs that named a dialog by Replaces, Join, Target-Dialog or our Contact, by outcome.";
 const MALFORMED: &str = "Malformed messages, by what was done about them.";
 const REPEATED: &str = "Messages sent again, by kind.";
 const PROBES: &str = "OPTIONS sent to see who still lives, by whom.";
@@ -338,6 +341,46 @@ const COUNTERS: &[Metric] = &[
         "tipring_calls_unresponsive_total",
         "Answered calls ended because a leg failed an in-dialog probe.",
         |s| s.shard.calls_unresponsive,
+    ),
+    // Transfers.
+    count(
+        "tipring_refers_total",
+        "REFERs passed on inside calls.",
+        |s| s.shard.referred,
+    ),
+    count(
+        "tipring_transfers_total",
+        "REFERs inside calls that the router began to carry out itself.",
+        |s| s.shard.transfers_begun,
+    ),
+    kind(
+        "tipring_transfers_ended_total",
+        ("outcome", "joined"),
+        TRANSFERS,
+        |s| s.shard.transfers_done,
+    ),
+    kind(
+        "tipring_transfers_ended_total",
+        ("outcome", "failed"),
+        TRANSFERS,
+        |s| s.shard.transfers_failed,
+    ),
+    kind(
+        "tipring_named_dialogs_total",
+        ("outcome", "found"),
+        NAMED,
+        |s| s.shard.dialogs_found,
+    ),
+    kind(
+        "tipring_named_dialogs_total",
+        ("outcome", "not_found"),
+        NAMED,
+        |s| s.shard.dialogs_not_found,
+    ),
+    count(
+        "tipring_named_dialogs_asked_total",
+        "INVITEs that named a dialog which another shard was asked for.",
+        |s| s.shard.dialogs_asked,
     ),
     // Abuse.
     kind(

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use router::rdb::Table;
-use shard::{Applied, Command, Counters, Event, Input, Resolved, Shard};
+use shard::{Applied, Command, Counters, Event, Input, Resolved, Shard, Word};
 use stack::{Flow, Outbox, Time};
 
 use self::furniture::{agents, config, routing_db};
@@ -79,6 +79,8 @@ enum Arrival {
     Order(Order),
     /// A datagram of the stranger leaves.
     Intrusion,
+    /// In the mailbox of a shard, from another one's router.
+    Word { shard: usize, word: Word },
 }
 
 /// All of it.
@@ -261,6 +263,10 @@ impl<'p> World<'p> {
             Arrival::Resolved { shard, host } => self.resolved(shard, &host),
             Arrival::Order(order) => self.order(order),
             Arrival::Intrusion => self.intrude(),
+            Arrival::Word { shard, word } if shard < self.shards.len() => {
+                self.apply(shard, Input::Command(&Command::FromShard(word)));
+            }
+            Arrival::Word { shard, .. } => self.find("hand-over", format!("a word for {shard}")),
         }
     }
 
@@ -376,12 +382,19 @@ impl<'p> World<'p> {
         outbox.clear();
         self.outbox = outbox;
         while let Some(event) = self.shards[shard].poll_event() {
-            if let Event::Resolve { host } = event {
-                let takes = self
-                    .find_name(&host)
-                    .map_or(Duration::ZERO, |(name, _)| name.takes);
-                self.agenda
-                    .plan(self.now + takes, Arrival::Resolved { shard, host });
+            match event {
+                Event::Resolve { host } => {
+                    let takes = self
+                        .find_name(&host)
+                        .map_or(Duration::ZERO, |(name, _)| name.takes);
+                    self.agenda
+                        .plan(self.now + takes, Arrival::Resolved { shard, host });
+                }
+                Event::ToShard { shard, word } => {
+                    let (at, shard) = (self.now + self.draw.millis(0, 2), usize::from(shard));
+                    self.agenda.plan(at, Arrival::Word { shard, word });
+                }
+                _ => {}
             }
         }
         applied

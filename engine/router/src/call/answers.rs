@@ -358,7 +358,7 @@ pub(crate) fn ack_late_reinvite(
     }
 }
 
-fn end_fork(
+pub(super) fn end_fork(
     core: &mut Core,
     now: Time,
     client: ClientId,

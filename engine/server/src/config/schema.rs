@@ -229,6 +229,10 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default)]
     pub(crate) overload_control: bool,
+    /// What becomes of its REFERs inside calls: "pass" or "handle".
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) transfers: TransferMode,
     /// Whether [abuse] leaves it alone. Left out: class "trunk" yes, "phone" no.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,6 +258,26 @@ impl From<ReliableProvisionals> for shard::Reliable {
             ReliableProvisionals::Pass => shard::Reliable::Pass,
             ReliableProvisionals::Interwork => shard::Reliable::Interwork,
             ReliableProvisionals::Offer => shard::Reliable::Offer,
+        }
+    }
+}
+
+/// What becomes of a REFER inside a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TransferMode {
+    /// It crosses: the other party calls the target.
+    #[default]
+    Pass,
+    /// The router calls the target, where it can.
+    Handle,
+}
+
+impl From<TransferMode> for shard::Transfers {
+    fn from(mode: TransferMode) -> shard::Transfers {
+        match mode {
+            TransferMode::Pass => shard::Transfers::Pass,
+            TransferMode::Handle => shard::Transfers::Handle,
         }
     }
 }

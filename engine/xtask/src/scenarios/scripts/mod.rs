@@ -28,6 +28,7 @@ mod session_timers;
 mod steer;
 mod talk;
 mod torture;
+mod transfer;
 
 use crate::agent::{Agent, Request};
 use crate::failure::Failure;
@@ -104,6 +105,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "overload_limit" => admission::overload_limit,
         "overload_control" => overload::control,
         "overload_sheds_and_recovers" => overload::sheds_and_recovers,
+        "refer_handled" => transfer::handled,
+        "refer_handled_target_busy" => transfer::handled_target_busy,
         "privacy_id_untrusted" => identity::id_before_strangers,
         "privacy_user" => identity::user_before_strangers,
         "prack_by_router" => prack::by_router,
@@ -114,6 +117,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "reinvite_glare_491" => glare::reinvite,
         "reinvite_while_pending_500" => glare::reinvite_while_pending,
         "reload" => lifetime::reload,
+        "replaces_early_only_486" => transfer::early_only,
+        "replaces_unknown_481" => transfer::unknown,
         "register_without_registrar" => admission::register_without_registrar,
         "session_timer_422_callee" => session_timers::too_short_for_callee,
         "session_timer_422_caller" => session_timers::too_short_for_us,
@@ -152,6 +157,9 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_strict" => nat::strict_peer,
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
+        "transfer_attended" => transfer::attended,
+        "transfer_attended_other_shard" => transfer::attended_other_shard,
+        "transfer_blind" => transfer::blind,
         "subscribe_forked" => outside::subscribe_forked,
         "subscription_ends_with_router" => outside::subscription_ends_with_router,
         "subscription_expires" => outside::subscription_expires,
