@@ -4,6 +4,7 @@ use super::{CALLEE_TAG, Stage};
 use crate::agent::{Agent, Request, SDP};
 use crate::failure::{Failure, check};
 use crate::sip::Message;
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,8 +13,10 @@ use std::time::{Duration, Instant};
 const SECONDS: u64 = 2;
 /// Datagrams are sent in bunches of a millisecond.
 const BUNCHES_A_SECOND: u64 = 1_000;
-/// Calls placed while it lasts.
-const CALLS: usize = 10;
+/// Between two calls placed while it lasts.
+const PAUSE: Duration = Duration::from_millis(20);
+/// What a rate of 20 calls a second may let through of it, with room to spare.
+const FLOODED_MAX: usize = 400;
 /// T1: after so long a caller sends again (RFC 3261 17.1.1.2).
 const T1: Duration = Duration::from_millis(500);
 /// What the callee knows the calls by that are not the flood's.
@@ -56,7 +59,10 @@ pub(super) fn half_open(stage: &Stage<'_>) -> Result<(), Failure> {
              CSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContact: <sip:f@{own}>\r\nContent-Length: 0\r\n\r\n"
         )
     };
-    ordinary_calls_beside(stage, flood(router, 2_000, invite)?)
+    let reached = ordinary_calls_beside(stage, flood(router, 2_000, invite)?)?;
+    check((1..FLOODED_MAX).contains(&reached), || {
+        format!("{reached} calls of the flood reached the callee")
+    })
 }
 
 /// 20,000 responses a second that answer nothing this router sent.
@@ -69,36 +75,46 @@ pub(super) fn strays(stage: &Stage<'_>) -> Result<(), Failure> {
              CSeq: 1 INVITE\r\nContact: <sip:f@{own}>\r\nContent-Length: 0\r\n\r\n"
         )
     };
-    ordinary_calls_beside(stage, flood(router, 20_000, response)?)
+    let reached = ordinary_calls_beside(stage, flood(router, 20_000, response)?)?;
+    check(reached == 0, || {
+        format!("{reached} strays reached the callee")
+    })
 }
 
-/// Calls from another address go through from start to end.
-fn ordinary_calls_beside(stage: &Stage<'_>, flood: JoinHandle<u64>) -> Result<(), Failure> {
+/// Calls from another address go through from start to end, as long as the flood lasts. Gives back how many
+/// calls of the flood reached the callee.
+fn ordinary_calls_beside(stage: &Stage<'_>, flood: JoinHandle<u64>) -> Result<usize, Failure> {
     let (caller, callee) = (stage.caller()?, stage.callee()?);
-    let mut meanwhile = 0;
-    for _ in 0..CALLS {
-        meanwhile += usize::from(!flood.is_finished());
-        ordinary_call(stage, &caller, &callee)?;
+    let (mut calls, mut flooded) = (0, HashSet::new());
+    while !flood.is_finished() {
+        ordinary_call(stage, &caller, &callee, &mut flooded)?;
+        calls += 1;
+        thread::sleep(PAUSE);
     }
-    check(meanwhile > 0, || {
-        "the flood was over before the first call".into()
-    })?;
     let sent = flood.join().unwrap_or_default();
-    check(sent > 0, || "there was no flood".into())
+    check(calls > 1 && sent > 0, || {
+        format!("{calls} calls beside a flood of {sent}")
+    })?;
+    Ok(flooded.len())
 }
 
-fn ordinary_call(stage: &Stage<'_>, caller: &Agent, callee: &Agent) -> Result<(), Failure> {
+fn ordinary_call(
+    stage: &Stage<'_>,
+    caller: &Agent,
+    callee: &Agent,
+    flooded: &mut HashSet<String>,
+) -> Result<(), Failure> {
     let mut invite = caller.invite(stage.number());
     invite.extra = MARK.into();
     caller.send(&invite)?;
-    let seen = await_at(callee, caller, &invite, "INVITE")?;
+    let seen = await_at(callee, (caller, &invite), "INVITE", flooded)?;
     callee.answer(&seen, 200, CALLEE_TAG, SDP)?;
     let answer = caller.expect_answer(&invite, 200)?;
     caller.acknowledge(&invite, &answer)?;
     let mut bye = caller.in_dialog("BYE", &invite, &answer);
     bye.extra = MARK.into();
     caller.send(&bye)?;
-    let seen = await_at(callee, caller, &bye, "BYE")?;
+    let seen = await_at(callee, (caller, &bye), "BYE", flooded)?;
     callee.answer(&seen, 200, CALLEE_TAG, "")?;
     caller.expect_answer(&bye, 200).map(drop)
 }
@@ -106,9 +122,9 @@ fn ordinary_call(stage: &Stage<'_>, caller: &Agent, callee: &Agent) -> Result<()
 /// The request as it reaches the callee; its sender sends it again like any user agent, once a T1.
 fn await_at(
     callee: &Agent,
-    caller: &Agent,
-    request: &Request,
+    (caller, request): (&Agent, &Request),
     method: &str,
+    flooded: &mut HashSet<String>,
 ) -> Result<Message, Failure> {
     let mut again = Instant::now() + T1;
     let until = Instant::now() + 64 * T1;
@@ -117,6 +133,9 @@ fn await_at(
             let is_marked = message.header("X-Ordinary") == "yes";
             if is_marked && message.request_method() == Some(method) {
                 return Ok(message);
+            }
+            if !is_marked && message.request_method() == Some("INVITE") {
+                flooded.insert(message.header("Call-ID").to_owned());
             }
         }
         if Instant::now() >= again {
