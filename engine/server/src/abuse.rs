@@ -80,7 +80,7 @@ pub(crate) fn rules(abuse: &Abuse) -> Arc<shard::Abuse> {
 fn networks(abuse: &Abuse) -> Networks<Standing> {
     let stand = |networks: &[Network], standing| {
         let entry = move |Network(net)| (net.addr(), net.prefix_len(), standing);
-        networks.to_vec().into_iter().map(entry)
+        networks.iter().copied().map(entry)
     };
     let allowed = stand(&abuse.allow, Standing::Allowed);
     Networks::new(allowed.chain(stand(&abuse.deny, Standing::Denied)))
