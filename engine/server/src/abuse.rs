@@ -78,12 +78,10 @@ pub(crate) fn rules(abuse: &Abuse) -> Arc<shard::Abuse> {
 }
 
 fn networks(abuse: &Abuse) -> Networks<Standing> {
-    let stand = |networks: &[Network], standing| {
-        let entry = move |Network(net)| (net.addr(), net.prefix_len(), standing);
-        networks.iter().copied().map(entry)
-    };
-    let allowed = stand(&abuse.allow, Standing::Allowed);
-    Networks::new(allowed.chain(stand(&abuse.deny, Standing::Denied)))
+    let stand = |Network(net): &Network, standing| (net.addr(), net.prefix_len(), standing);
+    let allowed = (abuse.allow.iter()).map(|network| stand(network, Standing::Allowed));
+    let denied = (abuse.deny.iter()).map(|network| stand(network, Standing::Denied));
+    Networks::new(allowed.chain(denied))
 }
 
 fn scanners(abuse: &Abuse) -> Scanners {
