@@ -120,6 +120,12 @@ pub(crate) fn takes(core: &Core, source: Flow) -> bool {
     server.is_some_and(|server| !server.settings.is_source(source.remote))
 }
 
+/// Whether this is an address of the application server.
+pub(crate) fn sends_from(core: &Core, source: SocketAddr) -> bool {
+    let server = core.application_server.as_ref();
+    server.is_some_and(|server| server.settings.is_source(source))
+}
+
 /// Starts a call towards the application server: the user stays, the host becomes the server's. No
 /// routing record has a say in it.
 #[expect(clippy::too_many_arguments, reason = "an INVITE and its surroundings")]
