@@ -158,6 +158,7 @@ impl<'a> Stage<'a> {
             name,
             user,
             address,
+            proxy: self.router,
             media_port: house::free_ports(&[address.ip()], 2)?,
             answers: answers_at.is_some(),
             directory: self.directory,

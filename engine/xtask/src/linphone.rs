@@ -19,6 +19,9 @@ pub(crate) struct Linphone<'a> {
     pub(crate) user: &'a str,
     /// Where it listens for SIP.
     pub(crate) address: SocketAddr,
+    /// Where it sends what opens something new. It names who is called without a port (RFC 3261 20.39), in
+    /// Refer-To too, so that whoever is referred needs to know as well.
+    pub(crate) proxy: SocketAddr,
     /// Its port for RTP; the next one is for RTCP.
     pub(crate) media_port: u16,
     /// Whether it answers by itself.
@@ -76,14 +79,20 @@ impl Linphone<'_> {
         Log(self.directory.join(format!("{}.log", self.name)))
     }
 
-    /// UDP at its address alone, digits by INFO, PCMU.
+    /// UDP at its address alone, everything by its proxy, digits by INFO, PCMU.
     fn configuration(&self) -> String {
-        let Linphone { user, address, .. } = self;
+        let Linphone {
+            user,
+            address,
+            proxy,
+            ..
+        } = self;
         let (ip, port, media_port) = (address.ip(), address.port(), self.media_port);
         format!(
             "[sip]\nsip_port={port}\nsip_tcp_port=0\nsip_tls_port=0\nbind_address={ip}\nuse_ipv6=0\n\
              guess_hostname=0\ncontact=<sip:{user}@{address}>\nauto_net_state_mon=0\nuse_info=1\n\
-             use_rfc2833=0\n[rtp]\nbind_address={ip}\naudio_rtp_port={media_port}\n\
+             use_rfc2833=0\ndefault_proxy=0\n[proxy_0]\nreg_proxy=<sip:{proxy}>\nreg_route=<sip:{proxy};lr>\n\
+             reg_identity=sip:{user}@{ip}\nreg_sendregister=0\npublish=0\n[rtp]\nbind_address={ip}\naudio_rtp_port={media_port}\n\
              [audio_codec_0]\nmime=PCMU\nrate=8000\nchannels=1\nenabled=1\n"
         )
     }
@@ -100,6 +109,7 @@ mod tests {
             name: "xtask-test",
             user: "carol",
             address: "127.0.0.33:5072".parse().unwrap(),
+            proxy: "127.0.0.1:5073".parse().unwrap(),
             media_port: 4000,
             answers: true,
             directory: &directory,
@@ -107,6 +117,7 @@ mod tests {
         let text = phone.configuration();
         assert!(text.contains("sip_port=5072\n") && text.contains("audio_rtp_port=4000\n"));
         assert!(text.contains("contact=<sip:carol@127.0.0.33:5072>\n"));
+        assert!(text.contains("reg_route=<sip:127.0.0.1:5073;lr>\n"));
         std::fs::create_dir_all(&directory).unwrap();
         let log = "Media streams established with sip:b@c for call 2 (audio).\n\
             Call 1 with sip:b@c ended (None).\n";
