@@ -41,32 +41,40 @@ impl Rising {
 /// and Alice is out of it.
 pub(super) fn blind(stage: &Stage<'_>) -> Result<(), Failure> {
     let refers = Rising::from_now(REFERS, stage.metrics)?;
+    let alice = stage.alice("blind-alice", None)?;
     let bob = stage.bob("blind-bob", NUMBER, Some(BOBS_TONE));
     let carol = stage.carol("blind-carol", Some(CAROLS_TONE));
-    let (bobs, _carol) = (bob.ready()?, carol.ready()?);
-    let alice = stage.alice("blind-alice", None)?;
-    let console = alice.ready()?;
-    stage.call(&console, NUMBER)?;
-    alice.says(ESTABLISHED)?;
-    bob.says(ESTABLISHED)?;
-    console.types(&format!("/transfer {}\n", stage.uri(CAROLS)))?;
-    bob.traces("REFER", |seen| seen.request_method() == Some("REFER"))?;
-    carol.traces("its own 180", |seen| seen.code() == Some(180))?;
-    carol.says(ESTABLISHED)?;
-    bob.says_often(ESTABLISHED, 2)?;
-    is_told_and_out(&alice)?;
-    refers.has_risen()?;
-    talk(stage, (&bob, &bobs), &carol)
+    transfer(stage, &alice, &bob, &carol, || {
+        bob.traces("REFER", |seen| seen.request_method() == Some("REFER"))?;
+        bob.says_often(ESTABLISHED, 2)?;
+        refers.has_risen()
+    })
 }
 
-/// The same by a peer whose transfers the router carries out: Bob gets no REFER but another offer, Alice is
-/// told how it goes and hung up on.
+/// The same by a peer whose transfers the router carries out: Bob gets no REFER but another offer.
 pub(super) fn blind_handled(stage: &Stage<'_>) -> Result<(), Failure> {
     let joined = Rising::from_now(JOINED, stage.metrics)?;
+    let alice = stage.alice_at("handled-alice", TRANSFERORS, None)?;
     let bob = stage.bob("handled-bob", NUMBER, Some(BOBS_TONE));
     let carol = stage.carol("handled-carol", Some(CAROLS_TONE));
+    transfer(stage, &alice, &bob, &carol, || {
+        bob.traces("another offer", |seen| {
+            seen.request_method() == Some("INVITE") && !seen.tag("To").is_empty()
+        })?;
+        joined.has_risen()?;
+        bob.traced_no("REFER")
+    })
+}
+
+/// Alice calls Bob and transfers him to Carol, who answers; `is_seen` tells the ways apart.
+fn transfer(
+    stage: &Stage<'_>,
+    alice: &Phone<'_>,
+    bob: &Phone<'_>,
+    carol: &Phone<'_>,
+    is_seen: impl Fn() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let (bobs, _carol) = (bob.ready()?, carol.ready()?);
-    let alice = stage.alice_at("handled-alice", TRANSFERORS, None)?;
     let console = alice.ready()?;
     stage.call(&console, NUMBER)?;
     alice.says(ESTABLISHED)?;
@@ -74,13 +82,9 @@ pub(super) fn blind_handled(stage: &Stage<'_>) -> Result<(), Failure> {
     console.types(&format!("/transfer {}\n", stage.uri(CAROLS)))?;
     carol.traces("its own 180", |seen| seen.code() == Some(180))?;
     carol.says(ESTABLISHED)?;
-    bob.traces("another offer", |seen| {
-        seen.request_method() == Some("INVITE") && !seen.tag("To").is_empty()
-    })?;
-    is_told_and_out(&alice)?;
-    joined.has_risen()?;
-    bob.traced_no("REFER")?;
-    talk(stage, (&bob, &bobs), &carol)
+    is_seen()?;
+    is_told_and_out(alice)?;
+    talk(stage, (bob, &bobs), carol)
 }
 
 /// Alice is told that the transfer went well, and her call ends, whoever is the first to say so.
