@@ -86,7 +86,7 @@ scenarios: setup-test ## Real sipp through the router, every behaviour of sipp-s
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask scenarios --router $(CHECKED_ROUTER)
 
-clients: setup-test ## sipsak, baresip and linphonec call, hear the echo, hold, send digits and transfer through the router
+clients: setup-test ## sipsak, baresip and linphonec in calls, holds, digits and transfers through the router
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask clients --router $(CHECKED_ROUTER)
 
