@@ -44,6 +44,8 @@ pub struct Heard {
     pub reasons: Vec<String>,
     /// Retry-After value.
     pub retry_after: Option<String>,
+    /// Content-Length.
+    pub content_length: Option<usize>,
     /// The mark that each message of an agent bears, by which it is known again behind the router.
     pub stamp: Option<String>,
     /// It holds a session description.
@@ -96,6 +98,8 @@ impl Heard {
             max_forwards: message.max_forwards()?,
             reasons: message.values(HeaderName::Reason).map(text).collect(),
             retry_after: header(message, HeaderName::RetryAfter),
+            content_length: header(message, HeaderName::ContentLength)
+                .and_then(|value| value.parse().ok()),
             stamp: stamp(message),
             sdp: message.has_sdp(),
             head: bytes[..bytes.len() - body.len()].to_vec(),

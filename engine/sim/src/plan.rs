@@ -31,6 +31,22 @@ pub struct Plan {
     pub intrusions: u64,
     /// The router's ports for media and what happens to them; `None` for a router without.
     pub media: Option<MediaPlan>,
+    /// What befalls the router's machine and the ways to it; `None` in a fair world.
+    pub ordeal: Option<OrdealPlan>,
+}
+
+/// What no timer of RFC 3261 reckons with. Whoever lives through it need not be told of everything in time,
+/// but is to be left with nothing, and must say nothing wrong.
+#[derive(Clone, Debug, Default)]
+pub struct OrdealPlan {
+    /// The router's clock leaps forward by so much: a machine that was asleep.
+    pub leaps: Vec<(Duration, Duration)>,
+    /// The router does nothing for so long, and then finds all that came meanwhile.
+    pub pauses: Vec<(Duration, Duration)>,
+    /// Old datagrams of the parties come again.
+    pub ghosts: u64,
+    /// ICMP errors for parties that are alive.
+    pub alarms: u64,
 }
 
 /// An order to the router.
@@ -42,6 +58,8 @@ pub enum Order {
     EndAll,
     /// Replace the routing DB by an empty one.
     ForgetRoutes,
+    /// Load the routing DB and the table of peers anew.
+    Reload,
 }
 
 /// One call.
@@ -249,7 +267,13 @@ impl Plan {
             orders: Vec::new(),
             intrusions: 0,
             media: None,
+            ordeal: None,
         }
+    }
+
+    /// Whether everybody is heard and woken in time, so that calls end as they should.
+    pub fn is_fair(&self) -> bool {
+        self.ordeal.is_none()
     }
 
     /// The same with this network and seed.

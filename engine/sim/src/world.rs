@@ -5,6 +5,7 @@
 mod furniture;
 mod intruder;
 mod media;
+mod ordeal;
 pub(crate) mod ports;
 
 use std::collections::HashMap;
@@ -13,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use router::rdb::Table;
-use shard::{Applied, Command, Counters, Event, Input, Resolved, Shard};
+use shard::{Applied, Command, Counters, Event, Input, Peers, Resolved, Shard};
 use stack::{Flow, Outbox, Time};
 
-use self::furniture::{agents, config, routing_db};
+use self::furniture::{agents, config, peers, routing_db};
 use self::intruder::Intruder;
 pub(crate) use self::intruder::OUTSIDE;
+use self::ordeal::{Clock, Ordeal};
 use self::ports::Parties;
 use crate::agent::Agent;
 use crate::check::Finding;
@@ -79,6 +81,8 @@ enum Arrival {
     Order(Order),
     /// A datagram of the stranger leaves.
     Intrusion,
+    /// Something befalls the router.
+    Ordeal(Ordeal),
 }
 
 /// All of it.
@@ -100,6 +104,8 @@ pub(crate) struct World<'p> {
     parties: Parties,
     spoofed: u32,
     pub(crate) packets: Vec<Packet>,
+    clock: Clock,
+    table: Arc<Table>,
 }
 
 impl<'p> World<'p> {
@@ -126,6 +132,8 @@ impl<'p> World<'p> {
         let mut world = World {
             plan,
             parties: Parties::new(&agents),
+            clock: Clock::default(),
+            table,
             spoofed: 0,
             packets: Vec::new(),
             now: Time::ZERO,
@@ -160,6 +168,7 @@ impl<'p> World<'p> {
             let at = Time::ZERO + self.draw.millis(0, 30_000);
             self.agenda.plan(at, Arrival::Spoof);
         }
+        self.plan_ordeals();
     }
 
     /// The agents and shards as they are at the end.
@@ -195,7 +204,7 @@ impl<'p> World<'p> {
         let shards = self
             .shards
             .iter()
-            .map(|shard| shard.poll_timeout().map(|(time, _)| time));
+            .map(|shard| shard.poll_timeout().map(|(due, _)| self.clock.world_time(due)));
         let agents = self.agents.iter().map(Agent::next_deadline);
         earliest(shards.chain(agents).chain([self.agenda.next()]))
     }
@@ -219,8 +228,11 @@ impl<'p> World<'p> {
     }
 
     fn wake_shard(&mut self, shard: usize) {
-        let now = self.now;
-        let due = |shard: &Shard| shard.poll_timeout().filter(|(due, _)| *due <= now);
+        let (now, clock) = (self.now, self.clock);
+        let due = |shard: &Shard| {
+            let due = shard.poll_timeout();
+            due.filter(|(due, _)| clock.world_time(*due) <= now)
+        };
         if due(&self.shards[shard]).is_none() {
             return;
         }
@@ -233,6 +245,9 @@ impl<'p> World<'p> {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
+        let Some(arrival) = self.hold(arrival) else {
+            return;
+        };
         match arrival {
             Arrival::Router { flow, bytes } => {
                 let shard = self.steer(&bytes);
@@ -261,6 +276,7 @@ impl<'p> World<'p> {
             Arrival::Resolved { shard, host } => self.resolved(shard, &host),
             Arrival::Order(order) => self.order(order),
             Arrival::Intrusion => self.intrude(),
+            Arrival::Ordeal(ordeal) => self.befall(ordeal),
         }
     }
 
@@ -350,9 +366,17 @@ impl<'p> World<'p> {
             Order::Drain => Command::Drain,
             Order::EndAll => Command::EndAll,
             Order::ForgetRoutes => Command::Route(Arc::new(Table::empty())),
+            Order::Reload => {
+                self.order_all(&Command::Peers(Arc::new(Peers::new(peers(self.plan)))));
+                Command::Route(self.table.clone())
+            }
         };
+        self.order_all(&command);
+    }
+
+    fn order_all(&mut self, command: &Command) {
         for shard in 0..self.shards.len() {
-            self.apply(shard, Input::Command(&command));
+            self.apply(shard, Input::Command(command));
         }
     }
 
@@ -369,7 +393,7 @@ impl<'p> World<'p> {
     /// Applies an input to a shard and carries out what comes of it.
     fn apply(&mut self, shard: usize, input: Input<'_>) -> Applied {
         let mut outbox = std::mem::take(&mut self.outbox);
-        let applied = self.shards[shard].apply(self.now, input, &mut outbox);
+        let applied = self.shards[shard].apply(self.clock.router_time(self.now), input, &mut outbox);
         for (flow, bytes) in outbox.iter() {
             self.send(shard, flow, bytes);
         }
@@ -455,6 +479,7 @@ impl<'p> World<'p> {
             listener: flow.listener,
             remote: flow.remote,
             peer,
+            size: bytes.len(),
             heard: Heard::read(bytes),
         });
     }

@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use stack::Time;
 
-use super::{Evidence, Finding, GIVING_UP, TOLERANCE};
+use super::{Evidence, Finding, GIVING_UP, TICK, TOLERANCE};
 use crate::agent::{AgentId, Side};
 use crate::heard::Heard;
 use crate::plan::Flow;
 
 /// The ringing limit where the route sets no `noAnswerTimeout` (`router::Timers::ringing`).
 const RINGING: Duration = Duration::from_secs(185);
-
-/// Within this time of a timer's end a message may come before or after it.
-const TICK: Duration = Duration::from_millis(5);
 
 /// How a call that nobody ends otherwise will end.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! Plans drawn from a seed: anything that people and networks do, in any combination that must end.
 
+mod ordeal;
 mod talk;
 
 use std::time::Duration;
@@ -50,8 +51,10 @@ impl Plan {
                 0
             },
             media: None,
+            ordeal: None,
         };
         talk::add(&mut plan);
+        ordeal::add(&mut plan);
         plan
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn config(
 }
 
 /// The rules for the media of each party that talks.
-fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Peer)> {
+pub(super) fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Peer)> {
     let mut peers = Vec::new();
     for (call, planned) in plan.calls.iter().enumerate() {
         let talks = [
