@@ -38,6 +38,11 @@ pub(crate) const LISTENERS: [&str; 3] = ["192.168.7.1:5060", "192.168.7.2:5070",
 const TIME_MAX: Duration = Duration::from_secs(3_000);
 /// A turn of the loop takes a nanosecond of virtual time at least, so this many mean that it is stuck.
 const TURNS_MAX: u64 = 2_000_000;
+/// What is left when the last datagram has come or gone is over then: timers B, D, F, H, J, L and M take 64*T1
+/// (RFC 3261 17), and a call that ends with one of them leaves a BYE, or its last transaction, behind.
+const LINGER_MAX: Duration = Duration::from_secs(33);
+/// Longer than anything that befalls the router.
+const ORDEAL_MAX: Duration = Duration::from_secs(1_000);
 /// How long a name of an agent that is no target takes to be resolved.
 const USUAL_NAME: NamePlan = NamePlan {
     takes: Duration::from_millis(50),
@@ -105,6 +110,8 @@ pub(crate) struct World<'p> {
     spoofed: u32,
     pub(crate) packets: Vec<Packet>,
     clock: Clock,
+    /// Since when all shards have had nothing left to do.
+    idle_since: Option<Time>,
     table: Arc<Table>,
 }
 
@@ -133,6 +140,7 @@ impl<'p> World<'p> {
             plan,
             parties: Parties::new(&agents),
             clock: Clock::default(),
+            idle_since: None,
             table,
             spoofed: 0,
             packets: Vec::new(),
@@ -196,15 +204,27 @@ impl<'p> World<'p> {
             }
             self.now = self.now.max(now);
             self.turn();
+            let idle = self.shards.iter().all(Shard::is_idle);
+            self.idle_since = idle.then(|| self.idle_since.unwrap_or(self.now));
+            if self.is_deserted() {
+                return self.check_rest();
+            }
         }
         self.find("rest", "the loop is stuck".to_owned());
     }
 
+    /// After an ordeal a party may never learn that its call is over, and talk to nobody for ever.
+    fn is_deserted(&self) -> bool {
+        let deserted = |since: Time| self.now > since + ORDEAL_MAX;
+        !self.plan.is_fair() && self.idle_since.is_some_and(deserted)
+    }
+
     fn next(&self) -> Option<Time> {
-        let shards = self
-            .shards
-            .iter()
-            .map(|shard| shard.poll_timeout().map(|(due, _)| self.clock.world_time(due)));
+        let shards = self.shards.iter().map(|shard| {
+            shard
+                .poll_timeout()
+                .map(|(due, _)| self.clock.world_time(due))
+        });
         let agents = self.agents.iter().map(Agent::next_deadline);
         earliest(shards.chain(agents).chain([self.agenda.next()]))
     }
@@ -393,7 +413,8 @@ impl<'p> World<'p> {
     /// Applies an input to a shard and carries out what comes of it.
     fn apply(&mut self, shard: usize, input: Input<'_>) -> Applied {
         let mut outbox = std::mem::take(&mut self.outbox);
-        let applied = self.shards[shard].apply(self.clock.router_time(self.now), input, &mut outbox);
+        let applied =
+            self.shards[shard].apply(self.clock.router_time(self.now), input, &mut outbox);
         for (flow, bytes) in outbox.iter() {
             self.send(shard, flow, bytes);
         }
@@ -486,6 +507,12 @@ impl<'p> World<'p> {
 
     /// Everything is over: nothing may be left, and the books must balance.
     fn check_rest(&mut self) {
+        let last = self.tape.last().map_or(Time::ZERO, |last| last.at);
+        let idle = self.idle_since.unwrap_or(self.now);
+        if self.plan.is_fair() && idle > last + LINGER_MAX {
+            let lingered = idle.duration_since(last);
+            self.find("rest", format!("something lingered for {lingered:?}"));
+        }
         for at in 0..self.shards.len() {
             let shard = &self.shards[at];
             let (calls, counters) = (shard.calls(), shard.counters());

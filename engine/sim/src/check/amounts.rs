@@ -41,7 +41,10 @@ fn check_stranger(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     let strange = |crossing: &&Crossing| crossing.peer == Peer::Stranger;
     let (mut entered, mut left) = (0, 0);
     for crossing in evidence.tape.iter().filter(strange) {
-        let invite = crossing.heard.as_ref().is_ok_and(|heard| heard.method == "INVITE");
+        let invite = crossing
+            .heard
+            .as_ref()
+            .is_ok_and(|heard| heard.method == "INVITE");
         match (crossing.inbound, invite) {
             (true, true) => entered += PER_STRANGE_INVITE,
             (true, false) => entered += 1,

@@ -52,7 +52,9 @@ fn wrong_length(crossing: &Crossing, heard: &Heard) -> Option<String> {
     let title = heard.title();
     if !exact || heard.content_length != Some(heard.body.len()) {
         let (size, told) = (crossing.size, heard.content_length);
-        return Some(format!("{title} of {size} bytes has the Content-Length {told:?}"));
+        return Some(format!(
+            "{title} of {size} bytes has the Content-Length {told:?}"
+        ));
     }
     None
 }

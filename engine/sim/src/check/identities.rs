@@ -21,7 +21,8 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
                 let known = *names.entry(key).or_insert(both);
                 (known != both).then(|| format!("is from and to {both:?}, where {known:?} were"))
             }
-            false => tag_fault(evidence, &mut tags, at, to, heard).or_else(|| rseq_fault(&mut rseqs, to, heard)),
+            false => tag_fault(evidence, &mut tags, at, to, heard)
+                .or_else(|| rseq_fault(&mut rseqs, to, heard)),
         };
         if let Some(what) = what {
             let what = format!("{} {} to {to:?} {what}", heard.cseq, heard.title());

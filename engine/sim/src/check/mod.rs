@@ -137,9 +137,8 @@ impl Evidence<'_> {
             return true;
         }
         let refused = heard.method == "INVITE" && heard.code >= 300;
-        let ack = |heard: &Heard, other: &Heard| {
-            heard.method == "ACK" && heard.branch == other.branch
-        };
+        let ack =
+            |heard: &Heard, other: &Heard| heard.method == "ACK" && heard.branch == other.branch;
         let mut received = self.received();
         refused
             && received
@@ -158,7 +157,7 @@ impl Evidence<'_> {
 type Rule = fn(&Evidence<'_>, &mut Vec<Finding>);
 
 /// What holds in every world.
-const ALWAYS: [Rule; 9] = [
+const ALWAYS: [Rule; 8] = [
     form::check,
     hiding::check,
     passing::check,
@@ -166,23 +165,27 @@ const ALWAYS: [Rule; 9] = [
     states::check,
     identities::check,
     amounts::check,
-    ringing::check,
     strangers::check,
 ];
 
 /// What can be asked where nobody is kept from keeping time: see [`Plan::is_fair`].
-const FAIR: [Rule; 6] = [
+const FAIR: [Rule; 7] = [
     transactions::check_fair,
     dialogs::check,
     states::check_refusals,
     times::check,
+    ringing::check,
     endings::check,
     media::check,
 ];
 
 /// Lists what is wrong.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let fair = if evidence.plan.is_fair() { &FAIR[..] } else { &[] };
+    let fair = if evidence.plan.is_fair() {
+        &FAIR[..]
+    } else {
+        &[]
+    };
     let mut findings = Vec::new();
     for rule in ALWAYS.iter().chain(fair) {
         rule(evidence, &mut findings);

@@ -35,7 +35,7 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         });
         let past = &mut pasts[at];
         let said = Said {
-            at: crossing.at,
+            at: evidence.router_time(crossing.at),
             by_peer: crossing.inbound,
             heard,
         };
@@ -162,9 +162,9 @@ impl<'a> Past<'a> {
         let Some(answer) = answers.find(|said| said.heard.is_answer("INVITE", 2)) else {
             return Some("ends what was never established");
         };
-        let acked = self.received().any(|heard| {
-            heard.method == "ACK" && ours(heard) && heard.cseq == answer.heard.cseq
-        });
+        let acked = self
+            .received()
+            .any(|heard| heard.method == "ACK" && ours(heard) && heard.cseq == answer.heard.cseq);
         let waits = now.at + TICK < answer.at + GIVING_UP;
         (!acked && waits).then_some("comes before the ACK of its 2xx")
     }
@@ -187,19 +187,26 @@ impl<'a> Past<'a> {
         }
         let in_call = |known: &&Heard| known.call_id == heard.call_id;
         let (ours, theirs) = (heard.from_tag.as_str(), heard.to_tag.as_str());
-        let known = self.received().filter(in_call).any(|known| match known.is_request() {
-            true => known.from_tag == theirs,
-            false => known.from_tag == ours && known.to_tag == theirs,
-        });
+        let known = self
+            .received()
+            .filter(in_call)
+            .any(|known| match known.is_request() {
+                true => known.from_tag == theirs,
+                false => known.from_tag == ours && known.to_tag == theirs,
+            });
         if !known {
             return Some("names a dialog that this peer never saw");
         }
-        let left = self.received().filter(in_call).any(|known| {
+        let bye = self.received().filter(in_call).position(|known| {
             let dialog = known.from_tag == theirs && known.to_tag == ours;
-            let bye = known.is_request() && known.method == "BYE" && dialog;
-            bye && self.is_answered(known, 200)
+            known.is_request() && known.method == "BYE" && dialog && self.is_answered(known, 200)
         });
-        left.then_some("comes after the peer's own BYE")
+        // A BYE may overtake the 2xx, which is owed one of its own when its call was given up meanwhile.
+        let answer = self.received().filter(in_call).position(|known| {
+            known.is_answer("INVITE", 2) && known.from_tag == ours && known.to_tag == theirs
+        });
+        let overtaken = answer.is_some_and(|answer| bye.is_some_and(|bye| bye < answer));
+        (bye.is_some() && !overtaken).then_some("comes after the peer's own BYE")
     }
 
     fn is_answered(&self, request: &Heard, code: u16) -> bool {

@@ -19,13 +19,13 @@ const TRYING: Duration = Duration::from_millis(201);
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     check_answers(evidence, findings);
-    check_copies(evidence, findings);
 }
 
 /// Who is kept waiting by the world itself cannot be asked to answer in time, or at all.
 pub(super) fn check_fair(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     check_trying(evidence, findings);
     check_unanswered(evidence, findings);
+    check_copies(evidence, findings);
 }
 
 /// A server transaction: whose it is, its branch and its method.

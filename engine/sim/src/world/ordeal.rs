@@ -47,13 +47,18 @@ impl Clock {
 
 impl World<'_> {
     pub(super) fn plan_ordeals(&mut self) {
-        let Some(plan) = &self.plan.ordeal else { return };
+        let Some(plan) = &self.plan.ordeal else {
+            return;
+        };
         let leaps = plan.leaps.iter().map(|(at, by)| (*at, Ordeal::Leap(*by)));
         let pauses = plan.pauses.iter().map(|(at, by)| (*at, Ordeal::Pause(*by)));
         for (at, ordeal) in leaps.chain(pauses) {
             self.agenda.plan(Time::ZERO + at, Arrival::Ordeal(ordeal));
         }
-        let sudden = [(plan.ghosts, Ordeal::Ghost), (plan.alarms, Ordeal::FalseAlarm)];
+        let sudden = [
+            (plan.ghosts, Ordeal::Ghost),
+            (plan.alarms, Ordeal::FalseAlarm),
+        ];
         for (count, ordeal) in sudden {
             for _ in 0..count {
                 let at = Time::ZERO + self.draw.millis(0, 90_000);
@@ -87,7 +92,11 @@ impl World<'_> {
     }
 
     fn raise_ghost(&mut self) {
-        let old: Vec<&Crossing> = self.tape.iter().filter(|old| old.received().is_some()).collect();
+        let old: Vec<&Crossing> = self
+            .tape
+            .iter()
+            .filter(|old| old.received().is_some())
+            .collect();
         if old.is_empty() {
             return;
         }
@@ -106,6 +115,7 @@ impl World<'_> {
         let shard = self.draw.between(0, shards - 1) as usize;
         let agent = self.draw.between(0, agents - 1) as usize;
         let remote = self.agents[agent].identity.address;
-        self.agenda.plan(self.now, Arrival::Unreachable { shard, remote });
+        self.agenda
+            .plan(self.now, Arrival::Unreachable { shard, remote });
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::draw::Draw;
-use crate::plan::{Order, OrdealPlan, Plan};
+use crate::plan::{OrdealPlan, Order, Plan};
 
 /// Percentage of worlds with an ordeal.
 const SHARE: u64 = 25;
@@ -23,8 +23,12 @@ pub(super) fn add(plan: &mut Plan) {
     plan.ordeal = Some(OrdealPlan {
         leaps: draw.sometimes(40, moments).unwrap_or_default(),
         pauses: draw.sometimes(40, moments).unwrap_or_default(),
-        ghosts: draw.sometimes(50, |draw| draw.between(1, 30)).unwrap_or_default(),
-        alarms: draw.sometimes(30, |draw| draw.between(1, 5)).unwrap_or_default(),
+        ghosts: draw
+            .sometimes(50, |draw| draw.between(1, 30))
+            .unwrap_or_default(),
+        alarms: draw
+            .sometimes(30, |draw| draw.between(1, 5))
+            .unwrap_or_default(),
     });
     for _ in 0..draw.between(0, 2) {
         let order = draw.pick(&[
