@@ -115,7 +115,10 @@ impl World {
         let inbound = self.read(&text, |layer, now, message, out| {
             layer.receive_request(now, message, source, out)
         });
-        if let Inbound::New(id) | Inbound::Cancel { cancel: id, .. } = inbound {
+        if let Inbound::New(id)
+        | Inbound::Cancel { cancel: id, .. }
+        | Inbound::Merged { server: id, .. } = inbound
+        {
             self.servers.push(id);
         }
     }

@@ -153,7 +153,7 @@ pub(crate) fn start_call(
 }
 
 /// The server's host, host and port, and address, unless it is down.
-fn way(core: &mut Core) -> Result<(HostText, HostText, SocketAddr), Refusal> {
+pub(crate) fn way(core: &mut Core) -> Result<(HostText, HostText, SocketAddr), Refusal> {
     match &core.application_server {
         Some(server) if server.up => Ok((
             server.host.clone(),

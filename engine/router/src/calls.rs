@@ -6,6 +6,7 @@ use stack::Token;
 use crate::call::Call;
 use crate::echo::EchoCall;
 use crate::entry::Entry;
+use crate::outside::Subscription;
 
 /// Names a call of this shard; stale once the call is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ struct Slot {
     call: Option<Entry>,
 }
 
-/// Calls in progress, bounded.
+/// Calls and subscriptions in progress, both bounded.
 #[derive(Debug)]
 pub(crate) struct Calls {
     slots: Vec<Slot>,
@@ -59,24 +60,34 @@ pub(crate) struct Calls {
     limit: usize,
     stored: usize,
     lingering: usize,
+    subscriptions: usize,
+    subscriptions_limit: usize,
 }
 
 impl Calls {
-    pub(crate) fn new(limit: usize) -> Calls {
+    pub(crate) fn new(limit: usize, subscriptions_limit: usize) -> Calls {
         // The last slot number is kept for tags that name no call.
         let limit = limit.min(Token::SLOT_MAX as usize);
+        let subscriptions_limit = subscriptions_limit.min(Token::SLOT_MAX as usize - limit);
         Calls {
             slots: Vec::new(),
             free: Vec::new(),
             limit,
             stored: 0,
             lingering: 0,
+            subscriptions: 0,
+            subscriptions_limit,
         }
     }
 
     /// Calls that are not over: those that linger for a fork's late answer do not count.
     pub(crate) fn live(&self) -> usize {
-        self.stored - self.lingering
+        self.stored - self.lingering - self.subscriptions
+    }
+
+    /// Subscriptions, which are no calls.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -84,7 +95,7 @@ impl Calls {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.stored >= self.limit
+        self.stored - self.subscriptions >= self.limit
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -96,6 +107,18 @@ impl Calls {
         if self.is_full() {
             return None;
         }
+        self.reserve_slot()
+    }
+
+    /// The id the next subscription will have; `None` at their limit. Follow it with [`Calls::insert`].
+    pub(crate) fn reserve_subscription(&mut self) -> Option<CallId> {
+        if self.subscriptions >= self.subscriptions_limit {
+            return None;
+        }
+        self.reserve_slot()
+    }
+
+    fn reserve_slot(&mut self) -> Option<CallId> {
         if self.free.is_empty() {
             let slot = u32::try_from(self.slots.len()).ok()?;
             self.slots.push(Slot {
@@ -117,6 +140,7 @@ impl Calls {
             && self.free.last() == Some(&id.slot)
         {
             self.free.pop();
+            self.subscriptions += usize::from(call.is_subscription());
             slot.call = Some(call);
             self.stored += 1;
         }
@@ -126,19 +150,27 @@ impl Calls {
     pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
         match self.entry_mut(id)? {
             Entry::Bridge(call) => Some(call),
-            Entry::Echo(_) => None,
+            Entry::Echo(_) | Entry::Subscription(_) => None,
         }
     }
 
     /// The call to the router itself of this id.
     pub(crate) fn echo_mut(&mut self, id: CallId) -> Option<&mut EchoCall> {
         match self.entry_mut(id)? {
-            Entry::Bridge(_) => None,
+            Entry::Bridge(_) | Entry::Subscription(_) => None,
             Entry::Echo(echo) => Some(echo),
         }
     }
 
-    /// The call of this id, of either kind.
+    /// The subscription of this id.
+    pub(crate) fn subscription_mut(&mut self, id: CallId) -> Option<&mut Subscription> {
+        match self.entry_mut(id)? {
+            Entry::Bridge(_) | Entry::Echo(_) => None,
+            Entry::Subscription(subscription) => Some(subscription),
+        }
+    }
+
+    /// The call of this id, of any kind.
     pub(crate) fn entry_mut(&mut self, id: CallId) -> Option<&mut Entry> {
         let slot = self.slots.get_mut(id.slot as usize)?;
         if slot.generation != id.generation {
@@ -165,6 +197,7 @@ impl Calls {
         self.free.push(id.slot);
         self.stored -= 1;
         self.lingering -= usize::from(call.lingers());
+        self.subscriptions -= usize::from(call.is_subscription());
         Some(call)
     }
 

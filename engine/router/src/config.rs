@@ -8,6 +8,7 @@ use std::time::Duration;
 use stack::TimerConfig;
 
 use crate::outbound::{Outbound, Probed};
+use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::rdb::Table;
 
@@ -39,6 +40,10 @@ pub struct Config {
     pub peers: Arc<Peers>,
     /// Where calls leave to beside what the routing DB says.
     pub outbound: Outbound,
+    /// What is passed on outside any dialog, to where the routing DB says.
+    pub relay: Methods,
+    /// Session timers of the router's own on each leg; `None` lets the ends agree on theirs through it.
+    pub session_timer: Option<SessionTimer>,
 }
 
 impl Config {
@@ -58,8 +63,34 @@ impl Config {
             media: media::Config::default(),
             peers: Arc::default(),
             outbound: Outbound::default(),
+            relay: Methods::default(),
+            session_timer: None,
         }
     }
+}
+
+/// Session timers (RFC 4028) of the router's own on each leg of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimer {
+    /// The session interval the router asks for, seconds.
+    pub session_expires_s: u32,
+    /// The shortest one it accepts, seconds; RFC 4028 4 wants 90 or more.
+    pub min_se_s: u32,
+    /// Who refreshes, as far as the router may say.
+    pub refreshes: Refreshes,
+}
+
+/// Who refreshes the session of a leg whose peer knows session timers. One that knows none is always
+/// refreshed by the router.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refreshes {
+    /// Whom the callee chooses; the caller, when it does not choose itself.
+    #[default]
+    Auto,
+    /// The peer.
+    Peer,
+    /// The router, unless the caller has chosen itself.
+    Router,
 }
 
 /// One listening address and how peers are told to reach it.
@@ -109,6 +140,8 @@ pub struct Limits {
     pub retry_after_s: u32,
     /// What a message may hold.
     pub wire: wire::Limits,
+    /// Subscriptions at once, those that a REFER outside a call makes among them.
+    pub subscriptions: usize,
 }
 
 impl Default for Limits {
@@ -119,6 +152,7 @@ impl Default for Limits {
             names: 10_000,
             retry_after_s: 5,
             wire: wire::Limits::default(),
+            subscriptions: 100_000,
         }
     }
 }
@@ -136,6 +170,8 @@ pub enum Command {
     Peers(Arc<Peers>),
     /// Other ways for new calls. An application server that stays the same keeps its state.
     Outbound(Outbound),
+    /// Other methods to pass on outside any dialog; subscriptions in progress go on.
+    Relay(Methods),
     /// Another shard has asked the application server whether it lives.
     ApplicationServer {
         /// Whether calls may go there.
@@ -155,7 +191,7 @@ pub enum Event {
     Drained,
     /// A limit was reached for the first time since it was last clear of it.
     LimitReached {
-        /// `calls`, `transactions`, `names` or `media.ports`.
+        /// `calls`, `subscriptions`, `transactions`, `names` or `media.ports`.
         limit: &'static str,
         /// Its configured value.
         value: usize,
@@ -277,6 +313,35 @@ pub struct Counters {
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,
+    /// Requests outside any dialog that were passed on.
+    pub exchanges: u64,
+    /// Subscriptions at this moment.
+    pub subscriptions: u64,
+    /// Requests to make a subscription that were passed on.
+    pub subscriptions_started: u64,
+    /// Requests to make one that were refused: limit reached, or draining.
+    pub subscriptions_limited: u64,
+    /// Subscriptions that ended because nobody refreshed them.
+    pub subscriptions_expired: u64,
+    /// Requests outside any dialog without a route.
+    pub exchanges_unrouted: u64,
+    /// Refreshes of sessions sent by the router itself (RFC 4028 10).
+    pub session_refreshes: u64,
+    /// Calls ended because a session was not refreshed.
+    pub sessions_expired: u64,
+    /// Requests refused with 422: they asked for refreshes too often.
+    pub session_intervals_refused: u64,
+    /// 422 received: a peer wanted fewer refreshes.
+    pub session_intervals_raised: u64,
+    /// PRACKs of the router's own (RFC 3262), for callers that do no 100rel or have their answer already.
+    pub pracks: u64,
+    /// Reliable provisionals that went no further: repeated, out of order, or while another one waits for
+    /// its PRACK.
+    pub provisionals_discarded: u64,
+    /// INVITEs sent once more, with 100rel, after a 421.
+    pub invites_extended: u64,
+    /// Offers and UPDATEs refused with 491 or 500 because another one has no answer yet.
+    pub untimely: u64,
     /// Requests answered 482: a copy of one that is here, come another way (RFC 3261 8.2.2.2).
     pub merged: u64,
     /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).

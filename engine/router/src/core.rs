@@ -14,10 +14,12 @@ use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions}
 use wire::{Host, Uri, print};
 
 use crate::application_server;
+use crate::call::Refusal;
 use crate::calls::CallId;
-use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, Timers};
+use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
 use crate::local;
 use crate::names::{Lookup, Names};
+use crate::outside::Methods;
 use crate::peers::Peers;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
@@ -67,6 +69,15 @@ pub(crate) enum Purpose {
     Probe,
     /// OPTIONS to the application server; no call's.
     KeepAlive,
+    /// A request outside any dialog, to be answered on this server transaction; whether the media of its
+    /// route is steered.
+    Exchange(ServerId, bool),
+    /// The request that makes a subscription, to be answered on this server transaction.
+    Subscribe(ServerId),
+    /// A request from this side inside a subscription, to be answered on this server transaction.
+    Subscribed(Side, ServerId),
+    /// Our UPDATE or re-INVITE that refreshes the session of this side.
+    Refresh(Side),
 }
 
 /// A timer of a call.
@@ -88,6 +99,10 @@ pub(crate) enum Alarm {
     OfferAgain,
     /// This leg is to be asked whether its dialog still lives.
     Probe(Side),
+    /// A subscription was not refreshed.
+    Expired,
+    /// The session of this leg is to be refreshed, or was not.
+    Session(Side),
 }
 
 impl Alarm {
@@ -95,15 +110,20 @@ impl Alarm {
     pub(crate) fn is_limit(self) -> bool {
         !matches!(
             self,
-            Alarm::ByeAnswer | Alarm::ForksOver | Alarm::OfferAgain | Alarm::Probe(_)
+            Alarm::ByeAnswer
+                | Alarm::ForksOver
+                | Alarm::OfferAgain
+                | Alarm::Probe(_)
+                | Alarm::Expired
+                | Alarm::Session(_)
         )
     }
 }
 
-/// Who waits for a name: our INVITE and the port it goes to.
+/// Who waits for a name: our request and the port it goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
-    pub(crate) call: CallId,
+    pub(crate) user: User,
     pub(crate) client: ClientId,
     pub(crate) listener: u16,
     pub(crate) port: u16,
@@ -238,7 +258,10 @@ pub(crate) struct Core {
     pub(crate) edits: wire::sdp::Edits,
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
+    /// What is passed on outside any dialog.
+    pub(crate) relay: Methods,
     scratch: Vec<u8>,
+    pub(crate) session_timer: Option<SessionTimer>,
 }
 
 impl Core {
@@ -271,7 +294,9 @@ impl Core {
                 .application_server
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
+            relay: config.relay,
             scratch: Vec::with_capacity(256),
+            session_timer: config.session_timer,
         }
     }
 
@@ -428,6 +453,25 @@ impl Core {
         };
         self.transactions
             .respond(now, server, code, b"", Some(&tag.tag_text()), rest, out);
+    }
+
+    /// Answers a request that could not be passed on.
+    pub(crate) fn refuse_with(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        refusal: &Refusal,
+        out: &mut Outbox,
+    ) {
+        self.counters.refused += 1;
+        let tag = self.own_tag().tag_text();
+        let end = |out: &mut Vec<u8>| {
+            out.extend_from_slice(&refusal.extra);
+            print::end(out, b"");
+        };
+        let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
+        self.transactions
+            .respond(now, server, code, phrase, Some(&tag), end, out);
     }
 
     /// Answers a request that would need a transaction of ours when there is none left.

@@ -1,5 +1,5 @@
-//! What a slot of the table of calls holds: a call between two parties, or one to the router itself.
-//! What the shard's own clock and operator do to a call they do to both kinds alike.
+//! What a slot of the table of calls holds: a call between two parties, one to the router itself, or a
+//! subscription. What the shard's own clock and operator do to a call they do to all kinds alike.
 
 use stack::{Outbox, ServerId, Time};
 use wire::Message;
@@ -8,8 +8,9 @@ use crate::call::{After, Call};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 use crate::echo::EchoCall;
+use crate::outside::Subscription;
 
-/// A call of either kind.
+/// A call of either kind, or what has dialogs as a call does.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -20,6 +21,8 @@ pub(crate) enum Entry {
     Bridge(Call),
     /// To the router itself.
     Echo(Box<EchoCall>),
+    /// From a subscriber to a notifier: no call.
+    Subscription(Box<Subscription>),
 }
 
 impl Entry {
@@ -27,7 +30,13 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.id(),
             Entry::Echo(echo) => echo.id(),
+            Entry::Subscription(subscription) => subscription.id(),
         }
+    }
+
+    /// It is none of the calls.
+    pub(crate) fn is_subscription(&self) -> bool {
+        matches!(self, Entry::Subscription(_))
     }
 
     /// It is over but for a fork's late answers.
@@ -39,6 +48,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.release(core, now),
             Entry::Echo(echo) => echo.release(core),
+            Entry::Subscription(subscription) => subscription.release(core),
         }
     }
 
@@ -53,6 +63,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_ack(core, now, side, ack, out),
             Entry::Echo(echo) => echo.on_ack(core, now, ack, out),
+            Entry::Subscription(_) => After::Keep,
         }
     }
 
@@ -66,6 +77,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_alarm(core, now, alarm, out),
             Entry::Echo(echo) => echo.on_alarm(core, now, alarm, out),
+            Entry::Subscription(subscription) => subscription.on_alarm(core, now),
         }
     }
 
@@ -73,6 +85,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_silence(core, now, out),
             Entry::Echo(echo) => echo.on_silence(core, now, out),
+            Entry::Subscription(_) => After::Keep,
         }
     }
 
@@ -80,6 +93,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.end_now(core, now, out),
             Entry::Echo(echo) => echo.end_now(core, now, out),
+            Entry::Subscription(subscription) => subscription.end_now(core, now, out),
         }
     }
 
@@ -95,7 +109,7 @@ impl Entry {
             Entry::Bridge(call) if call.is_waiting_for_ack(server) => {
                 call.on_unacknowledged(core, now, out)
             }
-            Entry::Bridge(_) => After::Keep,
+            Entry::Bridge(_) | Entry::Subscription(_) => After::Keep,
             Entry::Echo(echo) => echo.on_unacknowledged(core, now, server, out),
         }
     }

@@ -116,6 +116,9 @@ pub(crate) const RECAST: Policy = POLICY.also(&[
 /// What does not pass from a provisional response that is no reliable one any more (RFC 3262).
 pub(crate) const UNRELIABLE: Policy = POLICY.also(&[HeaderName::Require, HeaderName::RSeq]);
 
+/// What does not pass from a reliable provisional that has another number on the other leg.
+pub(crate) const RENUMBERED: Policy = POLICY.also(&[HeaderName::RSeq]);
+
 /// What does not pass from a response whose body is left out.
 pub(crate) const BODILESS: Policy = UNRELIABLE.also(&BODY);
 

@@ -9,8 +9,7 @@ use crate::core::Core;
 
 /// The methods this router takes part in (RFC 3261 20.5). Unknown ones are relayed inside calls, but
 /// cannot be listed.
-const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER, PUBLISH";
 
 /// What a call through this router may use: PRACK and session timers pass.
 const SUPPORTED: [&str; 2] = ["100rel", "timer"];

@@ -10,6 +10,23 @@ use media::Latching;
 pub struct Peer {
     /// How far its media may move.
     pub latching: Latching,
+    /// It belongs to the network whose members believe each other who is calling (RFC 3325 2.3).
+    pub trusted: bool,
+    /// Who does RFC 3262 with it as a callee.
+    pub reliable: Reliable,
+}
+
+/// Who acknowledges the reliable provisionals (RFC 3262) of a callee. Towards a caller that does 100rel
+/// they pass under each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reliable {
+    /// The caller alone.
+    Pass,
+    /// The router for a caller that does not, when the callee insists on it (421) or sends them unasked.
+    #[default]
+    Interwork,
+    /// The router for a caller that does not; it offers 100rel to the callee from the first.
+    Offer,
 }
 
 /// A prefix: family, bits, length.
@@ -45,6 +62,7 @@ pub struct Peers {
     prefixes: Vec<(Prefix, Peer)>,
     /// The lengths there are, longest first.
     lengths: Vec<u8>,
+    any_trusted: bool,
 }
 
 impl Peers {
@@ -60,7 +78,17 @@ impl Peers {
         let mut lengths: Vec<_> = prefixes.iter().map(|(prefix, _)| prefix.length).collect();
         lengths.dedup();
         lengths.reverse();
-        Peers { prefixes, lengths }
+        let any_trusted = prefixes.iter().any(|(_, peer)| peer.trusted);
+        Peers {
+            prefixes,
+            lengths,
+            any_trusted,
+        }
+    }
+
+    /// Whether any peer is trusted with identities.
+    pub(crate) fn any_trusted(&self) -> bool {
+        self.any_trusted
     }
 
     /// The peer at this address; the default when none is configured. An IPv4 address in IPv6 clothes is
@@ -86,8 +114,15 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn of(latching: Latching) -> Peer {
+        Peer {
+            latching,
+            ..Peer::default()
+        }
+    }
+
     fn table<const N: usize>(rules: [(IpAddr, u8, Latching); N]) -> Peers {
-        Peers::new(rules.map(|(address, length, latching)| (address, length, Peer { latching })))
+        Peers::new(rules.map(|(address, length, latching)| (address, length, of(latching))))
     }
 
     #[test]

@@ -9,8 +9,8 @@ use wire::{Message, Method, Uri};
 
 use crate::application_server;
 use crate::call::{
-    After, Call, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork, relay_response,
-    request_uri,
+    After, Call, Changes, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork,
+    relay_response, request_uri,
 };
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
@@ -19,6 +19,7 @@ use crate::echo::EchoCall;
 use crate::entry::Entry;
 use crate::local;
 use crate::outbound::Probed;
+use crate::outside;
 use crate::rdb::{CallFlow, Matcher};
 use crate::sanity;
 use crate::steer::Crossed;
@@ -42,7 +43,7 @@ type Text = smallvec::SmallVec<[u8; 256]>;
 impl Router {
     /// A router with empty tables.
     pub fn new(config: Config, now: Time) -> Router {
-        let calls = Calls::new(config.limits.calls);
+        let calls = Calls::new(config.limits.calls, config.limits.subscriptions);
         let matcher = Matcher::new(config.table.clone());
         Router {
             core: Core::new(config, now),
@@ -57,6 +58,7 @@ impl Router {
     pub fn counters(&self) -> Counters {
         Counters {
             calls: self.calls.live() as u64,
+            subscriptions: self.calls.subscriptions() as u64,
             server_transactions: self.core.transactions.server_count() as u64,
             client_transactions: self.core.transactions.client_count() as u64,
             transactions: *self.core.transactions.counters(),
@@ -180,7 +182,7 @@ impl Router {
         self.drain_transactions(now, out);
     }
 
-    /// The resolver's answer: the INVITEs that waited for it leave, or their calls fail.
+    /// The resolver's answer: the requests that waited for it leave, or fail.
     pub fn resolved(&mut self, now: Time, answer: Resolved<'_>, out: &mut Outbox) {
         let waiting = self
             .core
@@ -192,7 +194,13 @@ impl Router {
                 .addresses
                 .iter()
                 .find(|address| address.is_ipv4() == ipv4);
-            let Some(call) = self.calls.get_mut(waiter.call) else {
+            if waiter.user.purpose.is_outside() {
+                let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
+                let (core, calls) = (&mut self.core, &mut self.calls);
+                outside::on_resolved(core, calls, now, &waiter, remote, out);
+                continue;
+            }
+            let Some(call) = self.calls.get_mut(waiter.user.call) else {
                 continue;
             };
             match address {
@@ -211,7 +219,7 @@ impl Router {
                     self.core.transactions.fail(now, waiter.client);
                     let text = "Host Name Not Found";
                     let after = call.on_invite_failed(&mut self.core, now, 503, text, out);
-                    self.finish(now, waiter.call, after);
+                    self.finish(now, waiter.user.call, after);
                 }
             }
         }
@@ -225,6 +233,7 @@ impl Router {
             Command::EndAll => self.end_all(now, out),
             Command::Peers(peers) => self.core.peers = peers.clone(),
             Command::Outbound(outbound) => self.core.set_outbound(now, outbound),
+            Command::Relay(methods) => self.core.relay = *methods,
             Command::ApplicationServer { up } => self.core.set_application_server(*up),
         }
     }
@@ -373,7 +382,30 @@ impl Router {
                 let retry_after = local::retry_after(self.core.limits.retry_after_s);
                 self.core.refuse(now, server, 503, &retry_after, out);
             }
+            method if self.core.relay.has(method) => {
+                self.outside(now, flow, server, request, out);
+            }
             _ => local::answer(&mut self.core, now, server, request, out),
+        }
+    }
+
+    /// A request outside any dialog that is passed on.
+    fn outside(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let calls = (!self.draining).then_some(&mut self.calls);
+        let matcher = &mut self.matcher;
+        let core = &mut self.core;
+        if let Err(refusal) =
+            outside::receive(core, calls, matcher, now, flow, server, request, out)
+        {
+            self.core.counters.exchanges_unrouted += u64::from(refusal.code == 404);
+            self.core.refuse_with(now, server, &refusal, out);
         }
     }
 
@@ -395,6 +427,11 @@ impl Router {
         }
         if let Err(refusal) = local::check_proxy_required(request) {
             return self.refuse_start(now, server, &refusal, out);
+        }
+        if let Some(subscription) = self.calls.subscription_mut(id) {
+            let core = &mut self.core;
+            let after = subscription.on_request(core, now, side, server, flow, request, out);
+            return self.finish(now, id, after);
         }
         let Some(call) = self.calls.get_mut(id) else {
             return;
@@ -418,6 +455,7 @@ impl Router {
         let side = match self.calls.entry_mut(id)? {
             Entry::Bridge(call) => call.side_of(request, &token)?,
             Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
+            Entry::Subscription(subscription) => subscription.side_of(request, &token)?,
         };
         Some((id, side))
     }
@@ -494,17 +532,8 @@ impl Router {
     }
 
     fn refuse_start(&mut self, now: Time, server: ServerId, refusal: &Refusal, out: &mut Outbox) {
-        self.core.counters.refused += 1;
         self.core.counters.calls_unrouted += u64::from(refusal.code == 404);
-        let tag = self.core.own_tag().tag_text();
-        let end = |out: &mut Vec<u8>| {
-            out.extend_from_slice(&refusal.extra);
-            wire::print::end(out, b"");
-        };
-        let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
-        self.core
-            .transactions
-            .respond(now, server, code, phrase, Some(&tag), end, out);
+        self.core.refuse_with(now, server, refusal, out);
     }
 
     fn start_call(
@@ -581,7 +610,10 @@ impl Router {
         let Some(answer) = answer else { return };
         self.core.counters.responses += 1;
         let id = answer.user.call;
-        if let Purpose::Relay(from, server) = answer.user.purpose {
+        if answer.user.purpose.is_outside() {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            outside::on_answer(core, calls, now, answer.user, (flow, response), out);
+        } else if let Purpose::Relay(from, server) = answer.user.purpose {
             self.on_relay_answer(now, id, from, server, response, out);
         } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
             application_server::on_answer(&mut self.core, answer.client, response.code());
@@ -603,11 +635,17 @@ impl Router {
                 Purpose::Probe if response.code() >= 200 => {
                     call.on_probe_answer(core, now, response.code(), out)
                 }
+                Purpose::Refresh(side) => {
+                    call.on_refresh_answer(core, now, side, answer.client, response, out)
+                }
                 Purpose::Bye
                 | Purpose::Discard
                 | Purpose::Relay(..)
                 | Purpose::Probe
-                | Purpose::KeepAlive => After::Keep,
+                | Purpose::KeepAlive
+                | Purpose::Exchange(..)
+                | Purpose::Subscribe(_)
+                | Purpose::Subscribed(..) => After::Keep,
             };
             self.finish(now, id, after);
         } else if let Some(echo) = self.calls.echo_mut(id) {
@@ -633,7 +671,9 @@ impl Router {
         let core = &mut self.core;
         match answer.user.purpose {
             Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
-            Purpose::Reinvite(_) | Purpose::Reoffer if response.method() == Method::Invite => {
+            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_)
+                if response.method() == Method::Invite =>
+            {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
             }
             _ => {}
@@ -652,18 +692,22 @@ impl Router {
     ) {
         let mut call = self.calls.get_mut(id);
         let core = &mut self.core;
-        let (tag, body) = match &mut call {
+        let (tag, changes, body) = match &mut call {
             Some(call) => {
+                if call.refuse_after_422(core, now, from.other(), server, response, out) {
+                    return;
+                }
                 let body = call.crossing_answer(core, now, from.other(), server, response);
-                (call.tag(from), body)
+                let changes = call.changed_answer(core, now, from, server, response, &body);
+                (call.tag(from), changes, body)
             }
             // Nobody knows any more whether its media was steered.
-            None if response.has_sdp() => (core.own_tag(), Crossed::Withheld),
-            None => (core.own_tag(), Crossed::AsIs),
+            None if response.has_sdp() => (core.own_tag(), Changes::default(), Crossed::Withheld),
+            None => (core.own_tag(), Changes::default(), Crossed::AsIs),
         };
-        relay_response(core, now, server, &tag, response, body, out);
+        relay_response(core, now, server, &tag, response, &changes, body, out);
         if let Some(call) = call {
-            let after = call.on_relay_answer(&mut self.core, now, from, response, out);
+            let after = call.on_relay_answer(&mut self.core, now, from, server, response, out);
             self.finish(now, id, after);
         }
     }
@@ -695,6 +739,10 @@ impl Router {
         text: &str,
         out: &mut Outbox,
     ) {
+        if user.purpose.is_outside() {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            return outside::on_failed(core, calls, now, (client, user), code, out);
+        }
         if let Purpose::Relay(_, server) = user.purpose {
             self.core.refuse(now, server, code, b"", out);
         }
@@ -723,7 +771,13 @@ impl Router {
             Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
-            Purpose::Discard | Purpose::Prack(_) | Purpose::KeepAlive => After::Keep,
+            Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
+            Purpose::Discard
+            | Purpose::Prack(_)
+            | Purpose::KeepAlive
+            | Purpose::Exchange(..)
+            | Purpose::Subscribe(_)
+            | Purpose::Subscribed(..) => After::Keep,
         };
         self.finish(now, user.call, after);
     }
@@ -739,6 +793,12 @@ impl Router {
 }
 
 impl Purpose {
+    /// The transaction belongs to no call.
+    fn is_outside(self) -> bool {
+        use Purpose::{Exchange, Subscribe, Subscribed};
+        matches!(self, Exchange(..) | Subscribe(_) | Subscribed(..))
+    }
+
     /// Whose INVITE this server transaction is.
     fn invite_side(self) -> Side {
         match self {

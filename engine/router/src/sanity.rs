@@ -54,7 +54,11 @@ fn forwards(purpose: Purpose) -> bool {
         | Purpose::Prack(_)
         | Purpose::Reoffer
         | Purpose::Probe
-        | Purpose::KeepAlive => false,
+        | Purpose::KeepAlive
+        | Purpose::Exchange(..)
+        | Purpose::Subscribe(_)
+        | Purpose::Subscribed(..)
+        | Purpose::Refresh(_) => false,
     }
 }
 

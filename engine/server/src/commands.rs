@@ -154,10 +154,11 @@ fn summary(loaded: &Loaded) -> String {
         line(
             "peer",
             &format!(
-                "{} ({}{}): {}",
+                "{} ({}{}{}): {}",
                 peer.name,
                 config::word(&peer.class),
                 media.unwrap_or_default(),
+                if peer.trusted { ", trusted" } else { "" },
                 networks.join(", ")
             ),
         );

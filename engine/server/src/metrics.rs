@@ -59,6 +59,7 @@ const REPEATED: &str = "Messages sent again, by kind.";
 const PROBES: &str = "OPTIONS sent to see who still lives, by whom.";
 const PROBES_FAILED: &str =
     "OPTIONS that were not answered, or in a way that says no, by whom they were for.";
+const TOO_SMALL: &str = "Answers 422, Session Interval Too Small, by direction.";
 const TIMEOUTS: &str = "Transactions that ended without what they waited for, by what it was.";
 
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
@@ -296,6 +297,76 @@ const COUNTERS: &[Metric] = &[
         PROBES_FAILED,
         |s| s.shard.application_server_probes_failed,
     ),
+    // Outside calls.
+    count(
+        "tipring_exchanges_total",
+        "Requests outside any dialog that were passed on: MESSAGE, PUBLISH, SUBSCRIBE and the like.",
+        |s| s.shard.exchanges,
+    ),
+    count(
+        "tipring_exchanges_unrouted_total",
+        "Requests outside any dialog without a route.",
+        |s| s.shard.exchanges_unrouted,
+    ),
+    count(
+        "tipring_subscriptions_started_total",
+        "SUBSCRIBE and REFER requests outside any dialog that were passed on.",
+        |s| s.shard.subscriptions_started,
+    ),
+    count(
+        "tipring_subscriptions_limited_total",
+        "Of such requests: refused because of limits.subscriptions, or while draining.",
+        |s| s.shard.subscriptions_limited,
+    ),
+    count(
+        "tipring_subscriptions_expired_total",
+        "Subscriptions that nobody refreshed, or that were never notified.",
+        |s| s.shard.subscriptions_expired,
+    ),
+    // Session timers.
+    count(
+        "tipring_session_refreshes_total",
+        "Refreshes of sessions sent by the router itself.",
+        |s| s.shard.session_refreshes,
+    ),
+    count(
+        "tipring_sessions_expired_total",
+        "Calls ended because a session was not refreshed.",
+        |s| s.shard.sessions_expired,
+    ),
+    kind(
+        "tipring_session_intervals_too_small_total",
+        ("direction", "sent"),
+        TOO_SMALL,
+        |s| s.shard.session_intervals_refused,
+    ),
+    kind(
+        "tipring_session_intervals_too_small_total",
+        ("direction", "received"),
+        TOO_SMALL,
+        |s| s.shard.session_intervals_raised,
+    ),
+    // Offers and provisionals.
+    count(
+        "tipring_pracks_total",
+        "PRACKs of the router's own, for callers that do no 100rel or have their answer already.",
+        |s| s.shard.pracks,
+    ),
+    count(
+        "tipring_provisionals_discarded_total",
+        "Reliable provisionals that went no further: repeated, out of order, or before their turn.",
+        |s| s.shard.provisionals_discarded,
+    ),
+    count(
+        "tipring_invites_extended_total",
+        "INVITEs sent once more, with 100rel, after a 421.",
+        |s| s.shard.invites_extended,
+    ),
+    count(
+        "tipring_offers_untimely_total",
+        "Offers and UPDATEs refused with 491 or 500 because another one had no answer yet.",
+        |s| s.shard.untimely,
+    ),
     // Transactions.
     count(
         "tipring_repeats_received_total",
@@ -471,6 +542,11 @@ const COUNTERS: &[Metric] = &[
 const LEVELS: &[Metric] = &[
     count("tipring_calls", "Calls in progress.", |s| s.shard.calls),
     count(
+        "tipring_subscriptions",
+        "Subscriptions in progress outside calls.",
+        |s| s.shard.subscriptions,
+    ),
+    count(
         "tipring_server_transactions",
         "Server transactions alive.",
         |s| s.shard.server_transactions,
@@ -509,7 +585,9 @@ fn register_bounds(limits: &Limits) {
     );
     let help = "limits.transactions, of all shards together, for server and for client ones.";
     let transactions = ("tipring_transactions_limit", help, limits.transactions);
-    for (name, help, bound) in [calls, transactions] {
+    let help = "limits.subscriptions, of all shards together.";
+    let subscriptions = ("tipring_subscriptions_limit", help, limits.subscriptions);
+    for (name, help, bound) in [calls, transactions, subscriptions] {
         metrics::describe_gauge!(name, Unit::Count, help);
         metrics::gauge!(name).set(bound as f64);
     }

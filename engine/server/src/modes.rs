@@ -1,14 +1,19 @@
 //! What a configuration does to calls beside the routing DB, in sentences for `check`, `doctor`, `route`
 //! and the log.
 
-use crate::config::{ApplicationServer, Config};
+use crate::config::{ApplicationServer, Config, SessionTimerMode};
 
 /// The modes that are on.
 pub(crate) fn sentences(config: &Config) -> Vec<String> {
-    [application_server(config), proxy(config), probing(config)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        application_server(config),
+        proxy(config),
+        probing(config),
+        session_timer(config),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What an operator should know who has these modes on.
@@ -18,7 +23,20 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let warning = |address| {
         format!("metrics at {address} have no password: whoever reaches this address reads them")
     };
-    open.map(warning).into_iter().collect()
+    let open = open.map(warning);
+    open.into_iter().chain(short_session(config)).collect()
+}
+
+/// RFC 4028 5: a Min-SE is never below 90 seconds.
+fn short_session(config: &Config) -> Option<String> {
+    let timer = &config.session_timer;
+    let short = timer.mode == SessionTimerMode::On && timer.min_se_s < 90;
+    short.then(|| {
+        let seconds = timer.min_se_s;
+        format!(
+            "session_timer.min_se_s is {seconds}: RFC 4028 forbids less than 90, which is for tests"
+        )
+    })
 }
 
 fn application_server(config: &Config) -> Option<String> {
@@ -65,9 +83,28 @@ fn probing(config: &Config) -> Option<String> {
     }
 }
 
+fn session_timer(config: &Config) -> Option<String> {
+    let timer = &config.session_timer;
+    let on = timer.mode == SessionTimerMode::On;
+    on.then(|| {
+        let (wanted, least) = (timer.session_expires_s, timer.min_se_s);
+        format!("session timers: each leg is refreshed every {wanted} s, no more often than every {least} s")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interval_for_tests_is_warned_of() {
+        let text = |mode| format!("[session_timer]\nmode = '{mode}'\nmin_se_s = 2\n");
+        let on = of(&text("on"));
+        assert!(warnings(&on).iter().any(|it| it.contains("min_se_s is 2")));
+        assert!(sentences(&on).iter().any(|it| it.contains("every 1800 s")));
+        let pass = of(&text("pass"));
+        assert!(warnings(&pass).is_empty() && sentences(&pass).is_empty());
+    }
 
     fn of(text: &str) -> Config {
         toml::from_str(text).expect("a configuration")

@@ -118,6 +118,8 @@ mod tests {
                 .collect(),
             class,
             media: None,
+            trusted: false,
+            reliable_provisionals: Default::default(),
         };
         Arc::new(PeerTable::new(&[
             peer(

@@ -8,9 +8,11 @@ use std::time::Duration;
 use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
 use router::rdb::{CallFlow, Record, Table};
+use wire::Method;
 
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, SHARDS_MAX,
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, Refresher, Relayed,
+    SHARDS_MAX, SessionTimerMode,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -152,6 +154,8 @@ impl Common<'_> {
             },
             peers: peers(self.config.media.latching, &self.config.peer),
             outbound: outbound(self.config),
+            relay: relay(self.config),
+            session_timer: session_timer(self.config),
         }
     }
 }
@@ -170,14 +174,19 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
 /// for it.
 pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let treated = |latching: LatchingMode| shard::Peer {
+    let treated = |latching: LatchingMode, trusted| shard::Peer {
         latching: latching.into(),
+        trusted,
+        ..shard::Peer::default()
     };
-    let everybody = everybody.map(|any| (any, 0, treated(default)));
+    let everybody = everybody.map(|any| (any, 0, treated(default, false)));
     let of_peer = |peer: &Peer| {
-        let mode = peer.media.unwrap_or(default);
+        let treatment = shard::Peer {
+            reliable: peer.reliable_provisionals.into(),
+            ..treated(peer.media.unwrap_or(default), peer.trusted)
+        };
         let networks = peer.addresses.clone().into_iter();
-        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treated(mode)))
+        networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treatment))
     };
     let peers = peers.iter().flat_map(of_peer);
     Arc::new(shard::Peers::new(everybody.into_iter().chain(peers)))
@@ -214,6 +223,34 @@ pub(crate) fn outbound(config: &Config) -> shard::Outbound {
     }
 }
 
+/// What is passed on outside any dialog.
+pub(crate) fn relay(config: &Config) -> shard::Methods {
+    let method = |relayed: &Relayed| match relayed {
+        Relayed::Message => Method::Message,
+        Relayed::Publish => Method::Publish,
+        Relayed::Subscribe => Method::Subscribe,
+        Relayed::Info => Method::Info,
+        Relayed::Options => Method::Options,
+        Relayed::Refer => Method::Refer,
+        Relayed::Notify => Method::Notify,
+    };
+    shard::Methods::of(config.routing.relay.iter().map(method))
+}
+
+fn session_timer(config: &Config) -> Option<shard::SessionTimer> {
+    let timer = &config.session_timer;
+    let settings = shard::SessionTimer {
+        session_expires_s: timer.session_expires_s,
+        min_se_s: timer.min_se_s,
+        refreshes: match timer.refresher {
+            Refresher::Auto => shard::Refreshes::Auto,
+            Refresher::Peer => shard::Refreshes::Peer,
+            Refresher::Router => shard::Refreshes::Router,
+        },
+    };
+    (timer.mode == SessionTimerMode::On).then_some(settings)
+}
+
 /// 0 is never.
 fn seconds(seconds: u64) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds))
@@ -246,6 +283,7 @@ fn limits(limits: &Limits, shards: u8) -> shard::Limits {
             header_bytes_max: limits.header_bytes,
             ..wire::Limits::default()
         },
+        subscriptions: part(limits.subscriptions),
     }
 }
 
@@ -325,6 +363,17 @@ mod tests {
             (of("192.0.2.1"), of("::1")),
             (media::Latching::Strict, media::Latching::Strict)
         );
+    }
+
+    #[test]
+    fn methods_pass_as_listed_and_by_default_as_the_router_has_it() {
+        assert_eq!(relay(&Config::default()), shard::Methods::default());
+        let text = "[routing]\nrelay = ['MESSAGE', 'NOTIFY']\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let listed = shard::Methods::of([Method::Message, Method::Notify]);
+        assert_eq!(relay(&config), listed);
+        let wrong = toml::from_str::<Config>("[routing]\nrelay = ['REGISTER']\n");
+        assert!(wrong.unwrap_err().to_string().contains("`PUBLISH`"));
     }
 
     #[test]

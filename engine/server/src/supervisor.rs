@@ -212,6 +212,8 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Route(Arc::clone(&loaded.table))));
         let outbound = plan::outbound(&loaded.config);
         self.tell_all(|| Letter::Command(Command::Outbound(outbound.clone())));
+        let relay = plan::relay(&loaded.config);
+        self.tell_all(|| Letter::Command(Command::Relay(relay)));
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
         for mode in modes::sentences(&loaded.config) {
@@ -272,6 +274,10 @@ impl Supervisor {
         if self.failed {
             return ExitCode::FAILURE;
         }
+        if let Phase::Draining { .. } = self.phase {
+            // Subscriptions hold nothing up; their ends are told now.
+            self.tell_all(|| Letter::Command(Command::EndAll));
+        }
         self.tell_all(|| Letter::Stop);
         let until = Instant::now() + END_GRACE;
         for (id, shard) in self.shards.into_iter().enumerate() {
@@ -299,6 +305,10 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("latency", running.latency != wanted.latency),
         ("log", running.log != wanted.log),
         ("media", running.media != wanted.media),
+        (
+            "session_timer",
+            running.session_timer != wanted.session_timer,
+        ),
     ];
     sections
         .into_iter()
@@ -354,6 +364,7 @@ mod tests {
         let mut wanted = running.clone();
         wanted.routing.rdb = Some("other.json".into());
         wanted.routing.outbound_proxy = "192.0.2.1:5060".to_owned().try_into().ok();
+        wanted.routing.relay.clear();
         wanted.application_server.failures += 1;
         wanted.peer.clear();
         assert!(need_restart(&running, &wanted).is_empty());

@@ -183,6 +183,7 @@ fn the_schema_describes_every_section() {
         "log",
         "application_server",
         "media",
+        "session_timer",
     ] {
         assert!(schema["properties"][section].is_object(), "{section}");
     }

@@ -13,7 +13,8 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Outbound,
-    Peer, Peers, Probed, Progress, Resolved, Timers, Wake,
+    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Methods,
+    Outbound, Peer, Peers, Probed, Progress, Refreshes, Reliable, Resolved, SessionTimer, Timers,
+    Wake,
 };
 pub use shard::{Applied, Input, Shard};

@@ -130,6 +130,8 @@ pub struct CallerPlan {
     pub inside: InsidePlan,
     /// What it says of its media, and that it talks.
     pub talk: Option<TalkPlan>,
+    /// It sends these outside any dialog to the same number, this long after its INVITE.
+    pub asides: Vec<(Duration, &'static str)>,
 }
 
 /// When a caller gives up.

@@ -45,9 +45,9 @@ fn requests_for_the_router_are_answered() {
         [
             "200 OPTIONS",
             "404 INVITE",
-            "405 MESSAGE",
+            "404 MESSAGE",
+            "404 SUBSCRIBE",
             "405 REGISTER",
-            "405 SUBSCRIBE",
             "481 BYE",
             "481 CANCEL",
             "481 PRACK",

@@ -19,6 +19,8 @@ pub enum DialogState {
     Early,
     /// Created or confirmed by a 2xx.
     Confirmed,
+    /// Early, and ended while its request goes on (RFC 6228). Nothing is to be sent in it but PRACK.
+    Ended,
 }
 
 /// Why a dialog could not be made or changed. All but `TooLong` are the peer's fault.
@@ -84,6 +86,9 @@ struct Parts<'a> {
 }
 
 type Scratch = SmallVec<[u8; 1024]>;
+
+/// What stands before our tag in From and To.
+const TAG: &[u8] = b";tag=";
 
 impl Dialog {
     /// The dialog of a UAS (RFC 3261 12.1.1): early from the start, confirmed by its 2xx.
@@ -202,7 +207,7 @@ impl Dialog {
 
     /// A tagged 1xx or a 2xx to the request that creates this dialog: takes the peer's tag, Contact
     /// and route set. On a 2xx the route set is computed anew (RFC 3261 13.2.2.4), on a second 1xx
-    /// with the same tag only the target may move.
+    /// with the same tag only the target may move, and only when it is a reliable one (RFC 6141 4.9).
     ///
     /// # Errors
     /// When the answer has no To tag or cannot be read; the dialog is then unchanged.
@@ -212,6 +217,10 @@ impl Dialog {
         pool: &mut Pool,
     ) -> Result<(), DialogError> {
         let confirmed = response.code() >= 200;
+        if self.state == DialogState::Ended {
+            // Its peer was told to say so only when nothing more comes; one that goes on is taken at its word.
+            self.state = DialogState::Early;
+        }
         if self.state == DialogState::Early && !confirmed && !self.target_moves(response) {
             return Ok(());
         }
@@ -219,7 +228,7 @@ impl Dialog {
             self.confirm();
             return Ok(());
         }
-        let (text, spans) = self.assemble_answered(response, pool)?;
+        let (text, spans) = self.assemble_answered(response, self.target(), pool)?;
         pool.release(std::mem::replace(&mut self.text, text));
         self.spans = spans;
         self.state = if confirmed {
@@ -230,12 +239,34 @@ impl Dialog {
         Ok(())
     }
 
-    /// Another early or confirmed dialog from the same request: the answer's To tag is new.
+    /// The early dialog is over, its request is not (RFC 6228).
+    pub fn end_early(&mut self) {
+        if self.state == DialogState::Early {
+            self.state = DialogState::Ended;
+        }
+    }
+
+    /// The request is sent once more and every answer to the former one is void: the next answer makes the
+    /// dialog, whatever its tag. Our CSeq counts on.
+    pub fn begin_again(&mut self) {
+        self.state = DialogState::Initial;
+        self.spans.remote_tag = Span::default();
+        self.remote_cseq = None;
+    }
+
+    /// Another early or confirmed dialog from the same request: the answer's To tag is new. `whence` is
+    /// the URI of who sent the answer: the target of a peer that names no Contact (12.1.2 wants one), for
+    /// the target of this dialog is another peer's.
     ///
     /// # Errors
     /// As [`Dialog::establish`].
-    pub fn fork(&self, response: &Message<'_>, pool: &mut Pool) -> Result<Dialog, DialogError> {
-        let (text, spans) = self.assemble_answered(response, pool)?;
+    pub fn fork(
+        &self,
+        response: &Message<'_>,
+        whence: &[u8],
+        pool: &mut Pool,
+    ) -> Result<Dialog, DialogError> {
+        let (text, spans) = self.assemble_answered(response, whence, pool)?;
         let confirmed = response.code() >= 200;
         let state = if confirmed {
             DialogState::Confirmed
@@ -248,6 +279,53 @@ impl Dialog {
             local_cseq: self.local_cseq,
             remote_cseq: None,
             state,
+        })
+    }
+
+    /// The dialog that a NOTIFY makes of a SUBSCRIBE of ours (RFC 6665 4.4.1): its sender is the peer, which
+    /// may be any of those the SUBSCRIBE was forked to. The number of the NOTIFY is not yet received.
+    ///
+    /// # Errors
+    /// When the NOTIFY has no From tag or Contact, or cannot be read.
+    pub fn notified(&self, notify: &Message<'_>, pool: &mut Pool) -> Result<Dialog, DialogError> {
+        let remote_tag = notify.from()?.tag().ok_or(DialogError::NoTag)?;
+        let contact = notify.contact()?.ok_or(DialogError::NoContact)?;
+        let routes = route_set(notify, false);
+        let parts = Parts {
+            remote: notify.header(HeaderName::From).unwrap_or_default(),
+            remote_tag: Some(remote_tag),
+            target: contact.uri,
+            routes: &routes,
+            ..self.parts()
+        };
+        let (text, spans) = assemble(parts, pool)?;
+        Ok(Dialog {
+            text,
+            spans,
+            local_cseq: self.local_cseq,
+            remote_cseq: None,
+            state: DialogState::Confirmed,
+        })
+    }
+
+    /// The same dialog under another tag of ours: what a UAS has towards a UAC whose request was forked
+    /// behind it. Only for dialogs of [`Dialog::uas`].
+    ///
+    /// # Errors
+    /// [`DialogError::TooLong`].
+    pub fn under_tag(&self, local_tag: &[u8], pool: &mut Pool) -> Result<Dialog, DialogError> {
+        let local = self.part(self.spans.local);
+        let end = local.windows(TAG.len()).rposition(|piece| piece == TAG);
+        let parts = Parts {
+            local: end.and_then(|at| local.get(..at)).unwrap_or(local),
+            local_tag: Some(local_tag),
+            ..self.parts()
+        };
+        let (text, spans) = assemble(parts, pool)?;
+        Ok(Dialog {
+            text,
+            spans,
+            ..*self
         })
     }
 
@@ -386,12 +464,14 @@ impl Dialog {
     }
 
     fn target_moves(&self, response: &Message<'_>) -> bool {
-        matches!(response.contact(), Ok(Some(contact)) if contact.uri != self.target())
+        let reliable = response.header(HeaderName::RSeq).is_some() && response.requires("100rel");
+        reliable && matches!(response.contact(), Ok(Some(contact)) if contact.uri != self.target())
     }
 
     fn assemble_answered(
         &self,
         response: &Message<'_>,
+        otherwise: &[u8],
         pool: &mut Pool,
     ) -> Result<(Block, Spans), DialogError> {
         let remote_tag = response.to()?.tag().ok_or(DialogError::NoTag)?;
@@ -405,12 +485,12 @@ impl Dialog {
         } else {
             route_set(response, true)
         };
-        // A 1xx without Contact leaves the target as it was (12.1.2 wants one; many peers omit it).
+        // A 1xx without Contact leaves the target as it was: 12.1.2 wants one, many peers omit it.
         let contact = response.contact()?.map(|contact| contact.uri);
         let parts = Parts {
             remote: response.header(HeaderName::To).unwrap_or_default(),
             remote_tag: Some(remote_tag),
-            target: contact.unwrap_or_else(|| self.target()),
+            target: contact.unwrap_or(otherwise),
             routes: &routes,
             ..self.parts()
         };
@@ -463,7 +543,7 @@ fn assemble(parts: Parts<'_>, pool: &mut Pool) -> Result<(Block, Spans), DialogE
         ..Spans::default()
     };
     spans.local = match parts.local_tag {
-        Some(tag) => append(&mut text, &[parts.local, b";tag=", tag])?,
+        Some(tag) => append(&mut text, &[parts.local, TAG, tag])?,
         None => append(&mut text, &[parts.local])?,
     };
     spans.remote = append(&mut text, &[parts.remote])?;
@@ -646,7 +726,10 @@ mod tests {
         let first = answer(180, "b1", "Contact: <sip:one@10.0.0.1>\n");
         with(&first, |response| dialog.establish(response, &mut pool)).expect("early");
         let second = answer(200, "b2", "Contact: <sip:two@10.0.0.2>\n");
-        let fork = with(&second, |response| dialog.fork(response, &mut pool)).expect("a fork");
+        let fork = with(&second, |response| {
+            dialog.fork(response, b"sip:w", &mut pool)
+        })
+        .expect("a fork");
         assert_eq!(
             (dialog.remote_tag(), dialog.target()),
             (&b"b1"[..], &b"sip:one@10.0.0.1"[..])
@@ -656,6 +739,15 @@ mod tests {
             (&b"b2"[..], &b"sip:two@10.0.0.2"[..])
         );
         assert_eq!(fork.state(), DialogState::Confirmed);
+        let silent = answer(180, "b3", "");
+        let other = with(&silent, |response| {
+            dialog.fork(response, b"sip:w", &mut pool)
+        });
+        assert_eq!(
+            other.expect("a fork").target(),
+            b"sip:w",
+            "not the first one's"
+        );
         assert_eq!(fork.call_id(), b"c1");
     }
 
@@ -680,7 +772,7 @@ mod tests {
                 ] {
                     let text = format!("{more}Contact: <sip:two@10.0.0.2>\n");
                     let text = answer(code, tag, &text);
-                    let other = with(&text, |response| one.fork(response, &mut pool));
+                    let other = with(&text, |response| one.fork(response, b"sip:w", &mut pool));
                     let other = other.expect("a fork");
                     assert_eq!(other.next_hop(), hop.as_bytes(), "{code}");
                 }
@@ -755,11 +847,16 @@ mod tests {
     }
 
     #[test]
-    fn the_target_moves_with_a_refresh_and_with_a_second_provisional() {
+    fn the_target_moves_with_a_refresh_and_with_a_second_provisional_that_is_reliable() {
         let mut pool = Pool::default();
         let mut dialog = uac(&mut pool);
-        for (contact, expected) in [("one", "sip:one@h"), ("two", "sip:two@h")] {
-            let text = answer(183, "b1", &format!("Contact: <sip:{contact}@h>\n"));
+        let reliable = "Require: 100rel\nRSeq: 1\n";
+        for (contact, more, expected) in [
+            ("one", "", "sip:one@h"),
+            ("two", "", "sip:one@h"),
+            ("three", reliable, "sip:three@h"),
+        ] {
+            let text = answer(183, "b1", &format!("Contact: <sip:{contact}@h>\n{more}"));
             with(&text, |response| dialog.establish(response, &mut pool)).expect("early");
             assert_eq!(dialog.target(), expected.as_bytes());
         }
@@ -770,6 +867,40 @@ mod tests {
         );
         assert_eq!(dialog.remote_tag(), b"b1");
         assert_eq!(dialog.call_id(), b"c1");
+    }
+
+    #[test]
+    fn a_request_sent_again_makes_its_dialog_anew() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        for (tag, hop) in [("b1", "sip:one@h"), ("b2", "sip:two@h")] {
+            dialog.begin_again();
+            assert_eq!(
+                (dialog.state(), dialog.remote_tag()),
+                (DialogState::Initial, &b""[..])
+            );
+            let text = answer(183, tag, &format!("Contact: <{hop}>\n"));
+            with(&text, |response| dialog.establish(response, &mut pool)).expect("early");
+            assert_eq!(dialog.target(), hop.as_bytes());
+            assert_eq!(dialog.remote_tag(), tag.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_early_dialog_may_end_and_be_heard_of_again() {
+        let mut pool = Pool::default();
+        let mut dialog = uac(&mut pool);
+        let text = answer(183, "b1", "Contact: <sip:bob@h>\n");
+        for _ in 0..2 {
+            with(&text, |response| dialog.establish(response, &mut pool)).expect("early");
+            assert_eq!(dialog.state(), DialogState::Early);
+            dialog.end_early();
+            assert_eq!(dialog.state(), DialogState::Ended);
+            assert_eq!(dialog.remote_tag(), b"b1");
+        }
+        dialog.confirm();
+        dialog.end_early();
+        assert_eq!(dialog.state(), DialogState::Confirmed, "it is no early one");
     }
 
     #[test]
@@ -795,6 +926,40 @@ mod tests {
         let error = with(&untagged, |response| dialog.establish(response, &mut pool));
         assert_eq!(error, Err(DialogError::NoTag));
         assert_eq!(dialog.state(), DialogState::Initial);
+    }
+
+    #[test]
+    fn a_notify_makes_a_dialog_of_the_request_it_came_from() {
+        let mut pool = Pool::default();
+        let dialog = uac(&mut pool);
+        let text = "NOTIFY sip:alice@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP b.example;branch=z9hG4bK2\n\
+             From: Bob <sip:bob@b.example>;tag=n1\nTo: Alice <sip:alice@a.example>;tag=a1\n\
+             Record-Route: <sip:p2;lr>, <sip:p1;lr>\nContact: <sip:bob@10.0.0.9>\n\
+             Call-ID: c1\nCSeq: 40 NOTIFY\n\n";
+        let notified = with(text, |notify| dialog.notified(notify, &mut pool));
+        let mut notified = notified.expect("a dialog");
+        assert_eq!(notified.remote_tag(), b"n1");
+        assert_eq!(notified.next_hop(), b"sip:p2;lr");
+        assert_eq!(notified.receive_cseq(40), Ok(()));
+        assert!(bye(&mut notified).ends_with("CSeq: 2 BYE\n"));
+        let untagged = text.replace(";tag=n1", "");
+        let error = with(&untagged, |notify| dialog.notified(notify, &mut pool).err());
+        assert_eq!(error, Some(DialogError::NoTag));
+    }
+
+    #[test]
+    fn another_tag_of_ours_stands_in_the_place_of_the_first() {
+        let mut pool = Pool::default();
+        let text = invite("Contact: <sip:alice@10.0.0.1:5070>\n");
+        let dialog = with(&text, |invite| Dialog::uas(invite, b"b1", &mut pool)).expect("a dialog");
+        let mut other = dialog.under_tag(b"b2", &mut pool).expect("a dialog");
+        let request = bye(&mut other);
+        assert!(request.contains("From: Bob <sip:bob@b.example>;tag=b2\n"));
+        assert!(request.contains("To: Alice <sip:alice@a.example>;tag=a1\n"));
+        assert_eq!(other.receive_cseq(7), Err(OutOfOrder));
+        other.release(&mut pool);
+        dialog.release(&mut pool);
+        assert_eq!(pool.live(), 0);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Line {
     }
 
     fn receive_request(&mut self, method: &str) -> Inbound {
-        write_request(&mut self.text, method, |text| {
+        write_request(&mut self.text, self.branch, method, |text| {
             text.extend_from_slice(b"z9hG4bK");
             print::hex(text, self.branch, 16);
         });
@@ -110,7 +110,7 @@ impl Line {
     fn ask(&mut self, method: &str, codes: &[u16]) {
         let mut branch = None;
         let print = |bytes: &mut Vec<u8>, token: &Token| {
-            write_request(bytes, method, |text| token.print_branch(text));
+            write_request(bytes, 0, method, |text| token.print_branch(text));
             branch = Some(*token);
         };
         let named = Method::parse(method.as_bytes());
@@ -154,13 +154,16 @@ impl Line {
     }
 }
 
-fn write_request(text: &mut Vec<u8>, method: &str, branch: impl FnOnce(&mut Vec<u8>)) {
+/// A request of its own call: the same identity on another branch would be a merged request.
+fn write_request(text: &mut Vec<u8>, call: u64, method: &str, branch: impl FnOnce(&mut Vec<u8>)) {
     text.clear();
     print::request_line(text, method.as_bytes(), b"sip:bob@192.0.2.9");
     text.extend_from_slice(b"Via: SIP/2.0/UDP 192.0.2.1;branch=");
     branch(text);
     text.extend_from_slice(b"\r\nFrom: <sip:a@192.0.2.1>;tag=a\r\nTo: <sip:b@192.0.2.9>\r\n");
-    text.extend_from_slice(b"Call-ID: one\r\nCSeq: 1 ");
+    text.extend_from_slice(b"Call-ID: ");
+    print::hex(text, call, 16);
+    text.extend_from_slice(b"\r\nCSeq: 1 ");
     text.extend_from_slice(method.as_bytes());
     text.extend_from_slice(b"\r\n");
     print::end(text, b"");

@@ -74,6 +74,11 @@ impl Agent {
         })
     }
 
+    /// What it is called in From and Contact.
+    pub(crate) fn name(&self) -> &str {
+        self.name
+    }
+
     /// A request to `user` at the peer that opens something new.
     pub(crate) fn request(&self, method: &'static str, user: &str) -> Request {
         let serial = self.serial.get() + 1;

@@ -1,7 +1,9 @@
-//! `cargo xtask clients`: clients we did not write use the router. sipsak asks it with OPTIONS; a baresip
+//! `cargo xtask clients`: clients we did not write use the router. sipsak asks it with OPTIONS and sends a
+//! MESSAGE through it; a baresip
 //! calls another baresip through it, is answered, and hangs up; one hears its own tone from the echo number;
 //! two hear each other's through steerMedia. All are Debian packages.
 
+use crate::agent::Agent;
 use crate::baresip::{ESTABLISHED, Phone};
 use crate::failure::{Failure, check};
 use crate::house;
@@ -52,6 +54,10 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let router = start_router(&program, &directory, bob)?;
     let outcomes = [
         ("sipsak_options", sipsak(router.address, &directory)),
+        (
+            "sipsak_message",
+            sipsak_message(router.address, bob, &directory),
+        ),
         (
             "baresip_calls_baresip",
             baresip_call(router.address, bob, &directory),
@@ -138,6 +144,33 @@ fn sipsak(router: SocketAddr, directory: &Path) -> Result<(), Failure> {
     let ended = sipsak.wait(Duration::from_secs(10))?;
     check(ended.success(), || {
         format!("sipsak ended with {ended}: see sipsak.log")
+    })
+}
+
+/// sipsak ends with 0 when its MESSAGE gets a 200, which Bob gives when he has its text. The MESSAGE is in a
+/// file: sipsak 0.9.8 crashes when it is to write one itself (-M).
+fn sipsak_message(router: SocketAddr, bob: SocketAddr, directory: &Path) -> Result<(), Failure> {
+    let bob = Agent::bind_at("bob", bob, router)?;
+    let file = directory.join("message.sip");
+    // sipsak writes the Via.
+    let message = format!(
+        "MESSAGE sip:{NUMBER}@{router} SIP/2.0\r\nFrom: <sip:alice@{ALICE}>;tag=alice\r\n\
+         To: <sip:{NUMBER}@{router}>\r\nCall-ID: message@{ALICE}\r\nCSeq: 1 MESSAGE\r\n\
+         Max-Forwards: 70\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nHello Bob"
+    );
+    std::fs::write(&file, message).map_err(Failure::machine("cannot write a MESSAGE"))?;
+    let line = format!("-v -H {ALICE} -s sip:{NUMBER}@{router} -f");
+    let mut arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    arguments.push(file.display().to_string());
+    let mut sipsak = Spawned::start("sipsak-message", "sipsak".as_ref(), &arguments, directory)?;
+    let seen = bob.expect_request("MESSAGE")?;
+    check(seen.body.contains("Hello Bob"), || {
+        format!("the MESSAGE says {:?}", seen.body)
+    })?;
+    bob.answer(&seen, 200, "bob-tag", "")?;
+    let ended = sipsak.wait(Duration::from_secs(10))?;
+    check(ended.success(), || {
+        format!("sipsak ended with {ended}: see sipsak-message.log")
     })
 }
 

@@ -1,18 +1,20 @@
 //! Answers to the callee's INVITE: 18x and early dialogs, the 2xx and its forks, rejections, silence;
 //! and the caller's ACK.
 
-use stack::dialog::{Dialog, DialogState};
+use stack::dialog::Dialog;
 use stack::{Answer, ClientId, Flow, Outbox, Time, Token};
-use wire::{HeaderName, Message, Method};
+use wire::{Message, Method};
 
+use super::forked::EARLY_DIALOG_TERMINATED;
 use super::own::Own;
 use super::print::{self, Form, Reason, Request};
-use super::{After, Call, FORKS_MAX, Stage};
+use super::reliable::rseq;
+use super::{After, Call, Changes, Stage};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::steer::Crossed;
 
-/// CSeq of the callee's INVITE: the first request of ours in its dialog.
+/// CSeq of the callee's INVITE when it is sent the first time: the first request of ours in its dialog.
 pub(super) const INVITE_CSEQ: u32 = 1;
 
 impl Call {
@@ -49,13 +51,17 @@ impl Call {
         if (180..190).contains(&response.code()) {
             core.disarm(&mut self.no_18x);
         }
-        self.note_early_dialog(core, response);
         self.restart_ringing(core, now);
-        if self.early.is_some() {
-            self.on_early_provisional(core, now, response, out);
+        if response.code() == EARLY_DIALOG_TERMINATED && self.early.is_none() {
+            self.on_early_dialog_over(core, now, response, out);
             return After::Keep;
         }
-        if self.rung.passes(response, &self.terms) {
+        self.note_early_dialog(core, response);
+        if self.early.is_some() {
+            self.on_early_provisional(core, now, response, out);
+        } else if let Some(rseq) = rseq(response) {
+            self.on_reliable(core, now, rseq, response, out);
+        } else if self.rung.passes(response, &self.terms) {
             self.relay_to_caller(core, now, response, out);
         }
         After::Keep
@@ -67,26 +73,6 @@ impl Call {
         if self.terms.no_answer.is_none() {
             core.disarm(&mut self.alarm);
             self.alarm = core.arm(now, self.id, Alarm::Ringing, Some(core.timers.ringing));
-        }
-    }
-
-    /// RFC 3261 12.1: a tagged provisional makes an early dialog, one for each tag. The current one is
-    /// the one that spoke last: a PRACK or UPDATE of the caller is for it.
-    fn note_early_dialog(&mut self, core: &mut Core, response: &Message<'_>) {
-        let Some(tag) = response.to_tag() else { return };
-        let current = &mut self.callee.dialog;
-        if current.state() == DialogState::Initial || current.remote_tag() == tag {
-            // A provisional that cannot be read as a dialog is still relayed; the 2xx decides.
-            let _unreadable = current.establish(response, &mut core.pool);
-            return;
-        }
-        if let Some(fork) = self.forks.iter_mut().find(|fork| fork.remote_tag() == tag) {
-            let _unreadable = fork.establish(response, &mut core.pool);
-            std::mem::swap(fork, current);
-        } else if self.forks.len() < FORKS_MAX
-            && let Ok(fork) = current.fork(response, &mut core.pool)
-        {
-            self.forks.push(std::mem::replace(current, fork));
         }
     }
 
@@ -107,7 +93,7 @@ impl Call {
             // A 2xx without a To tag or with an unreadable header makes no dialog: nothing can be ACKed.
             return self.finish_calling(core, now, 502, &Reason::sip(502, "Unreadable 2xx"), out);
         }
-        if self.stage == Stage::Cancelling || !self.relay_to_caller(core, now, response, out) {
+        if self.stage == Stage::Cancelling || !self.relay_2xx_to_caller(core, now, response, out) {
             // The caller has had another final answer: CANCEL and 200 have crossed (9.1).
             self.acknowledge_callee(core, now, None, out);
             return self.bye_callee_only(core, now, &Reason::default(), out);
@@ -118,28 +104,6 @@ impl Call {
         self.early = None;
         self.stage = Stage::Answered;
         After::Keep
-    }
-
-    /// Makes the dialog of this 2xx the callee's. The other early ones stay for their CSeq: each may still
-    /// answer with a 2xx of its own (13.2.2.4).
-    pub(super) fn settle_dialog(
-        &mut self,
-        core: &mut Core,
-        response: &Message<'_>,
-    ) -> Result<(), stack::dialog::DialogError> {
-        let tag = response.to_tag().unwrap_or_default();
-        let current = &mut self.callee.dialog;
-        let same = current.state() == DialogState::Initial || current.remote_tag() == tag;
-        if same {
-            current.establish(response, &mut core.pool)?;
-        } else if let Some(fork) = self.forks.iter_mut().find(|fork| fork.remote_tag() == tag) {
-            fork.establish(response, &mut core.pool)?;
-            std::mem::swap(fork, current);
-        } else {
-            let fork = current.fork(response, &mut core.pool)?;
-            self.forks.push(std::mem::replace(current, fork));
-        }
-        Ok(())
     }
 
     /// RFC 3261 13.2.2.4: further 2xx from other branches of a fork are ACKed, and their dialogs ended.
@@ -161,7 +125,8 @@ impl Call {
             None => Dialog::answered(response, &mut core.pool),
         };
         if let Ok(fork) = fork {
-            end_fork(core, now, self.client, fork, self.callee.peer, out);
+            let (client, cseq, peer) = (self.client, self.callee_cseq, self.callee.peer);
+            end_fork(core, now, client, cseq, fork, peer, out);
         }
         After::Keep
     }
@@ -173,6 +138,12 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
+        if let Some(after) = self.on_interval_refused(core, now, response, out) {
+            return after;
+        }
+        if self.extends(core, now, response, out) {
+            return After::Keep;
+        }
         if self.is_early() {
             let reason = Reason::of_refusal(response);
             return self.end_failed_early(core, now, &reason, out);
@@ -240,7 +211,7 @@ impl Call {
     }
 
     /// The callee's answer on the caller's transaction; false when the caller has a final one already.
-    fn relay_to_caller(
+    pub(super) fn relay_to_caller(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -267,14 +238,23 @@ impl Call {
         // What is left out says nothing to the media either.
         let crossed = match form {
             Form::Bodiless => Crossed::Withheld,
-            Form::Whole | Form::Final => {
+            Form::Whole | Form::Final | Form::Unreliable | Form::Numbered(_) => {
                 self.crossing_answer(core, now, Side::Callee, self.server, response)
             }
         };
+        if form != Form::Bodiless {
+            self.offers.answered(Side::Callee, self.server, response);
+        }
         let body = crossed.of(response);
+        self.keep_description(Side::Caller, self.server, response, body);
+        let changes = Changes {
+            session: self.session_answer(core, now, code, response),
+            hidden: self.hidden(Side::Callee, response),
+        };
         let door = core.doors.of(self.caller.peer.listener);
-        let rest =
-            |out: &mut Vec<u8>| print::formed_response(out, response, door, &tag, form, body);
+        let rest = |out: &mut Vec<u8>| {
+            print::formed_response(out, response, door, &tag, form, &changes, body);
+        };
         let text = tag.tag_text();
         let sent =
             core.transactions
@@ -325,13 +305,18 @@ impl Call {
         out: &mut Outbox,
     ) {
         let flow = self.flow(core, now, Side::Callee);
+        self.offers.acknowledged(self.server);
         let crossed = ack.map(|ack| {
             let body = self.crossing_answer(core, now, Side::Caller, self.server, ack);
             (ack, body)
         });
         let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
+        if let Some((ack, body)) = ack {
+            self.keep_description(Side::Callee, self.server, ack, body);
+        }
         let dialog = &self.callee.dialog;
-        send_ack(core, now, self.client, dialog, INVITE_CSEQ, flow, ack, out);
+        let (client, cseq) = (self.client, self.callee_cseq);
+        send_ack(core, now, client, dialog, cseq, flow, ack, out);
         if let Some((_, body)) = crossed {
             body.give_back(core);
         }
@@ -349,7 +334,8 @@ pub(crate) fn end_late_fork(
     out: &mut Outbox,
 ) {
     if let Ok(fork) = Dialog::answered(response, &mut core.pool) {
-        end_fork(core, now, client, fork, peer, out);
+        let cseq = fork.local_cseq();
+        end_fork(core, now, client, cseq, fork, peer, out);
     }
 }
 
@@ -374,12 +360,13 @@ fn end_fork(
     core: &mut Core,
     now: Time,
     client: ClientId,
+    cseq: u32,
     mut fork: Dialog,
     peer: Flow,
     out: &mut Outbox,
 ) {
     let flow = core.next_hop(now, &fork, peer);
-    send_ack(core, now, client, &fork, INVITE_CSEQ, flow, None, out);
+    send_ack(core, now, client, &fork, cseq, flow, None, out);
     let bye = Own {
         dialog: &mut fork,
         peer,
@@ -432,10 +419,10 @@ pub(super) fn send_ack(
 }
 
 impl super::Rung {
-    /// `disallowSimilar18x` and `disallowDifferent18x` of the routing DB; an 18x with SDP or one that
-    /// must be PRACKed always passes.
+    /// `disallowSimilar18x` and `disallowDifferent18x` of the routing DB; an 18x with SDP always passes,
+    /// as does one that must be PRACKed.
     fn passes(&mut self, response: &Message<'_>, terms: &super::Terms) -> bool {
-        let bare = !response.has_sdp() && response.header(HeaderName::RSeq).is_none();
+        let bare = !response.has_sdp();
         self.passes_as(response, bare, terms)
     }
 

@@ -6,8 +6,9 @@ use wire::{Message, Method};
 use super::own::Own;
 use super::print::{self, Reason, Request};
 use super::relay::relay_response;
-use super::{After, Call, Stage};
+use super::{After, Call, Changes, Stage};
 use crate::core::{Alarm, Core, Purpose, Side};
+use crate::headers::POLICY;
 
 impl Call {
     /// The caller's CANCEL of the INVITE that made the call (RFC 3261 9.2). The CANCEL itself has been
@@ -145,8 +146,10 @@ impl Call {
         }
         let max_forwards = print::max_forwards(bye).unwrap_or(print::MAX_FORWARDS);
         let body = self.crossing_answer(core, now, from, server, bye);
+        let changes = self.changed_request(from.other(), bye, b"", &POLICY);
+        let (lines, policy) = changes.unwrap_or((Vec::new(), POLICY));
         let printed = |request: &Request<'_>, out: &mut Vec<u8>| {
-            request.print_relayed(out, bye, None, b"", body.of(bye));
+            request.print_passing(out, bye, None, &lines, body.of(bye), &policy);
         };
         let byes = self.byes;
         self.send_bye(core, now, from.other(), max_forwards, printed, out);
@@ -270,6 +273,7 @@ impl Call {
         }
         self.unacked |= self.early_200_waits();
         self.cancel_offer(core, now, out);
+        self.cancel_refresh(core, now, out);
         let Some(reinvite) = self.reinvite.take() else {
             return;
         };
@@ -363,7 +367,11 @@ impl Call {
         {
             let tag = self.tag(side);
             let body = self.crossing_answer(core, now, side.other(), server, response);
-            relay_response(core, now, server, &tag, response, body, out);
+            let changes = Changes {
+                session: None,
+                hidden: self.hidden(side.other(), response),
+            };
+            relay_response(core, now, server, &tag, response, &changes, body, out);
             self.bye_waiting = None;
         }
         self.answer_waiting_bye(core, now, out);

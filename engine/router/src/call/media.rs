@@ -63,6 +63,7 @@ impl Call {
     /// The request in this transaction failed or did not leave: an offer in it is as if it had never
     /// been.
     pub(crate) fn offer_failed(&mut self, core: &mut Core, now: Time, server: ServerId) {
+        self.offers.over(server);
         if let Some(steering) = &mut self.steering {
             steering.failed(core, now, server);
         }

@@ -5,13 +5,19 @@
 //! which says whether the call is still there.
 
 mod answers;
+mod changes;
 mod early;
 mod ending;
+mod extension;
+mod forked;
 mod media;
+mod offers;
 mod own;
 mod print;
 mod probe;
 mod relay;
+mod reliable;
+mod session_timer;
 mod setup;
 
 use std::time::Duration;
@@ -23,18 +29,24 @@ use stack::{ClientId, Flow, ServerId, Time, Token};
 use wire::{Message, Method};
 
 use self::early::EarlyFinal;
+use self::forked::Abilities;
+use self::offers::Offers;
+use self::reliable::Reliable;
+use self::session_timer::Sessions;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
+use crate::identity::Trust;
 use crate::steer::Steering;
 
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
+pub(crate) use changes::Changes;
 pub(crate) use early::check_offer;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
-pub(crate) use print::{MAX_FORWARDS, Reason, Request};
+pub(crate) use print::{MAX_FORWARDS, Reason, Request, max_forwards};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
 pub(crate) use relay::relay_response;
-pub(crate) use setup::{Refusal, Setup, request_uri};
+pub(crate) use setup::{Refusal, Setup, Way, callee_dialog, request_uri};
 
 /// Early dialogs kept beside the current one. RFC 3261 sets no bound; a proxy that forks wider than
 /// this still gets its answer relayed, only in-dialog requests to the surplus early dialogs are not.
@@ -69,11 +81,11 @@ enum Stage {
 
 /// One party's dialog and where its messages come from.
 #[derive(Debug)]
-struct Leg {
-    dialog: Dialog,
+pub(crate) struct Leg {
+    pub(crate) dialog: Dialog,
     /// Our listener and the peer's address, as last seen: for answers, and where a Contact that is a
     /// name not yet resolved leads meanwhile.
-    peer: Flow,
+    pub(crate) peer: Flow,
 }
 
 /// A re-INVITE that has not been ACKed yet.
@@ -146,6 +158,18 @@ pub(crate) struct Call {
     probe: Option<TimerKey>,
     /// Its media, when it goes through the router.
     steering: Option<Box<Steering>>,
+    /// Its session timers, when they are the router's own.
+    sessions: Option<Box<Sessions>>,
+    /// Whom its parties trust; `None` when nobody is trusted.
+    trust: Option<Trust>,
+    /// Which extensions the caller's INVITE named.
+    able: Abilities,
+    /// CSeq of the callee's INVITE.
+    callee_cseq: u32,
+    /// The reliable provisionals of the callee's INVITE; `None` without.
+    reliable: Option<Box<Reliable>>,
+    /// Who has offered what.
+    offers: Offers,
 }
 
 impl Call {
@@ -238,6 +262,7 @@ impl Call {
         self.stop_alarms(core);
         self.end_media(core, now);
         core.disarm(&mut self.forks_over);
+        self.stop_sessions(core);
         self.release_forks(core);
         self.caller.dialog.release(&mut core.pool);
         self.callee.dialog.release(&mut core.pool);
@@ -292,6 +317,8 @@ impl Call {
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
+            Alarm::Expired => After::Keep,
+            Alarm::Session(side) => self.on_session_due(core, now, side, out),
         }
     }
 }

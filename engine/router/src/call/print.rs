@@ -7,8 +7,11 @@ use wire::print::Policy;
 use wire::{HeaderName, Host, Message, NameAddr, Params, Uri, print};
 
 use super::Text;
+use super::changes::Changes;
+use super::session_timer::policy_with_timer;
 use crate::core::Door;
-use crate::headers::{BODILESS, POLICY, UNRELIABLE};
+use crate::headers::{BODILESS, BODY, POLICY, RENUMBERED, UNRELIABLE};
+use crate::identity::Hidden;
 
 /// RFC 3261 8.1.1.6: what a request carries that named none.
 pub(crate) const MAX_FORWARDS: u32 = 70;
@@ -115,7 +118,7 @@ impl Request<'_> {
 
     /// The other leg's request on this one; `extra` is complete header lines, `body` what crosses of its
     /// body.
-    pub(super) fn print_relayed(
+    pub(crate) fn print_relayed(
         &self,
         out: &mut Vec<u8>,
         original: &Message<'_>,
@@ -124,6 +127,24 @@ impl Request<'_> {
         body: &[u8],
     ) {
         self.print_passing(out, original, contact, extra, body, &POLICY);
+    }
+
+    /// As [`Request::print_relayed`], without what is hidden.
+    pub(crate) fn print_veiled(
+        &self,
+        out: &mut Vec<u8>,
+        original: &Message<'_>,
+        contact: Option<&Token>,
+        hidden: Option<&Hidden>,
+        body: &[u8],
+    ) {
+        match hidden {
+            None => self.print_relayed(out, original, contact, b"", body),
+            Some(hidden) => {
+                let (lines, policy) = (hidden.lines(), hidden.policy(&POLICY));
+                self.print_passing(out, original, contact, lines, body, &policy);
+            }
+        }
     }
 
     /// As [`Request::print_relayed`], with the headers that `policy` lets pass.
@@ -154,7 +175,7 @@ impl Request<'_> {
 
     /// A request of our own making with a session the other leg has described; `extra` is complete
     /// header lines, those that speak of the body among them.
-    pub(super) fn print_offer(
+    pub(crate) fn print_offer(
         &self,
         out: &mut Vec<u8>,
         contact: &Token,
@@ -177,6 +198,10 @@ pub(super) enum Form {
     Bodiless,
     /// A provisional that became the final answer.
     Final,
+    /// A provisional that was reliable, and is not here.
+    Unreliable,
+    /// A reliable provisional with this RSeq.
+    Numbered(u32),
 }
 
 impl Form {
@@ -184,8 +209,14 @@ impl Form {
         match self {
             Form::Whole => &POLICY,
             Form::Bodiless => &BODILESS,
-            Form::Final => &UNRELIABLE,
+            Form::Final | Form::Unreliable => &UNRELIABLE,
+            Form::Numbered(_) => &RENUMBERED,
         }
+    }
+
+    /// What the response requires passes whole; else 100rel is left out of it.
+    fn keeps_options(self) -> bool {
+        matches!(self, Form::Whole | Form::Numbered(_))
     }
 }
 
@@ -195,9 +226,10 @@ pub(super) fn relayed_response(
     original: &Message<'_>,
     door: &Door,
     tag: &Token,
+    changes: &Changes,
     body: &[u8],
 ) {
-    formed_response(out, original, door, tag, Form::Whole, body);
+    formed_response(out, original, door, tag, Form::Whole, changes, body);
 }
 
 /// As [`relayed_response`], in this form.
@@ -207,6 +239,7 @@ pub(super) fn formed_response(
     door: &Door,
     tag: &Token,
     form: Form,
+    changes: &Changes,
     body: &[u8],
 ) {
     let has_contact = original.header(HeaderName::Contact).is_some();
@@ -217,12 +250,65 @@ pub(super) fn formed_response(
         _ if has_contact || form == Form::Final => door.print_contact(out, tag),
         _ => {}
     }
-    if form != Form::Whole {
+    if let Form::Numbered(rseq) = form {
+        print::header(out, "RSeq", rseq.to_string().as_bytes());
+    }
+    let mut policy = *form.policy();
+    if let Some(session) = &changes.session {
+        session.print_crossing(out, original, form.keeps_options());
+        policy = policy_with_timer(&policy);
+    } else if !form.keeps_options() {
         options_but(out, "Require", original, HeaderName::Require, &["100rel"]);
     }
-    print::passing_headers(out, original, form.policy());
+    if let Some(hidden) = &changes.hidden {
+        out.extend_from_slice(hidden.lines());
+        policy = hidden.policy(&policy);
+    }
+    print::passing_headers(out, original, &policy);
     warnings(out, original, &door.host_port);
     print::end(out, body);
+}
+
+/// As [`relayed_response`], with the session that a provisional before it has described; `body` is what
+/// crosses of that.
+pub(super) fn described_response(
+    out: &mut Vec<u8>,
+    original: &Message<'_>,
+    described: &Message<'_>,
+    door: &Door,
+    tag: &Token,
+    body: &[u8],
+) {
+    for name in BODY {
+        pass_lines(out, described, name);
+    }
+    door.print_contact(out, tag);
+    options_but(out, "Require", original, HeaderName::Require, &["100rel"]);
+    print::passing_headers(out, original, Form::Bodiless.policy());
+    warnings(out, original, &door.host_port);
+    print::end(out, body);
+}
+
+/// Our INVITE once more on a transaction of its own (RFC 3261 8.1.3.5), with RFC 3262 offered.
+pub(super) fn invite_again(
+    out: &mut Vec<u8>,
+    former: &Message<'_>,
+    door: &Door,
+    branch: &Token,
+    cseq: u32,
+) {
+    print::request_line(out, b"INVITE", former.request_uri());
+    door.print_via(out, branch);
+    print::header(out, "CSeq", format!("{cseq} INVITE").as_bytes());
+    print::header(out, "Supported", b"100rel");
+    let own = [HeaderName::Via, HeaderName::CSeq, HeaderName::ContentLength];
+    for header in former
+        .headers()
+        .filter(|header| !own.contains(&header.name))
+    {
+        out.extend_from_slice(header.line);
+    }
+    print::end(out, former.body());
 }
 
 /// A list of option tags without some of them; nothing when none is left.
@@ -275,12 +361,6 @@ fn warnings(out: &mut Vec<u8>, original: &Message<'_>, agent: &[u8]) {
     }
 }
 
-/// RAck with the CSeq number the INVITE has on this leg (RFC 3262 7.2).
-pub(super) fn rack(original: &Message<'_>, cseq: u32) -> Option<Text> {
-    let rack = original.rack().ok()??;
-    Some(rack_line(rack.response, cseq, rack.method))
-}
-
 /// RAck for the provisional with this RSeq to a request with this CSeq.
 pub(super) fn rack_line(response: u32, cseq: u32, method: &[u8]) -> Text {
     let mut line = Vec::with_capacity(48);
@@ -295,7 +375,7 @@ pub(super) fn rack_line(response: u32, cseq: u32, method: &[u8]) -> Text {
 }
 
 /// One less than the request's Max-Forwards; `None` when there is nothing left (RFC 3261 16.3: 483).
-pub(super) fn max_forwards(request: &Message<'_>) -> Option<u32> {
+pub(crate) fn max_forwards(request: &Message<'_>) -> Option<u32> {
     match request.max_forwards() {
         Ok(Some(left)) => left.checked_sub(1),
         _ => Some(MAX_FORWARDS),

@@ -4,13 +4,13 @@
 use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{HeaderName, Message, Method};
 
-use super::answers::{INVITE_CSEQ, send_ack};
+use super::answers::send_ack;
 use super::media::refusal;
 use super::print::{self, Reason, Request};
-use super::{After, Call, Reinvite, Stage};
+use super::{After, Call, Changes, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
 use crate::headers::{POLICY, RECAST};
-use crate::steer::Crossed;
+use crate::steer::{Crossed, Untimely};
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
@@ -33,11 +33,15 @@ impl Call {
             self.leg_mut(side).peer = source;
         }
         match admitted {
+            Ok(()) if self.refuse_session(core, now, side, server, request, out) => {}
             Ok(()) if self.is_transforming() => {
                 self.on_request_while_early(core, now, side, server, request, out);
             }
             Ok(()) if request.method() == Method::Invite => {
                 self.relay_reinvite(core, now, side, server, request, None, out);
+            }
+            Ok(()) if request.method() == Method::Prack => {
+                self.on_prack(core, now, side, server, request, out);
             }
             Ok(()) => self.relay_request(core, now, side, server, request, out),
             Err((code, retry_after_s)) => {
@@ -71,16 +75,27 @@ impl Call {
         if request.method() == Method::Invite {
             self.admit_reinvite(core, side)?;
         }
-        if self.callee.dialog.remote_tag().is_empty() && side == Side::Caller {
-            // The callee has sent no tag yet: there is no dialog this could belong to.
+        let acknowledges = request.method() == Method::Prack;
+        if side == Side::Caller && !acknowledges && self.has_no_dialog() {
+            // The callee has sent no tag yet, or ended what it began: no dialog this could belong to.
             return Err((481, None));
         }
-        Ok(())
+        if self.early.is_some() {
+            // Who has offered what is otherwise when one side is answered and the other is not.
+            return Ok(());
+        }
+        self.offers.admit(side, request).map_err(|untimely| {
+            core.counters.untimely += 1;
+            match untimely {
+                Untimely::Glare => (491, None),
+                Untimely::Twice => (500, Some(core.random.next_u64() % 11)),
+            }
+        })
     }
 
     /// RFC 3261 14.2: one INVITE at a time, in either direction.
     fn admit_reinvite(&self, core: &mut Core, side: Side) -> Result<(), (u16, Option<u64>)> {
-        if self.offers_again() {
+        if self.offers_again() || self.is_refreshing() {
             return Err((491, None));
         }
         match (self.stage, self.reinvite) {
@@ -89,6 +104,9 @@ impl Call {
             (Stage::Calling, _) if !self.is_early() => {
                 Err((500, Some(core.random.next_u64() % 11)))
             }
+            // Its 2xx has an offer, whose answer is in the ACK that this one has overtaken: it is owed to
+            // the other side (RFC 3261 14.2).
+            (_, Some(pending)) if self.offers.waits_for_ack(pending.server) => Err((491, None)),
             (_, Some(pending)) if pending.from == side && pending.answered => Ok(()),
             (_, Some(pending)) if pending.from == side => {
                 Err((500, Some(core.random.next_u64() % 11)))
@@ -107,28 +125,30 @@ impl Call {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let rack = print::rack(request, self.rack_cseq(from));
+        self.relay_with(core, now, from, server, request, b"", out);
+    }
+
+    /// The same with further complete header lines; its CSeq on the other leg when it has left.
+    #[expect(clippy::too_many_arguments, reason = "a request and its surroundings")]
+    pub(super) fn relay_with(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        from: Side,
+        server: ServerId,
+        request: &Message<'_>,
+        extra: &[u8],
+        out: &mut Outbox,
+    ) -> Option<u32> {
         let user = User {
             call: self.id,
             purpose: Purpose::Relay(from, server),
         };
-        let extra = rack.as_deref().unwrap_or_default();
-        if self
-            .forward(core, now, from, server, user, request, None, extra, out)
-            .is_some()
-        {
-            core.counters.relayed += 1;
-            core.counters.forwarded += 1;
-            self.refresh_target(core, from, request);
-        }
-    }
-
-    /// The CSeq that the INVITE a PRACK of this side speaks of has on the other leg (RFC 3262 7.2).
-    fn rack_cseq(&self, from: Side) -> u32 {
-        match self.reinvite {
-            Some(reinvite) if reinvite.from == from => reinvite.cseq_out,
-            _ => INVITE_CSEQ,
-        }
+        let (_, cseq) = self.forward(core, now, from, server, user, request, None, extra, out)?;
+        core.counters.relayed += 1;
+        core.counters.forwarded += 1;
+        self.note_request(from, server, request);
+        Some(cseq)
     }
 
     /// Passes a re-INVITE on, or another request whose other leg has it under another method.
@@ -169,7 +189,7 @@ impl Call {
             answered: false,
             recast,
         });
-        self.refresh_target(core, from, request);
+        self.note_request(from, server, request);
     }
 
     /// Sends the request on the other leg, or answers it: 483 when it has no hop left (RFC 3261 16.3), 503
@@ -202,12 +222,16 @@ impl Call {
             }
         };
         let body = crossed.of(original);
+        self.keep_description(to, server, original, body);
         let flow = self.flow(core, now, to);
         let tag = self.tag(to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
         let dialog = &self.leg(to).dialog;
         let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
         let policy = recast.map_or(&POLICY, |_| &RECAST);
+        let changes = self.changed_request(to, original, extra, policy);
+        let changes = changes.as_ref().map(|(lines, policy)| (&**lines, policy));
+        let (extra, policy) = changes.unwrap_or((extra, policy));
         let contact = original.header(HeaderName::Contact).map(|_| &tag);
         let door = core.doors.of(flow.listener);
         let print = |out: &mut Vec<u8>, branch: &Token| {
@@ -233,7 +257,8 @@ impl Call {
         Some((client?, cseq))
     }
 
-    /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target moves its sender's Contact.
+    /// RFC 3261 12.2.2, RFC 3311 5.2: a request that refreshes the target, and that the router answers 2xx
+    /// or has answered, moves its sender's Contact.
     pub(super) fn refresh_target(&mut self, core: &mut Core, from: Side, message: &Message<'_>) {
         if !matches!(message.method(), Method::Invite | Method::Update) {
             return;
@@ -250,17 +275,38 @@ impl Call {
         core: &mut Core,
         now: Time,
         from: Side,
+        server: ServerId,
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
+        self.note_response(core, from, server, response);
         if (200..300).contains(&response.code()) {
-            self.refresh_target(core, from.other(), response);
-            self.on_offer_answered(core, None, response);
+            self.on_request_accepted(core, response);
+        } else if self.ends_one_of_several(from, response) {
+            self.end_early_dialog(response.to_tag().unwrap_or_default());
+            return After::Keep;
         }
         if ends_dialog(response.method(), response.code()) {
             return self.end_both(core, now, &Reason::sip(response.code(), "Dialog Gone"), out);
         }
         After::Keep
+    }
+
+    fn on_request_accepted(&mut self, core: &mut Core, response: &Message<'_>) {
+        self.on_offer_answered(core, None, response);
+        match response.method() {
+            Method::Prack => self.on_pracked(response),
+            Method::Update if response.has_sdp() => self.forget_sessions(),
+            _ => {}
+        }
+    }
+
+    /// One early dialog of the callee is gone, others may still answer.
+    fn ends_one_of_several(&self, from: Side, response: &Message<'_>) -> bool {
+        self.stage == Stage::Calling
+            && from == Side::Caller
+            && self.has_other_early_dialogs()
+            && ends_dialog(response.method(), response.code())
     }
 
     /// An answer to a re-INVITE.
@@ -310,7 +356,6 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
-        self.refresh_target(core, reinvite.from.other(), response);
         if self.relay_answer(core, now, reinvite, response, out) {
             self.on_offer_answered(core, reinvite.recast, response);
             if let Some(reinvite) = &mut self.reinvite {
@@ -355,9 +400,14 @@ impl Call {
         out: &mut Outbox,
     ) -> bool {
         let Reinvite { from, server, .. } = reinvite;
+        if self.refuse_after_422(core, now, from.other(), server, response, out) {
+            return true;
+        }
         let tag = self.tag(from);
+        self.note_response(core, from, server, response);
         let body = self.crossing_answer(core, now, from.other(), server, response);
-        relay_response(core, now, server, &tag, response, body, out)
+        let changes = self.changed_answer(core, now, from, server, response, &body);
+        relay_response(core, now, server, &tag, response, &changes, body, out)
     }
 
     pub(super) fn on_reinvite_ack(
@@ -398,8 +448,12 @@ impl Call {
         if reinvite.recast == Some(Method::Update) {
             return;
         }
+        self.offers.acknowledged(server);
         let crossed = ack.map(|ack| (ack, self.crossing_answer(core, now, from, server, ack)));
         let ack = crossed.as_ref().map(|(ack, body)| (*ack, body.of(ack)));
+        if let Some((ack, body)) = ack {
+            self.keep_description(from.other(), server, ack, body);
+        }
         self.send_reinvite_ack(core, now, from.other(), client, cseq_out, ack, out);
         match crossed {
             Some((_, body)) => body.give_back(core),
@@ -491,12 +545,14 @@ impl Call {
 }
 
 /// The other leg's answer on the transaction it is for, with what crosses of its body.
+#[expect(clippy::too_many_arguments, reason = "the parts of one response")]
 pub(crate) fn relay_response(
     core: &mut Core,
     now: Time,
     server: ServerId,
     tag: &Token,
     response: &Message<'_>,
+    changes: &Changes,
     crossed: Crossed,
     out: &mut Outbox,
 ) -> bool {
@@ -505,7 +561,7 @@ pub(crate) fn relay_response(
     };
     let door = core.doors.of(flow.listener);
     let body = crossed.of(response);
-    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, body);
+    let rest = |out: &mut Vec<u8>| print::relayed_response(out, response, door, tag, changes, body);
     let (code, reason) = (response.code(), response.reason());
     let tag = tag.tag_text();
     let sent = core

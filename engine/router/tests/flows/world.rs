@@ -101,11 +101,14 @@ pub(crate) struct World {
     target: String,
     /// Call-ID of the caller's call.
     pub(crate) call: String,
+    /// What the caller and the callee name as their Contact; empty for none.
+    pub(crate) caller_at: String,
+    pub(crate) callee_at: String,
 }
 
 /// A world whose router has this many port pairs for media.
 pub(crate) fn world_with_ports(pairs: u16) -> World {
-    world_of(pairs, Timers::default())
+    world_of(pairs, |_| {})
 }
 
 /// A world whose router asks inside answered calls whether they live.
@@ -114,14 +117,19 @@ pub(crate) fn world_probing(interval: Duration) -> World {
         in_dialog_probe: Some(interval),
         ..Timers::default()
     };
-    world_of(4, timers)
+    world_configured(|config| config.timers = timers)
+}
+
+/// A world whose router has other settings than most.
+pub(crate) fn world_configured(change: impl FnOnce(&mut Config)) -> World {
+    world_of(4, change)
 }
 
 pub(crate) fn world() -> World {
     world_with_ports(4)
 }
 
-fn world_of(pairs: u16, timers: Timers) -> World {
+fn world_of(pairs: u16, change: impl FnOnce(&mut Config)) -> World {
     let host: IpAddr = "127.0.0.1".parse().expect("an address");
     let pair = |n| media::PortPair {
         bound: host,
@@ -134,8 +142,7 @@ fn world_of(pairs: u16, timers: Timers) -> World {
         advertise_port: 5060,
     };
     let table = Arc::new(Table::parse(ROUTES).expect("a good table"));
-    let config = Config {
-        timers,
+    let mut config = Config {
         media: media::Config {
             pairs: (0..pairs).map(pair).collect(),
             first_listener: 1,
@@ -144,6 +151,7 @@ fn world_of(pairs: u16, timers: Timers) -> World {
         },
         ..Config::new(vec![listener], table)
     };
+    change(&mut config);
     World {
         router: Router::new(config, Time::ZERO),
         out: Outbox::new(),
@@ -155,6 +163,8 @@ fn world_of(pairs: u16, timers: Timers) -> World {
         to_tag: String::new(),
         target: "sip:127.0.0.1".to_owned(),
         call: "call-1".to_owned(),
+        caller_at: format!("sip:a@{CALLER}"),
+        callee_at: format!("sip:b@{CALLEE}"),
     }
 }
 
@@ -165,6 +175,13 @@ pub(crate) fn with_body(more: &str, body: &str) -> String {
         _ => "Content-Type: application/sdp\r\n",
     };
     format!("{more}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn contact(uri: &str) -> String {
+    match uri {
+        "" => String::new(),
+        uri => format!("Contact: <{uri}>\r\n"),
+    }
 }
 
 /// A description of one audio stream; `version` and `rest` vary.
@@ -328,10 +345,11 @@ impl World {
         let text = format!(
             "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch=z9hG4bKa{}\r\n\
              From: <sip:a@a.example>;tag=a\r\nTo: <sip:b@b.example>{tag}\r\nCall-ID: {}\r\n\
-             CSeq: {cseq} {method}\r\nContact: <sip:a@{CALLER}>\r\nMax-Forwards: 70\r\n{}",
+             CSeq: {cseq} {method}\r\n{}Max-Forwards: 70\r\n{}",
             self.target,
             self.branches,
             self.call,
+            contact(&self.caller_at),
             with_body(more, body)
         );
         self.receive(CALLER, &text)
@@ -365,11 +383,15 @@ impl World {
         };
         let text = format!(
             "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-             Contact: <sip:b@{from}>\r\n{}",
+             {}{}",
             request.header("Via").expect("Via"),
             request.header("From").expect("From"),
             request.header("Call-ID").expect("Call-ID"),
             request.header("CSeq").expect("CSeq"),
+            contact(match &*from {
+                CALLER => &self.caller_at,
+                _ => &self.callee_at,
+            }),
             with_body(more, body)
         );
         self.receive(&from, &text)
@@ -395,13 +417,14 @@ impl World {
         let text = format!(
             "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLEE};branch=z9hG4bKb{}\r\n\
              From: {};tag={tag}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\n\
-             Contact: <sip:b@{CALLEE}>\r\nMax-Forwards: 70\r\n{}",
+             {}Max-Forwards: 70\r\n{}",
             invite.contact(),
             self.branches,
             invite.header("To").expect("To"),
             invite.header("From").expect("From"),
             invite.header("Call-ID").expect("Call-ID"),
             self.callee_cseq,
+            contact(&self.callee_at),
             with_body(more, body)
         );
         self.receive(CALLEE, &text)

@@ -44,6 +44,9 @@ fn a_2xx_without_an_answer_is_of_the_fork_that_gave_its_own_before() {
         RELIABLE,
         &audio("10.0.0.2", 6000),
     );
+    // The caller hears of one reliable provisional at a time.
+    let prack = world.request(Caller, "PRACK", RACK, "");
+    world.answer(Callee, &prack, 200, "", "");
     world.answer_as(
         Callee,
         &invite,
@@ -61,7 +64,9 @@ fn a_2xx_without_an_answer_is_of_the_fork_that_gave_its_own_before() {
         callee_is_at(&mut world, one.port(0)).as_deref(),
         Some("10.0.0.2:6000")
     );
+    world.phones.get_mut(&Caller).unwrap().cseq = 1;
     world.ack(Caller, "");
+    world.phones.get_mut(&Caller).unwrap().cseq = 2;
     world.hang_up();
 }
 

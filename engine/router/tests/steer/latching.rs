@@ -13,9 +13,17 @@ fn rules(callee: Latching) -> Peers {
             8,
             Peer {
                 latching: Latching::Latch,
+                ..Peer::default()
             },
         ),
-        (ip("127.0.0.2"), 32, Peer { latching: callee }),
+        (
+            ip("127.0.0.2"),
+            32,
+            Peer {
+                latching: callee,
+                ..Peer::default()
+            },
+        ),
     ])
 }
 

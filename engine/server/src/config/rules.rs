@@ -18,7 +18,17 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     timers(config, &mut broken);
     media::check(config, &mut broken);
     servers(config, &mut broken);
+    session_timer(config, &mut broken);
     broken
+}
+
+/// RFC 4028 7.1: nobody asks for an interval below the minimum it names.
+fn session_timer(config: &Config, broken: &mut Vec<Broken>) {
+    let timer = &config.session_timer;
+    if timer.session_expires_s < timer.min_se_s {
+        let message = format!("must not be below min_se_s, which is {}", timer.min_se_s);
+        broken.push(("session_timer.session_expires_s".into(), message));
+    }
 }
 
 fn listeners(config: &Config, broken: &mut Vec<Broken>) {

@@ -52,6 +52,9 @@ pub(crate) struct Config {
     /// A server in front of the routing DB, which every call goes to.
     #[garde(dive)]
     pub(crate) application_server: ApplicationServer,
+    /// Session timers (RFC 4028): who looks after calls whose end nobody was told of.
+    #[garde(dive)]
+    pub(crate) session_timer: SessionTimer,
 }
 
 /// Threads and their end.
@@ -206,6 +209,37 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) media: Option<LatchingMode>,
+    /// It belongs to the network whose members believe each other who is calling (RFC 3325 2.3).
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) trusted: bool,
+    /// Who acknowledges this peer's reliable provisionals (RFC 3262) to callers without 100rel.
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) reliable_provisionals: ReliableProvisionals,
+}
+
+/// Who does RFC 3262 with a callee whose caller does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ReliableProvisionals {
+    /// Nobody: they pass as they are.
+    Pass,
+    /// The router, when the callee insists on it or sends them unasked.
+    #[default]
+    Interwork,
+    /// The router, which offers 100rel to the callee from the first.
+    Offer,
+}
+
+impl From<ReliableProvisionals> for shard::Reliable {
+    fn from(who: ReliableProvisionals) -> shard::Reliable {
+        match who {
+            ReliableProvisionals::Pass => shard::Reliable::Pass,
+            ReliableProvisionals::Interwork => shard::Reliable::Interwork,
+            ReliableProvisionals::Offer => shard::Reliable::Offer,
+        }
+    }
 }
 
 /// What kind of peer.
@@ -219,7 +253,7 @@ pub(crate) enum PeerClass {
 }
 
 /// Where calls go.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Routing {
     /// The routing DB (rdb.json), relative to this file. Left out: the built-in example.
@@ -229,10 +263,44 @@ pub(crate) struct Routing {
     /// out: they go to the target itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outbound_proxy: Option<ServerAddress>,
+    /// Methods that go where calls go when they come outside any dialog; those left out are answered 405,
+    /// INFO and NOTIFY 481.
+    pub(crate) relay: Vec<Relayed>,
 }
 
-/// Upper bounds of the whole engine; `calls`, `transactions` and `names` are divided evenly among
-/// the shards.
+impl Default for Routing {
+    fn default() -> Self {
+        use Relayed::{Info, Message, Options, Publish, Refer, Subscribe};
+        Routing {
+            rdb: None,
+            outbound_proxy: None,
+            relay: vec![Message, Publish, Subscribe, Info, Options, Refer],
+        }
+    }
+}
+
+/// A method that may be passed on outside any dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Relayed {
+    /// Pager messages (RFC 3428).
+    Message,
+    /// Event state (RFC 3903).
+    Publish,
+    /// Subscriptions, with the NOTIFYs inside them (RFC 6665).
+    Subscribe,
+    /// INFO of no call, an old custom.
+    Info,
+    /// OPTIONS to a number (RFC 3261 11); the router answers those to itself.
+    Options,
+    /// REFER outside a call (RFC 3515), with the NOTIFYs about it.
+    Refer,
+    /// NOTIFY that nobody subscribed to, a custom of some voicemail systems.
+    Notify,
+}
+
+/// Upper bounds of the whole engine; `calls`, `transactions`, `names` and `subscriptions` are divided
+/// evenly among the shards.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
@@ -258,6 +326,9 @@ pub(crate) struct Limits {
     /// Retry-After of a 503, seconds.
     #[garde(custom(within(0, DAY_S)))]
     pub(crate) retry_after_s: u32,
+    /// Subscriptions at once, all shards together.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) subscriptions: usize,
 }
 
 /// 65,535 bytes of IPv4 packet less its header and UDP's.
@@ -273,6 +344,7 @@ impl Default for Limits {
             header_bytes: 8_192,
             message_bytes: UDP_PAYLOAD_MAX,
             retry_after_s: 5,
+            subscriptions: 100_000,
         }
     }
 }
@@ -346,6 +418,59 @@ impl Default for ApplicationServer {
             failures: 2,
         }
     }
+}
+
+/// Session timers (RFC 4028): who looks after calls whose end nobody was told of.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SessionTimer {
+    /// "pass": the two ends agree on a timer, or on none, through the router. "on": the router agrees with
+    /// each end for itself, and refreshes for an end that cannot.
+    #[garde(skip)]
+    pub(crate) mode: SessionTimerMode,
+    /// The session interval the router asks for, seconds.
+    #[garde(custom(within(1, DAY_S)))]
+    pub(crate) session_expires_s: u32,
+    /// The shortest interval it accepts, seconds: what asks for less gets 422. RFC 4028 4 wants 90 or more.
+    #[garde(custom(within(1, DAY_S)))]
+    pub(crate) min_se_s: u32,
+    /// Who refreshes, as far as the router may say. "auto": whom the callee chooses, and the caller. "peer":
+    /// the peer. "router": the router.
+    #[garde(skip)]
+    pub(crate) refresher: Refresher,
+}
+
+impl Default for SessionTimer {
+    fn default() -> Self {
+        SessionTimer {
+            mode: SessionTimerMode::Pass,
+            session_expires_s: 1_800,
+            min_se_s: 90,
+            refresher: Refresher::Auto,
+        }
+    }
+}
+
+/// Whose session timers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SessionTimerMode {
+    /// The ends'.
+    Pass,
+    /// The router's, on each leg.
+    On,
+}
+
+/// Who refreshes a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Refresher {
+    /// Whom the callee chooses, and the caller.
+    Auto,
+    /// The peer.
+    Peer,
+    /// The router.
+    Router,
 }
 
 /// The Prometheus listener.

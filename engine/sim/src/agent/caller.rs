@@ -38,6 +38,9 @@ impl Agent {
         if let Some(Cancel::After(after) | Cancel::Impatient(after)) = plan.cancel {
             self.alarms.plan(now + after, Alarm::Cancel);
         }
+        for (after, method) in plan.asides {
+            self.alarms.plan(now + after, Alarm::Aside(method));
+        }
     }
 
     fn first_dialog(&mut self) -> Dialog {

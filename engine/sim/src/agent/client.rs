@@ -17,6 +17,8 @@ pub(super) enum Purpose {
     Bye,
     Reinvite(usize),
     Other(usize),
+    /// Outside any dialog.
+    Aside,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl Agent {
         match purpose {
             Purpose::Invite => self.on_call_failed(),
             Purpose::Reinvite(dialog) | Purpose::Other(dialog) => self.hang_up(now, dialog),
-            Purpose::Cancel | Purpose::Bye => {}
+            Purpose::Cancel | Purpose::Bye | Purpose::Aside => {}
         }
     }
 
@@ -119,6 +121,7 @@ impl Agent {
         match purpose {
             Purpose::Invite => self.facts.final_code = Some(code),
             Purpose::Cancel => {}
+            Purpose::Aside => self.facts.asides.push((method.to_owned(), code)),
             _ => self.facts.answers.push((method.to_owned(), code)),
         }
     }
@@ -168,7 +171,7 @@ impl Agent {
                 self.hear_response(dialog, heard, false);
                 self.on_inside_answer(now, dialog, heard);
             }
-            Purpose::Cancel | Purpose::Bye => {}
+            Purpose::Cancel | Purpose::Bye | Purpose::Aside => {}
         }
     }
 

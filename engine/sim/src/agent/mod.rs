@@ -4,6 +4,7 @@
 //! misreading of the RFC cannot be on both sides. It keeps every transaction to the end of the run,
 //! which is short. Like the router it is told the time and hands out datagrams; it has no clock.
 
+mod aside;
 mod callee;
 mod caller;
 mod client;
@@ -103,6 +104,8 @@ pub struct Facts {
     pub end_reasons: Vec<String>,
     /// A body came with the ACK.
     pub body_in_ack: bool,
+    /// The caller's requests outside any dialog were answered with these codes; 408 for silence.
+    pub asides: Vec<(String, u16)>,
     /// What the router did wrong as this agent saw it.
     pub faults: Vec<String>,
 }
@@ -128,6 +131,7 @@ enum Alarm {
     Inside(usize, &'static str),
     Reply(usize, u16),
     Talk,
+    Aside(&'static str),
 }
 
 /// The part an agent plays.
@@ -293,6 +297,7 @@ impl Agent {
             Alarm::Inside(dialog, method) => self.send_inside(now, dialog, method),
             Alarm::Reply(server, code) => self.reply(now, server, code),
             Alarm::Talk => self.talk(now),
+            Alarm::Aside(method) => self.say_aside(now, method),
         }
     }
 

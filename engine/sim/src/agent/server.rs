@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stack::Time;
 
+use super::aside::is_taken;
 use super::print::Body;
 use super::{Agent, Alarm, PATIENCE, T1, T2};
 use crate::heard::Heard;
@@ -82,6 +83,7 @@ impl Agent {
         match (request.method.as_str(), dialog) {
             ("CANCEL", _) => self.on_cancel(now, at),
             ("INVITE", None) if to_tag.is_empty() => self.on_invite(now, at),
+            (method, None) if is_taken(method, &to_tag) => self.on_aside(now, at),
             (_, None) => self.answer(now, at, 481, "", "", &Body::NONE),
             ("BYE", Some(dialog)) => self.on_bye(now, at, dialog),
             ("PRACK", Some(dialog)) => self.on_prack(now, at, dialog),

@@ -55,6 +55,9 @@ impl Plan {
         };
         talk::add(&mut plan);
         ordeal::add(&mut plan);
+        for call in &mut plan.calls {
+            call.caller.asides = asides(&mut draw);
+        }
         plan
     }
 }
@@ -77,6 +80,19 @@ fn call(draw: &mut Draw) -> CallPlan {
     }
     make_it_end(draw, &mut call);
     call
+}
+
+/// Requests beside the call. They need no call, and may come before, during and after it.
+fn asides(draw: &mut Draw) -> Vec<(Duration, &'static str)> {
+    let methods = ["MESSAGE", "OPTIONS", "INFO", "PUBLISH"];
+    let some = if draw.chance(25) {
+        draw.between(1, 4)
+    } else {
+        0
+    };
+    (0..some)
+        .map(|_| (draw.millis(0, 20_000), draw.pick(&methods)))
+        .collect()
 }
 
 /// Both want the same at almost the same time.
@@ -118,6 +134,7 @@ fn caller(draw: &mut Draw) -> CallerPlan {
         reliable: draw.chance(40),
         inside: inside(draw),
         talk: None,
+        asides: Vec::new(),
     }
 }
 

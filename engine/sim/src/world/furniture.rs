@@ -55,8 +55,11 @@ pub(super) fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Peer)> {
         for (side, talk) in talks {
             let host = agent_address(AgentId { call, side }, &planned.route).ip();
             peers.extend(talk.as_ref().map(|talk| {
-                let latching = talk.latching;
-                (host, 128, Peer { latching })
+                let peer = Peer {
+                    latching: talk.latching,
+                    ..Peer::default()
+                };
+                (host, 128, peer)
             }));
         }
     }

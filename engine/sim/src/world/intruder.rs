@@ -18,8 +18,8 @@ pub(crate) fn address() -> SocketAddr {
 pub(crate) const OUTSIDE: [(&str, &[u16]); 10] = [
     ("OPTIONS", &[200, 503]),
     ("REGISTER", &[405]),
-    ("MESSAGE", &[405]),
-    ("SUBSCRIBE", &[405]),
+    ("MESSAGE", &[404]),
+    ("SUBSCRIBE", &[404]),
     ("BYE", &[481]),
     ("CANCEL", &[481]),
     ("PRACK", &[481]),
@@ -56,10 +56,16 @@ impl Intruder {
         (0..length).map(|_| self.draw.bits() as u8).collect()
     }
 
-    /// A message with wrong tags that is cut off or has bytes turned over. Never an INVITE: that might
-    /// be a new call.
+    /// A message with wrong tags that is cut off or has bytes turned over. Never an INVITE, which might be a
+    /// new call, nor another request outside any dialog, which would be passed on.
     fn broken(&mut self, tape: &[Crossing]) -> Option<Vec<u8>> {
-        let heard = self.overheard(tape, |heard| heard.method != "INVITE")?;
+        let begins = |heard: &Heard| heard.is_request() && heard.to_tag.is_empty();
+        let harmless = |heard: &Heard| match heard.method.as_str() {
+            "INVITE" => false,
+            "CANCEL" => true,
+            _ => !begins(heard),
+        };
+        let heard = self.overheard(tape, harmless)?;
         let bits = self.draw.bits();
         let text = forged(&heard.head_text(), bits)
             .replace(&heard.from_tag, &turned(&heard.from_tag, bits));

@@ -181,6 +181,28 @@ impl<U: Copy> Transactions<U> {
         Some(ClientId(id))
     }
 
+    /// Sends the INVITE that the response received last has refused once more, to where it went (RFC 3261
+    /// 8.1.3.5): `print` prints it anew from its former text, as a transaction of its own. `None` when
+    /// there is no such INVITE any more, after [`Transactions::handle_timeout`] for one, or at the limit.
+    pub fn request_again(
+        &mut self,
+        now: Time,
+        user: U,
+        print: impl FnOnce(&mut Vec<u8>, &Message<'_>, Flow, &Token),
+        out: &mut Outbox,
+    ) -> Option<ClientId> {
+        let (flow, text) = self.refused.take()?;
+        let mut index = std::mem::take(&mut self.index);
+        let invite = Message::parse(text.as_slice(), &mut index, &KEPT_LIMITS);
+        let sent = invite.ok().and_then(|invite| {
+            let print = |bytes: &mut Vec<u8>, token: &Token| print(bytes, &invite, flow, token);
+            self.request(now, flow, Method::Invite, user, print, out)
+        });
+        self.index = index;
+        self.pool.release(text);
+        sent
+    }
+
     /// Like [`Transactions::request`] for a destination whose name is still being resolved: prints and
     /// keeps the request and sends nothing. Timer B or F runs already.
     pub fn request_waiting(
@@ -411,6 +433,13 @@ impl<U: Copy> Transactions<U> {
             out.push_bytes(flow, ack.as_slice());
         }
         if let Some(invite) = client.kept.replace(ack) {
+            self.forget_refused();
+            self.refused = Some((flow, invite));
+        }
+    }
+
+    pub(super) fn forget_refused(&mut self) {
+        if let Some((_, invite)) = self.refused.take() {
             self.pool.release(invite);
         }
     }

@@ -33,9 +33,9 @@ use self::client_machine::ClientInput;
 use self::clients::Clients;
 use self::server_machine::ServerInput;
 use self::servers::Servers;
-use crate::pool::Pool;
+use crate::pool::{Block, Pool};
 use crate::slab::{Id, Slab};
-use crate::{Outbox, Random, Time, Token};
+use crate::{Flow, Outbox, Random, Time, Token};
 
 pub use self::alarms::{TimerConfig, Wake};
 pub use self::client::Claim;
@@ -162,6 +162,8 @@ pub struct Transactions<U: Copy> {
     pool: Pool,
     random: Random,
     index: Index,
+    /// The INVITE that the response just received has refused, and where it went.
+    refused: Option<(Flow, Block)>,
     events: VecDeque<Event<U>>,
     counters: Counters,
 }
@@ -190,6 +192,7 @@ impl<U: Copy> Transactions<U> {
             pool: Pool::new(),
             random,
             index: Index::new(),
+            refused: None,
             events: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -204,6 +207,7 @@ impl<U: Copy> Transactions<U> {
     /// Does what is due at `now`, in the order of the deadlines, up to the next event. After `None`
     /// nothing is due and `poll_timeout` is later than `now`.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) -> Option<Event<U>> {
+        self.forget_refused();
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);

@@ -2,14 +2,15 @@
 //! others, the PRACKs they ask for, the 2xx at last; and the caller's ACK of its early 200.
 
 use stack::{Outbox, Time};
-use wire::{HeaderName, Index, Message, Method};
+use wire::{Index, Message, Method};
 
 use super::session::{is_same, session_of};
-use super::{Given, Offer, Other, Reliable, allows_update};
-use crate::call::answers::INVITE_CSEQ;
-use crate::call::print::{self, Form, Reason};
+use super::{Given, Offer, Other, allows_update};
+use crate::call::forked::EARLY_DIALOG_TERMINATED;
+use crate::call::print::{Form, Reason};
+use crate::call::reliable::rseq;
 use crate::call::{After, Call, FORKS_MAX, Stage};
-use crate::core::{Alarm, Core, Purpose, Side};
+use crate::core::{Alarm, Core, Side};
 
 /// From the callee.
 impl Call {
@@ -21,7 +22,9 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let fresh = self.acknowledge_provisional(core, now, response, out);
+        let held = self.holds_given(response);
+        let fresh = rseq(response)
+            .is_none_or(|rseq| self.acknowledge_provisional(core, now, rseq, response, held, out));
         if self.given().is_some() {
             self.note_swallowed(response, fresh);
             self.return_to_given();
@@ -59,6 +62,8 @@ impl Call {
         out: &mut Outbox,
     ) {
         let mute = self.early.as_ref().is_some_and(|early| early.mute);
+        // The caller has one dialog, which goes on (RFC 6228).
+        let mute = mute || response.code() == EARLY_DIALOG_TERMINATED;
         if !mute && self.rung.passes_as(response, true, &self.terms) {
             let (code, reason) = (response.code(), response.reason());
             self.form_to_caller(core, now, code, reason, Form::Bodiless, response, out);
@@ -87,82 +92,14 @@ impl Call {
 
     /// The caller talks to the early dialog whose session it has, whichever spoke last.
     fn return_to_given(&mut self) {
-        let Some(given) = self.early.as_ref().and_then(|early| early.given.as_ref()) else {
-            return;
-        };
-        let current = &mut self.callee.dialog;
-        if current.remote_tag() != &*given.tag
-            && let Some(fork) = self
-                .forks
-                .iter_mut()
-                .find(|fork| fork.remote_tag() == &*given.tag)
-        {
-            std::mem::swap(fork, current);
+        if let Some(tag) = self.given().map(|given| given.tag.clone()) {
+            self.bring_forward(&tag);
         }
     }
 }
 
 /// Reliable provisionals.
 impl Call {
-    /// PRACKs a reliable provisional. False for one that must not be looked at: a repetition, one whose
-    /// forerunner was lost (RFC 3262 4), or one that could not be acknowledged and will come again.
-    fn acknowledge_provisional(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        response: &Message<'_>,
-        out: &mut Outbox,
-    ) -> bool {
-        let Some(rseq) = rseq(response) else {
-            return true;
-        };
-        let tag = response.to_tag().unwrap_or_default();
-        let last = self.last_reliable(tag);
-        let follows = last.is_none_or(|last| last.checked_add(1) == Some(rseq));
-        let known = !tag.is_empty() && self.callee.dialog.remote_tag() == tag;
-        let accepted = follows && known && self.prack(core, now, rseq, response, out);
-        if accepted {
-            self.note_reliable(tag, rseq);
-        }
-        accepted
-    }
-
-    fn last_reliable(&self, tag: &[u8]) -> Option<u32> {
-        let reliable = &self.early.as_ref()?.reliable;
-        let found = reliable.iter().find(|reliable| *reliable.tag == *tag);
-        found.map(|reliable| reliable.last)
-    }
-
-    fn note_reliable(&mut self, tag: &[u8], rseq: u32) {
-        let Some(early) = &mut self.early else { return };
-        match early
-            .reliable
-            .iter_mut()
-            .find(|reliable| *reliable.tag == *tag)
-        {
-            Some(reliable) => reliable.last = rseq,
-            None => early.reliable.push(Reliable {
-                tag: tag.into(),
-                last: rseq,
-            }),
-        }
-    }
-
-    fn prack(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        rseq: u32,
-        response: &Message<'_>,
-        out: &mut Outbox,
-    ) -> bool {
-        let held = self.holds_given(response);
-        let rack = print::rack_line(rseq, INVITE_CSEQ, b"INVITE");
-        let prack = self.own(Side::Callee, Method::Prack, Purpose::Prack(held));
-        let sent = prack.send(core, now, |request, out| request.print_own(out, &rack), out);
-        sent.is_some()
-    }
-
     /// Whether the response holds the answer that the caller was given, or is about to be.
     fn holds_given(&self, response: &Message<'_>) -> bool {
         let tag = response.to_tag().unwrap_or_default();
@@ -193,6 +130,7 @@ impl Call {
         let duration = self.early.as_mut().and_then(|early| early.duration.take());
         self.stop_alarms(core);
         self.alarm = duration;
+        self.hear_session(core, now, Side::Callee, response);
         self.acknowledge_callee(core, now, None, out);
         self.owe_session(core, now, response, out);
         self.stage = if self.early_200_waits() {
@@ -285,13 +223,4 @@ impl Call {
 /// An 18x that can become a 200: it describes a session, and its dialog can be told from others.
 fn may_be_given(response: &Message<'_>) -> bool {
     (180..190).contains(&response.code()) && response.has_sdp()
-}
-
-/// The number of a reliable provisional (RFC 3262 7.1); `None` for any other.
-fn rseq(response: &Message<'_>) -> Option<u32> {
-    if !response.requires("100rel") {
-        return None;
-    }
-    let value = std::str::from_utf8(response.header(HeaderName::RSeq)?).ok()?;
-    value.trim().parse().ok()
 }

@@ -10,16 +10,17 @@ mod reoffer;
 mod requests;
 mod session;
 
-use smallvec::SmallVec;
 use stack::timer::TimerKey;
 use stack::{Outbox, Time, Token};
 use wire::{HeaderName, Message};
 
 use self::reoffer::Offer;
 use super::print::{self, Reason, Request};
-use super::{After, Call, Refusal, Stage};
+use super::session_timer::{Sessions, TIMER};
+use super::{After, Call, Refusal, Stage, changes};
 use crate::core::{Core, Side};
 use crate::headers::RECAST;
+use crate::identity::Hidden;
 use crate::local;
 use crate::rdb::{CallFlow, Record};
 
@@ -33,8 +34,6 @@ pub(in crate::call) struct EarlyFinal {
     caller_updates: bool,
     /// The answer the caller was given.
     given: Option<Given>,
-    /// How far each early dialog's reliable provisionals have come (RFC 3262 4).
-    reliable: SmallVec<[Reliable; 1]>,
     /// `maxCallDuration`, while the call's own alarm waits for the callee's answer.
     duration: Option<TimerKey>,
     /// The session of the callee's 2xx, which the caller does not know yet.
@@ -70,14 +69,6 @@ struct Given {
     updated: bool,
 }
 
-/// The reliable provisionals of one early dialog.
-#[derive(Debug)]
-struct Reliable {
-    tag: Box<[u8]>,
-    /// The last RSeq that was acknowledged.
-    last: u32,
-}
-
 /// A delayed offer cannot be transformed: the caller's answer to the callee's offer would come in the
 /// ACK of a 200 that the callee has not sent.
 pub(crate) fn check_offer(request: &Message<'_>, agent: &[u8]) -> Result<(), Refusal> {
@@ -97,11 +88,13 @@ pub(in crate::call) fn print_invite(
     out: &mut Vec<u8>,
     original: &Message<'_>,
     tag: &Token,
+    sessions: Option<&Sessions>,
+    hidden: Option<&Hidden>,
     body: &[u8],
 ) {
     let mut options = Vec::with_capacity(64);
     options.extend_from_slice(b"Supported: 100rel\r\n");
-    let own = ["100rel", "timer"];
+    let own = ["100rel", TIMER];
     print::options_but(
         &mut options,
         "Supported",
@@ -109,7 +102,10 @@ pub(in crate::call) fn print_invite(
         HeaderName::Supported,
         &own,
     );
-    request.print_passing(out, original, Some(tag), &options, body, &RECAST);
+    let changes = changes::of_invite(original, sessions, hidden, false, &RECAST);
+    let (lines, policy) = changes.unwrap_or((Vec::new(), RECAST));
+    options.extend_from_slice(&lines);
+    request.print_passing(out, original, Some(tag), &options, body, &policy);
 }
 
 impl EarlyFinal {
@@ -125,7 +121,7 @@ impl EarlyFinal {
 }
 
 /// RFC 3311 4: who understands UPDATE lists it in Allow.
-fn allows_update(message: &Message<'_>) -> bool {
+pub(in crate::call) fn allows_update(message: &Message<'_>) -> bool {
     message
         .values(HeaderName::Allow)
         .any(|method| method == b"UPDATE")

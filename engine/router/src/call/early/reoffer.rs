@@ -143,6 +143,7 @@ impl Call {
             200..300 => {
                 self.acknowledge_reoffer(core, now, client, response, out);
                 self.caller_told(core, now, response);
+                self.keep_offer();
                 self.forget_offer(core);
                 After::Keep
             }
@@ -178,6 +179,17 @@ impl Call {
         offer.client = None;
         offer.tries = offer.tries.saturating_add(1);
         connected && offer.tries < TRIES_MAX
+    }
+
+    /// The caller has taken the offer: a refresh of its session says it again.
+    fn keep_offer(&mut self) {
+        let offer = self.offer_mut().map(|offer| {
+            let kind = std::mem::take(&mut offer.kind);
+            (kind, std::mem::take(&mut offer.body))
+        });
+        if let Some((kind, body)) = offer {
+            self.keep_own_description(Side::Caller, &kind, &body);
+        }
     }
 
     /// The caller knows the callee's session, or a newer one.

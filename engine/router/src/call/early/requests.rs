@@ -108,10 +108,14 @@ impl Call {
         out: &mut Outbox,
     ) {
         self.refresh_target(core, side, update);
+        let session = self.speak_session(core, now, side);
         let tag = self.tag(side);
         let door = core.doors.of(self.leg(side).peer.listener);
         let rest = |out: &mut Vec<u8>| {
             door.print_contact(out, &tag);
+            if let Some(session) = session {
+                session.print(out);
+            }
             wire::print::end(out, b"");
         };
         core.transactions

@@ -5,16 +5,21 @@ mod admission;
 mod byes;
 mod echo;
 mod fax;
+mod glare;
 mod hold;
+mod identity;
 mod lifetime;
 mod loops;
 mod mixed;
 mod modes;
 mod nat;
 mod offers;
+mod outside;
 mod ports;
+mod prack;
 mod rubbish;
 mod sanity;
+mod session_timers;
 mod steer;
 mod talk;
 mod torture;
@@ -48,9 +53,12 @@ pub(crate) type Script = fn(&Stage<'_>) -> Result<(), Failure>;
 /// The script of this name.
 pub(crate) fn find(name: &str) -> Option<Script> {
     Some(match name {
+        "asserted_identity_trusted" => identity::asserted_by_the_trusted,
+        "answer_in_ack" => glare::answer_in_ack,
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
         "drain" => lifetime::drain,
+        "early_dialog_terminated_199" => prack::early_dialog_terminated,
         "echo_codecs" => echo::codecs,
         "echo_hold" => echo::hold,
         "echo_moves" => echo::moves,
@@ -58,6 +66,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "echo_reports" => echo::reports,
         "echo_rtp" => echo::rtp,
         "malformed" => rubbish::malformed,
+        "message_unanswered_no_408" => outside::message_unanswered,
         "modes_application_server" => modes::application_server,
         "modes_application_server_down" => modes::application_server_down,
         "modes_outbound_proxy" => modes::outbound_proxy,
@@ -65,9 +74,25 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_481_of_caller" => modes::probe_481_of_caller,
         "modes_probe_unanswered" => modes::probe_unanswered,
         "modes_start_line" => modes::start_line,
+        "offer_in_prack" => prack::offer_in_prack,
         "overload_limit" => admission::overload_limit,
+        "privacy_id_untrusted" => identity::id_before_strangers,
+        "privacy_user" => identity::user_before_strangers,
+        "prack_by_router" => prack::by_router,
+        "prack_caller_only" => prack::caller_only,
+        "prack_end_to_end_forked" => prack::end_to_end_forked,
+        "prack_insisted_421" => prack::insisted,
+        "prack_lost_18x" => prack::lost_18x,
+        "reinvite_glare_491" => glare::reinvite,
+        "reinvite_while_pending_500" => glare::reinvite_while_pending,
         "reload" => lifetime::reload,
         "register_without_registrar" => admission::register_without_registrar,
+        "session_timer_422_callee" => session_timers::too_short_for_callee,
+        "session_timer_422_caller" => session_timers::too_short_for_us,
+        "session_timer_expires" => session_timers::expires,
+        "session_timer_peer_without_support" => session_timers::without_support,
+        "session_timer_refreshed_by_router_reinvite" => session_timers::refreshed_by_reinvite,
+        "session_timer_refreshed_by_router_update" => session_timers::refreshed_by_update,
         "steer_both_ways" => steer::both_ways,
         "steer_candidates" => steer::candidates,
         "steer_delayed_offer" => offers::delayed_offer,
@@ -99,6 +124,10 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_strict" => nat::strict_peer,
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
+        "subscribe_forked" => outside::subscribe_forked,
+        "subscription_ends_with_router" => outside::subscription_ends_with_router,
+        "subscription_expires" => outside::subscription_expires,
+        "target_refresh_both_legs" => glare::target_refresh,
         "merged_request" => sanity::merged_request,
         "looped_request" => sanity::looped_request,
         "options_of_the_router" => sanity::options_of_the_router,
@@ -106,6 +135,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "unreadable_bodies_pass" => sanity::unreadable_bodies_pass,
         "torture" => torture::torture,
         "unknown_scheme" => admission::unknown_scheme,
+        "update_glare_491" => glare::update,
         _ => return None,
     })
 }

@@ -1,0 +1,208 @@
+//! A request outside any dialog and its way out: the record that the routing DB has for it, the Request-URI,
+//! the address; and how it is printed on the other leg, under an identity of ours.
+
+use smallvec::SmallVec;
+use stack::dialog::{Dialog, DialogError};
+use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
+use wire::{Message, Uri};
+
+use crate::application_server;
+use crate::call::{Refusal, Request, Setup, Way, callee_dialog, max_forwards, request_uri};
+use crate::calls::CallId;
+use crate::core::{Core, Destination, User};
+use crate::identity::{self, Veil};
+use crate::local;
+use crate::rdb::{CallFlow, Matcher, Record};
+use crate::target::{HostText, target};
+
+type Text = SmallVec<[u8; 256]>;
+
+/// Where such a request goes.
+#[derive(Debug)]
+struct Route {
+    request_uri: Text,
+    /// Its host, for the To value.
+    host: HostText,
+    destination: Destination,
+    through_proxy: bool,
+    steered: bool,
+}
+
+impl Route {
+    /// As calls are routed: to the application server, or by the routing DB. `None` for a number that the
+    /// router answers itself.
+    fn find(
+        core: &mut Core,
+        matcher: &mut Matcher,
+        now: Time,
+        source: Flow,
+        request: &Message<'_>,
+    ) -> Result<Option<Route>, Refusal> {
+        let uri = Uri::parse(request.request_uri())?;
+        local::check_scheme(&uri)?;
+        local::check_required(request)?;
+        local::check_proxy_required(request)?;
+        if application_server::takes(core, source) {
+            return Route::to_server(core, request, &uri).map(Some);
+        }
+        let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
+        let mut route = matcher.find(user).ok_or_else(|| Refusal::code(404))?;
+        let record = route.record;
+        if record.flow == CallFlow::EchoResponder {
+            return Ok(None);
+        }
+        let mut new_user = core.scratch();
+        let rewritten = route.write_user(user, &mut new_user);
+        let user = rewritten.then_some(new_user.as_slice());
+        let (host, host_port, destination) = target(core, now, &record.target, source);
+        let mut text = Text::new();
+        request_uri(&mut text, request.request_uri(), &uri, user, &host_port);
+        core.return_scratch(new_user);
+        Ok(Some(Route {
+            request_uri: text,
+            host,
+            destination,
+            through_proxy: core.proxy.is_some(),
+            steered: record.steer_media,
+        }))
+    }
+
+    fn to_server(core: &mut Core, request: &Message<'_>, uri: &Uri<'_>) -> Result<Route, Refusal> {
+        let (host, host_port, address) = application_server::way(core)?;
+        let mut text = Text::new();
+        request_uri(&mut text, request.request_uri(), uri, None, &host_port);
+        Ok(Route {
+            request_uri: text,
+            host,
+            destination: Destination::Known(address),
+            through_proxy: false,
+            steered: false,
+        })
+    }
+}
+
+/// A request that has a route.
+pub(super) struct Outgoing<'a, 'm> {
+    pub(super) request: &'a Message<'m>,
+    pub(super) source: Flow,
+    pub(super) server: ServerId,
+    way: Way,
+    route: Route,
+    max_forwards: u32,
+    /// What its receiver may know.
+    veil: Option<Veil>,
+}
+
+impl<'a, 'm> Outgoing<'a, 'm> {
+    /// Finds the way of a request; `None` for a number that the router answers itself.
+    ///
+    /// # Errors
+    /// The answer to a request that has no way: 404 without a route, 483 without a hop left (RFC 3261
+    /// 16.3), and what calls are refused with.
+    pub(super) fn find(
+        core: &mut Core,
+        matcher: &mut Matcher,
+        now: Time,
+        (source, server): (Flow, ServerId),
+        request: &'a Message<'m>,
+    ) -> Result<Option<Outgoing<'a, 'm>>, Refusal> {
+        let Some(route) = Route::find(core, matcher, now, source, request)? else {
+            return Ok(None);
+        };
+        let max_forwards = max_forwards(request).ok_or_else(|| Refusal::code(483))?;
+        let way = Way::find(core, route.destination.clone(), source)?;
+        let veil = identity::between(core, source.remote.ip(), way.address());
+        if let Some(veil) = veil {
+            veil.check(request, route.steered)?;
+        }
+        Ok(Some(Outgoing {
+            request,
+            source,
+            server,
+            way,
+            route,
+            max_forwards,
+            veil,
+        }))
+    }
+
+    /// Whether the media of its route goes through the router.
+    pub(super) fn is_steered(&self) -> bool {
+        self.route.steered
+    }
+
+    /// The flow of the far leg; the near one's listener and address until a name is resolved.
+    pub(super) fn flow(&self) -> Flow {
+        self.way.flow(self.source)
+    }
+
+    /// Who we are on the far leg, with `tag` in Call-ID and From.
+    pub(super) fn dialog(&self, core: &mut Core, tag: &Token) -> Result<Dialog, DialogError> {
+        let setup = Setup {
+            id: CallId::NONE,
+            request: self.request,
+            source: self.source,
+            server: self.server,
+            record: &Record::default(),
+            request_uri: &self.route.request_uri,
+            host: &self.route.host,
+            destination: Destination::None,
+            through_proxy: self.route.through_proxy,
+        };
+        callee_dialog(core, &setup, &self.way, self.veil, tag)
+    }
+
+    /// Sends it on the far leg.
+    ///
+    /// # Errors
+    /// 503 when no transaction is free.
+    pub(super) fn send(
+        &self,
+        core: &mut Core,
+        now: Time,
+        dialog: &mut Dialog,
+        user: User,
+        contact: Option<&Token>,
+        out: &mut Outbox,
+    ) -> Result<ClientId, Refusal> {
+        let cseq = dialog.next_cseq();
+        let flow = self.flow();
+        let door = core.doors.of(flow.listener);
+        let body = match self.route.steered && self.request.has_sdp() {
+            true => b"".as_slice(),
+            false => self.request.body(),
+        };
+        let hidden = self
+            .veil
+            .and_then(|veil| veil.hides(self.request, self.route.steered));
+        let print = |out: &mut Vec<u8>, branch: &Token| {
+            let request = Request {
+                door,
+                dialog,
+                method: self.request.method_token(),
+                cseq,
+                branch,
+                max_forwards: self.max_forwards,
+            };
+            request.print_veiled(out, self.request, contact, hidden.as_ref(), body);
+        };
+        let layers = (&mut core.transactions, &mut core.names);
+        let method = self.request.method();
+        let sent = self.way.send(layers, now, method, user, print, out);
+        let client = sent.ok_or_else(|| {
+            core.limit_reached("transactions", core.limits.transactions);
+            at_limit(core)
+        })?;
+        core.counters.exchanges += 1;
+        core.counters.forwarded += 1;
+        Ok(client)
+    }
+}
+
+/// 503 with Retry-After.
+pub(super) fn at_limit(core: &Core) -> Refusal {
+    Refusal {
+        extra: local::retry_after(core.limits.retry_after_s),
+        ..Refusal::code(503)
+    }
+}
