@@ -127,6 +127,19 @@ impl Heard {
         text(&self.head)
     }
 
+    /// The number at the beginning of this header's value; the name as it is written out.
+    pub(crate) fn seconds(&self, name: &str) -> Option<u32> {
+        let head = self.head_text();
+        let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = lines.find(|(header, _)| header.eq_ignore_ascii_case(name))?;
+        let digits: String = value
+            .trim()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse().ok()
+    }
+
     /// `INVITE`, or `180 INVITE`.
     pub fn title(&self) -> String {
         match self.code {

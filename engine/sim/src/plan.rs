@@ -6,6 +6,8 @@ mod talk;
 
 use std::time::Duration;
 
+use router::{Reliable, SessionTimer};
+
 use crate::network::Conditions;
 
 pub use self::talk::{Change, Flow, MediaPlan, Nat, TalkPlan};
@@ -31,8 +33,21 @@ pub struct Plan {
     pub intrusions: u64,
     /// The router's ports for media and what happens to them; `None` for a router without.
     pub media: Option<MediaPlan>,
+    /// How the router is set up.
+    pub router: RouterPlan,
     /// What befalls the router's machine and the ways to it; `None` in a fair world.
     pub ordeal: Option<OrdealPlan>,
+}
+
+/// The router's own settings, beside those of its media.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RouterPlan {
+    /// Session timers on each leg.
+    pub session_timer: Option<SessionTimer>,
+    /// How often it asks in each leg whether its dialog still lives.
+    pub probe: Option<Duration>,
+    /// Who does RFC 3262 with callees.
+    pub reliable: Reliable,
 }
 
 /// What no timer of RFC 3261 reckons with. Whoever lives through it need not be told of everything in time,
@@ -243,6 +258,15 @@ pub struct InsidePlan {
     pub mute: bool,
     /// It misses the first so many messages with this title (`ACK`, `200 INVITE`).
     pub misses: Option<(&'static str, u32)>,
+    /// How it answers requests other than BYE, one after the other, and over again; codes below 200 come
+    /// before a 200. `reinvite_code` and `request_code` say it for all requests of a kind.
+    pub answers: Vec<u16>,
+    /// It sends again, with credentials or after the time that was asked for, what was refused for now.
+    pub retries: bool,
+    /// It knows session timers, and accepts intervals from so many seconds on.
+    pub min_se: Option<u32>,
+    /// The interval that it asks for as a caller.
+    pub session_expires: Option<u32>,
     /// It dies at this time after the start of the simulation.
     pub dies: Option<Death>,
 }
@@ -269,6 +293,7 @@ impl Plan {
             orders: Vec::new(),
             intrusions: 0,
             media: None,
+            router: RouterPlan::default(),
             ordeal: None,
         }
     }

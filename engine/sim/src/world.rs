@@ -39,8 +39,9 @@ const TIME_MAX: Duration = Duration::from_secs(3_000);
 /// A turn of the loop takes a nanosecond of virtual time at least, so this many mean that it is stuck.
 const TURNS_MAX: u64 = 2_000_000;
 /// What is left when the last datagram has come or gone is over then: timers B, D, F, H, J, L and M take 64*T1
-/// (RFC 3261 17), and a call that ends with one of them leaves a BYE, or its last transaction, behind.
-const LINGER_MAX: Duration = Duration::from_secs(33);
+/// (RFC 3261 17). A request that nobody answers leaves for the last time up to T2 before timer F, and its
+/// other side waits for J after that (RFC 4320 4.2).
+const LINGER_MAX: Duration = Duration::from_secs(37);
 /// Longer than anything that befalls the router.
 const ORDEAL_MAX: Duration = Duration::from_secs(1_000);
 /// How long a name of an agent that is no target takes to be resolved.

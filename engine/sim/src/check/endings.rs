@@ -12,7 +12,10 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         .map_or(stack::Time::ZERO, |crossing| crossing.at);
     for agent in evidence.agents {
         let id = agent.identity.id;
-        for what in faults(agent) {
+        let again = evidence
+            .call(id)
+            .is_some_and(|call| call.caller.inside.retries);
+        for what in faults(agent, again) {
             findings.push(Finding {
                 at,
                 rule: "endings",
@@ -31,7 +34,8 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn faults(agent: &Agent) -> Vec<String> {
+/// `again`: who calls it may call again.
+fn faults(agent: &Agent, again: bool) -> Vec<String> {
     let facts = agent.facts();
     let mut faults = facts.faults.clone();
     if agent.is_dead() {
@@ -41,7 +45,7 @@ fn faults(agent: &Agent) -> Vec<String> {
     if caller && facts.final_code.is_none() {
         faults.push("its INVITE was never answered".to_owned());
     }
-    if facts.invites > 1 {
+    if facts.invites > 1 && !again {
         faults.push(format!("{} INVITEs", facts.invites));
     }
     for dialog in agent.dialogs() {

@@ -1,5 +1,6 @@
 //! Plans drawn from a seed: anything that people and networks do, in any combination that must end.
 
+mod manners;
 mod ordeal;
 mod talk;
 
@@ -9,7 +10,7 @@ use crate::draw::Draw;
 use crate::network::Conditions;
 use crate::plan::{
     Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Death, Flow, InsidePlan, NamePlan,
-    Order, Plan, RoutePlan, Step,
+    Order, Plan, RoutePlan, RouterPlan, Step,
 };
 
 /// Methods of requests inside a call, PING standing for those nobody has heard of.
@@ -51,10 +52,12 @@ impl Plan {
                 0
             },
             media: None,
+            router: RouterPlan::default(),
             ordeal: None,
         };
         talk::add(&mut plan);
         ordeal::add(&mut plan);
+        manners::add(&mut plan);
         for call in &mut plan.calls {
             call.caller.asides = asides(&mut draw);
         }
@@ -251,6 +254,7 @@ fn inside(draw: &mut Draw) -> InsidePlan {
             at: draw.millis(0, 25_000),
             refusing: draw.chance(50),
         }),
+        ..InsidePlan::default()
     }
 }
 
