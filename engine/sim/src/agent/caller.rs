@@ -211,7 +211,8 @@ impl Agent {
     pub(super) fn on_call_answer(&mut self, now: Time, heard: &Heard) {
         self.facts.reasons.clone_from(&heard.reasons);
         if heard.code >= 300 {
-            let again = self.tries_again(heard).filter(|_| !self.cancelled);
+            let free = !self.cancelled && !self.talks();
+            let again = self.tries_again(heard).filter(|_| free);
             self.hear_response(0, heard, false);
             return match again {
                 Some(after) => self.alarms.plan(now + after, Alarm::CallAgain),

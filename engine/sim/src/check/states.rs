@@ -169,15 +169,18 @@ impl<'a> Past<'a> {
         (!acked && waits).then_some("comes before the ACK of its 2xx")
     }
 
-    /// RFC 3311 5.1: an UPDATE of the router's own accord is for peers that said that they take it.
+    /// RFC 3311 4, 5.1: an UPDATE of the router's own accord is for peers that said that they take it. One
+    /// without an offer may be tried on who has not said what it takes.
     fn update_fault(&self, update: &Heard) -> Option<&'static str> {
-        let allows = |heard: &Heard| {
-            let head = heard.head_text();
-            head.lines()
-                .any(|line| line.starts_with("Allow:") && line.contains("UPDATE"))
-        };
-        let own = update.stamp.is_none();
-        (own && !self.received().any(allows)).then_some("goes to a peer that does not allow it")
+        if update.stamp.is_some() {
+            return None;
+        }
+        let heads: Vec<String> = self.received().map(Heard::head_text).collect();
+        let lines = heads.iter().flat_map(|head| head.lines());
+        let mut allows = lines.filter(|line| line.starts_with("Allow:")).peekable();
+        let open = allows.peek().is_none() && !update.sdp;
+        (!open && !allows.any(|line| line.contains("UPDATE")))
+            .then_some("goes to a peer that does not allow it")
     }
 
     /// RFC 3261 12.2, 15.1.2: a request names a dialog of this peer's, and none that it has left.

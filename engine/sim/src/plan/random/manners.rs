@@ -35,13 +35,18 @@ pub(super) fn add(plan: &mut Plan) {
 
 fn router(draw: &mut Draw) -> RouterPlan {
     RouterPlan {
-        session_timer: draw.sometimes(50, |draw| SessionTimer {
-            session_expires_s: draw.between(3, 40) as u32,
-            min_se_s: draw.between(1, 10) as u32,
-            refreshes: draw.pick(&[Refreshes::Auto, Refreshes::Peer, Refreshes::Router]),
-        }),
+        session_timer: draw.sometimes(50, session_timer),
         probe: draw.sometimes(25, |draw| draw.millis(1_000, 10_000)),
         reliable: draw.pick(&[Reliable::Pass, Reliable::Interwork, Reliable::Offer]),
+    }
+}
+
+fn session_timer(draw: &mut Draw) -> SessionTimer {
+    let min_se_s = draw.between(1, 10) as u32;
+    SessionTimer {
+        session_expires_s: min_se_s + draw.between(2, 30) as u32,
+        min_se_s,
+        refreshes: draw.pick(&[Refreshes::Auto, Refreshes::Peer, Refreshes::Router]),
     }
 }
 
@@ -60,9 +65,10 @@ fn add_to_party(draw: &mut Draw, inside: &mut InsidePlan) {
     }
 }
 
-/// The first INVITE is refused for now, and the caller calls again.
+/// The first INVITE is refused for now, and the caller calls again. Not so one that talks: what comes of its
+/// streams is known of one INVITE only.
 fn challenge(draw: &mut Draw, call: &mut CallPlan) {
-    if call.route.flow == Flow::Transparent {
+    if call.route.flow == Flow::Transparent && call.caller.talk.is_none() {
         let code = draw.pick(&[401, 407, 500, 480]);
         call.callee.steps.insert(0, Step::Reject(code));
         call.caller.inside.retries = true;
