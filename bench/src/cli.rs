@@ -12,9 +12,10 @@ use crate::caller::Hold;
 use crate::io::{pin, sharpen_sleep, watch_interrupts};
 use crate::load::LoadOptions;
 use crate::media::cli::{MediaArgs, RelayArgs};
+use crate::overload::OverloadArgs;
 use crate::servers::Contender;
 use crate::soak::{self, SoakArgs};
-use crate::{calls, floor, hold, media, suite};
+use crate::{calls, floor, hold, media, overload, suite};
 
 /// Turn of the generator in a suite: at 10,000 calls per second 35 datagrams reach the server at a time.
 pub(crate) const SUITE_TICK_US: u64 = 500;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Suite(SuiteArgs),
     /// The same with Kamailio beside it, stateful and stateless.
     Compare(SuiteArgs),
+    /// Multiples of what the router carries, with admission control and without: its goodput.
+    Overload(OverloadArgs),
     /// Forwards datagrams between callers and callee unread, until interrupted (the server side of `floor`).
     Reflect(ReflectArgs),
     /// Calls with RTP both ways through the router: loss, added delay, jitter, and what a relayed packet costs.
@@ -266,6 +269,7 @@ pub(crate) fn run(command: &Command) -> io::Result<ExitCode> {
         Command::Floor(args) => suite::run(args, "floor", &[Contender::Floor]),
         Command::Suite(args) => suite::run(args, "suite", &Contender::SUITE),
         Command::Compare(args) => suite::run(args, "compare", &Contender::ALL),
+        Command::Overload(args) => overload::run(args),
         Command::Media(args) => media::run(args, args.contenders()),
         Command::MediaCompare(args) => media::run(args, &media::servers::Contender::ALL),
         Command::Soak(args) => soak::run(args),

@@ -160,6 +160,7 @@ fn report(
         segment: options.segment,
         rate: plan.rate,
         rate_answered: (end.answered - begin.answered) as f64 / seconds.max(1e-9),
+        rate_completed: (end.completed - begin.completed) as f64 / seconds.max(1e-9),
         measured_s: seconds,
         interrupted: interrupted(),
         tally: load.counted.tally.clone(),

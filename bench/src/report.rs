@@ -56,6 +56,8 @@ pub(crate) struct Report {
     pub(crate) rate: f64,
     /// Calls answered per second in the measured time.
     pub(crate) rate_answered: f64,
+    /// Calls ended as they should per second in the measured time.
+    pub(crate) rate_completed: f64,
     /// Measured time, warm-up excluded.
     pub(crate) measured_s: f64,
     pub(crate) interrupted: bool,

@@ -74,7 +74,7 @@ impl Contender {
     }
 }
 
-fn callee(args: &SuiteArgs) -> io::Result<SocketAddr> {
+pub(crate) fn callee(args: &SuiteArgs) -> io::Result<SocketAddr> {
     let first = args.load.callee.first().copied();
     first.ok_or_else(|| io::Error::other("a suite needs a callee"))
 }
@@ -99,13 +99,13 @@ fn router(args: &SuiteArgs, coalesce: &str, directory: &Path) -> io::Result<Comm
     Ok(command)
 }
 
-fn routing(callee: SocketAddr) -> String {
+pub(crate) fn routing(callee: SocketAddr) -> String {
     format!(
         "[{{\"userpartPattern\": \"^.*$\", \"routingRecord\": {{\"outRuriHostport\": \"{callee}\"}}}}]\n"
     )
 }
 
-fn router_config(args: &SuiteArgs, coalesce: &str, rdb: &Path) -> String {
+pub(crate) fn router_config(args: &SuiteArgs, coalesce: &str, rdb: &Path) -> String {
     let (cpu, target, trying_ms) = (args.server_cpu, args.target, args.trying_ms);
     format!(
         "[engine]\nshards = 1\ncpus = [{cpu}]\n\n\

@@ -59,6 +59,8 @@ pub struct Counters {
     pub unreachable: u64,
     /// Completions the kernel had no room to post at once.
     pub completions_overflowed: u64,
+    /// Nanoseconds in which there was nothing to do: waiting, in a spin or asleep.
+    pub idle_ns: u64,
 }
 
 impl Counters {

@@ -28,6 +28,7 @@ use crate::limits;
 use crate::port::{Class, Notices, Port};
 use crate::ring;
 use crate::send::{Outlet, Sends, push_entry};
+use crate::sieve::Sieve;
 use crate::socket::{SocketId, UdpListener};
 use crate::spin::Spin;
 use crate::stamp::{self, Sampling, TurnTime};
@@ -214,6 +215,28 @@ impl Reactor {
         self.counters
     }
 
+    /// How long this reactor has waited for work so far. While it does not grow, the owner is never
+    /// done: what arrives finds others before it.
+    pub fn idle(&self) -> Duration {
+        Duration::from_nanos(self.counters.idle_ns)
+    }
+
+    /// Has the kernel sieve what comes to the other than small sockets, or no more.
+    ///
+    /// # Errors
+    /// What the kernel said of the first socket that could not be given the sieve: a program of more than
+    /// 4,096 steps, or no memory.
+    pub fn set_sieve(&mut self, sieve: Option<&Sieve>) -> io::Result<()> {
+        for port in self.large_ports() {
+            match sieve {
+                Some(sieve) => sieve.attach(&port.listener)?,
+                // One that has none says so.
+                None => drop(port.listener.filter(None)),
+            }
+        }
+        Ok(())
+    }
+
     /// Datagrams the kernel dropped on this socket because its receive buffer was full. A system
     /// call; 0 for a socket that is not ours.
     pub fn kernel_drops(&self, socket: SocketId) -> u64 {
@@ -272,13 +295,15 @@ impl Reactor {
     /// Has receive times told in this turn, or no more.
     fn sample(&mut self) {
         if let Some(on) = self.sampling.next_turn() {
-            let large = self
-                .large
-                .iter()
-                .filter_map(|&socket| self.ports.get(usize::from(socket)));
             // It was accepted when the socket came.
-            large.for_each(|port| drop(port.listener.stamp_receives(on)));
+            self.large_ports()
+                .for_each(|port| drop(port.listener.stamp_receives(on)));
         }
+    }
+
+    fn large_ports(&self) -> impl Iterator<Item = &Port> {
+        let large = self.large.iter();
+        large.filter_map(|&socket| self.ports.get(usize::from(socket)))
     }
 
     fn outlet(&mut self) -> (&mut Sends, Outlet<'_>) {
@@ -317,11 +342,7 @@ impl Reactor {
             if self.spin_until(until) {
                 self.counters.spins_paid += 1;
                 self.spin.note_paid();
-                return if self.ring.completion().is_empty() {
-                    self.enter()
-                } else {
-                    Ok(())
-                };
+                return self.enter_unless_ready();
             }
         }
         self.sleep(deadline, spin.is_some())
@@ -332,21 +353,34 @@ impl Reactor {
         !self.notices.0.is_empty() || self.waker.is_pending()
     }
 
+    /// Looks for work until then; whether there is some. The clock is read only while there is none.
     fn spin_until(&mut self, until: Instant) -> bool {
+        if self.has_work() {
+            return true;
+        }
+        let begun = Instant::now();
         loop {
-            for _ in 0..LOOKS_PER_CLOCK {
-                if self.ring.submission().taskrun()
-                    || !self.ring.completion().is_empty()
-                    || self.waker.is_pending()
-                {
-                    return true;
-                }
+            let found = (0..LOOKS_PER_CLOCK).any(|_| {
                 std::hint::spin_loop();
-            }
-            if Instant::now() >= until {
-                return false;
+                self.has_work()
+            });
+            let now = Instant::now();
+            if found || now >= until {
+                self.note_idle(now - begun);
+                return found;
             }
         }
+    }
+
+    fn has_work(&mut self) -> bool {
+        self.ring.submission().taskrun()
+            || !self.ring.completion().is_empty()
+            || self.waker.is_pending()
+    }
+
+    fn note_idle(&mut self, waited: Duration) {
+        let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.counters.idle_ns = self.counters.idle_ns.saturating_add(waited);
     }
 
     /// Submits and runs deferred work, without waiting.
@@ -355,13 +389,28 @@ impl Reactor {
         may_go_on(self.registered.enter(queued, 0, None))
     }
 
+    /// There is work: runs what was deferred, unless completions are there already.
+    fn enter_unless_ready(&mut self) -> Result<(), TurnError> {
+        if self.ring.completion().is_empty() {
+            self.enter()
+        } else {
+            Ok(())
+        }
+    }
+
     /// Submits and sleeps until one completion, the deadline or a waker; `spun` before in vain.
     fn sleep(&mut self, deadline: Option<Instant>, spun: bool) -> Result<(), TurnError> {
-        let begun = (deadline.is_some() || self.spin.is_enabled()).then(Instant::now);
-        let left = match (deadline, begun) {
-            (Some(deadline), Some(now)) if deadline <= now => return self.enter(),
-            (Some(deadline), Some(now)) => Some(deadline - now),
-            _ => None,
+        // The sends first: they are work, and what follows is counted as a wait.
+        if !self.ring.submission().is_empty() {
+            self.enter()?;
+            if self.has_work() {
+                return self.enter_unless_ready();
+            }
+        }
+        let begun = Instant::now();
+        let left = match deadline {
+            Some(deadline) if deadline <= begun => return self.enter(),
+            deadline => deadline.map(|deadline| deadline - begun),
         };
         if !self.waker.fall_asleep() {
             return self.enter();
@@ -371,9 +420,9 @@ impl Reactor {
         let result = self.registered.enter(queued, 1, left);
         self.waker.awake();
         let found_work = !self.ring.completion().is_empty();
-        if let Some(begun) = begun.filter(|_| self.spin.is_enabled()) {
-            self.spin.note_sleep(begun.elapsed(), found_work, spun);
-        }
+        let slept = begun.elapsed();
+        self.note_idle(slept);
+        self.spin.note_sleep(slept, found_work, spun);
         may_go_on(result)
     }
 

@@ -82,6 +82,49 @@ impl UdpListener {
         })
     }
 
+    /// Has the kernel look at each datagram with this program before it is queued, or no more.
+    pub(crate) fn filter(&self, program: Option<&[libc::sock_filter]>) -> io::Result<()> {
+        let fprog = program.map(|program| libc::sock_fprog {
+            len: u16::try_from(program.len()).unwrap_or(u16::MAX),
+            filter: program.as_ptr().cast_mut(),
+        });
+        let none = 0i32;
+        let (option, value, length) = match &fprog {
+            Some(fprog) => (
+                libc::SO_ATTACH_FILTER,
+                (&raw const *fprog).cast(),
+                size_of_val(fprog),
+            ),
+            None => (
+                libc::SO_DETACH_FILTER,
+                (&raw const none).cast(),
+                size_of_val(&none),
+            ),
+        };
+        // SAFETY: the value is live and `length` bytes long; the program it points at is, too, and the
+        // kernel copies it.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd(),
+                libc::SOL_SOCKET,
+                option,
+                value,
+                length as libc::socklen_t,
+            )
+        };
+        match result {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// The socket itself, for tests.
+    #[cfg(test)]
+    pub(crate) fn into_std(self) -> io::Result<std::net::UdpSocket> {
+        self.socket.set_nonblocking(false)?;
+        Ok(self.socket.into())
+    }
+
     /// Datagrams the kernel dropped because the receive buffer was full.
     pub(crate) fn kernel_drops(&self) -> u64 {
         // SK_MEMINFO_DROPS is the ninth word of SO_MEMINFO's answer.

@@ -11,7 +11,6 @@ use crate::call::{ACCEPT, Call, MAX_FORWARDS, Reason, Refusal, Setup, request_ur
 use crate::calls::{CallId, Calls};
 use crate::config::Event;
 use crate::core::{Core, Destination, Door, Proxy, Purpose, User};
-use crate::local;
 use crate::outbound::{ApplicationServer, Outbound, Probed};
 use crate::rdb::Record;
 use crate::target::{HostText, host_port, ip_text};
@@ -166,7 +165,7 @@ pub(crate) fn way(core: &mut Core) -> Result<(HostText, HostText, SocketAddr), R
 
 fn down(core: &mut Core) -> Refusal {
     core.counters.calls_refused_down += 1;
-    let mut extra = local::retry_after(core.limits.retry_after_s);
+    let mut extra = core.retry_after();
     extra.extend_from_slice(Reason::sip(503, "Application Server Down").as_bytes());
     Refusal {
         extra,

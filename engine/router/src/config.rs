@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
@@ -44,6 +45,8 @@ pub struct Config {
     pub relay: Methods,
     /// Session timers of the router's own on each leg; `None` lets the ends agree on theirs through it.
     pub session_timer: Option<SessionTimer>,
+    /// When new calls are refused because the shard is overloaded.
+    pub overload: Overload,
 }
 
 impl Config {
@@ -65,6 +68,7 @@ impl Config {
             outbound: Outbound::default(),
             relay: Methods::default(),
             session_timer: None,
+            overload: Overload::default(),
         }
     }
 }
@@ -136,7 +140,8 @@ pub struct Limits {
     pub transactions: usize,
     /// Host names waiting for, or remembered from, the resolver.
     pub names: usize,
-    /// Seconds told to those who are refused (Retry-After).
+    /// Seconds told to those who are refused (Retry-After), at least; at most twice as many, so that they
+    /// do not all come back at once. 0: they are told nothing.
     pub retry_after_s: u32,
     /// What a message may hold.
     pub wire: wire::Limits,
@@ -196,6 +201,18 @@ pub enum Event {
         /// Its configured value.
         value: usize,
     },
+    /// The shard has more to do than it can, and new calls are limited; or that is over.
+    Overload {
+        /// Whether it begins.
+        begins: bool,
+        /// New calls a second that are taken; 0 when it is over.
+        rate: u64,
+        /// Refused and dropped since the shard's start.
+        turned_away: u64,
+    },
+    /// So many new calls come that reading them costs too much: the network may leave some out; `None`:
+    /// no more.
+    Sieve(Option<Box<Sieve>>),
     /// A stream of a steered call has ended.
     MediaEnded(Box<MediaEnded>),
     /// This shard has asked the application server whether it lives. Comes after every question, so
@@ -346,6 +363,14 @@ pub struct Counters {
     pub merged: u64,
     /// Requests answered 482: sent by this router and come back unchanged (RFC 3261 16.3).
     pub looped: u64,
+    /// What became of new requests at the door.
+    pub admission: AdmissionCounters,
+    /// ACKs for responses that were sent without a transaction.
+    pub stateless_acks: u64,
+    /// Calls not sent on because the server they were for had asked for fewer (RFC 7339).
+    pub calls_withheld: u64,
+    /// Servers that have lately asked for fewer calls.
+    pub limiting_servers: u64,
 }
 
 /// The few counters that are asked for after every turn.

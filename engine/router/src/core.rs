@@ -13,6 +13,7 @@ use stack::timer::{TimerKey, Wheel};
 use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions};
 use wire::{Host, Uri, print};
 
+use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
 use crate::call::Refusal;
 use crate::calls::CallId;
@@ -161,6 +162,17 @@ impl Door {
         }
     }
 
+    /// The same towards servers that overload is spoken of with (RFC 7339 4.1).
+    fn speaking_of_overload(listener: Listener) -> Door {
+        let door = Door::new(listener);
+        let host_port = String::from_utf8_lossy(&door.host_port);
+        let via = format!("Via: SIP/2.0/UDP {host_port};rport{OFFER};branch=");
+        Door {
+            via: via.into_bytes(),
+            ..door
+        }
+    }
+
     pub(crate) fn print_via(&self, out: &mut Vec<u8>, branch: &Token) {
         out.extend_from_slice(&self.via);
         branch.print_branch(out);
@@ -192,6 +204,7 @@ impl Door {
 pub(crate) struct Doors {
     all: Vec<Door>,
     first: Door,
+    speaking_of_overload: Vec<Door>,
 }
 
 impl Doors {
@@ -203,8 +216,19 @@ impl Doors {
         };
         Doors {
             first: Door::new(listeners.first().cloned().unwrap_or(nowhere)),
+            speaking_of_overload: (listeners.iter().cloned())
+                .map(Door::speaking_of_overload)
+                .collect(),
             all: listeners.into_iter().map(Door::new).collect(),
         }
+    }
+
+    /// The listener with this index as a server sees it that overload is spoken of with, or is not.
+    pub(crate) fn towards(&self, listener: u16, speaks_of_overload: bool) -> &Door {
+        let speaking = self.speaking_of_overload.get(usize::from(listener));
+        speaking
+            .filter(|_| speaks_of_overload)
+            .unwrap_or_else(|| self.of(listener))
     }
 
     /// Every listener.
@@ -262,6 +286,8 @@ pub(crate) struct Core {
     pub(crate) relay: Methods,
     scratch: Vec<u8>,
     pub(crate) session_timer: Option<SessionTimer>,
+    pub(crate) admission: Admission,
+    pub(crate) feedback: Feedback,
 }
 
 impl Core {
@@ -297,6 +323,8 @@ impl Core {
             relay: config.relay,
             scratch: Vec::with_capacity(256),
             session_timer: config.session_timer,
+            admission: Admission::new(config.overload, now),
+            feedback: Feedback::new(now),
         }
     }
 
@@ -482,8 +510,13 @@ impl Core {
         out: &mut Outbox,
     ) {
         self.limit_reached("transactions", self.limits.transactions);
-        let retry_after = local::retry_after(self.limits.retry_after_s);
+        let retry_after = self.retry_after();
         self.refuse(now, server, 503, &retry_after, out);
+    }
+
+    /// When to come back, for a request that is refused because of load.
+    pub(crate) fn retry_after(&mut self) -> Vec<u8> {
+        local::retry_after_spread(self.limits.retry_after_s, self.random.next_u64())
     }
 
     /// A tag for answers that make no dialog.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod admission;
 mod application_server;
 mod call;
 mod calls;
@@ -25,6 +26,7 @@ mod sanity;
 mod steer;
 mod target;
 
+pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};

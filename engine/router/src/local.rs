@@ -128,8 +128,18 @@ pub(crate) fn check_scheme(uri: &Uri<'_>) -> Result<(), Refusal> {
 }
 
 /// A Retry-After line.
-pub(crate) fn retry_after(seconds: u32) -> Vec<u8> {
+pub(crate) fn retry_after(seconds: u64) -> Vec<u8> {
     format!("Retry-After: {seconds}\r\n").into_bytes()
+}
+
+/// A Retry-After line with a number of seconds from `least` to twice that, by the random `draw`: those
+/// who are refused together must not come back together. No line when that is 0.
+pub(crate) fn retry_after_spread(least: u32, draw: u64) -> Vec<u8> {
+    let least = u64::from(least);
+    match least {
+        0 => Vec::new(),
+        _ => retry_after(least + draw % (least + 1)),
+    }
 }
 
 /// A Warning line (RFC 3261 20.43) of the agent with this host and port.

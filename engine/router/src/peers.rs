@@ -14,6 +14,8 @@ pub struct Peer {
     pub trusted: bool,
     /// Who does RFC 3262 with it as a callee.
     pub reliable: Reliable,
+    /// Overload is spoken of with it (RFC 7339), in both directions.
+    pub overload_control: bool,
 }
 
 /// Who acknowledges the reliable provisionals (RFC 3262) of a callee. Towards a caller that does 100rel
@@ -63,6 +65,8 @@ pub struct Peers {
     /// The lengths there are, longest first.
     lengths: Vec<u8>,
     any_trusted: bool,
+    /// Overload is spoken of with some of them.
+    overload_control: bool,
 }
 
 impl Peers {
@@ -78,12 +82,24 @@ impl Peers {
         let mut lengths: Vec<_> = prefixes.iter().map(|(prefix, _)| prefix.length).collect();
         lengths.dedup();
         lengths.reverse();
+        let overload_control = prefixes.iter().any(|(_, peer)| peer.overload_control);
         let any_trusted = prefixes.iter().any(|(_, peer)| peer.trusted);
         Peers {
             prefixes,
             lengths,
+            overload_control,
             any_trusted,
         }
+    }
+
+    /// Whether overload is spoken of with anybody.
+    pub(crate) fn any_speaks_of_overload(&self) -> bool {
+        self.overload_control
+    }
+
+    /// Whether overload is spoken of with this address. Free while it is with nobody.
+    pub(crate) fn speaks_of_overload(&self, address: IpAddr) -> bool {
+        self.overload_control && self.of(address).overload_control
     }
 
     /// Whether any peer is trusted with identities.

@@ -2,11 +2,13 @@
 //! router itself, and hands events to the calls they concern.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use stack::transport::stateless_response;
 use stack::{Answer, Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
+use crate::admission::entrance;
 use crate::application_server;
 use crate::call::{
     After, Call, Changes, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork,
@@ -64,6 +66,8 @@ impl Router {
             transactions: *self.core.transactions.counters(),
             media: self.core.media.counters(),
             application_server_up: u64::from(self.core.application_server_is_up()),
+            admission: self.core.admission.counters(),
+            limiting_servers: self.core.feedback.servers() as u64,
             ..self.core.counters
         }
     }
@@ -143,6 +147,22 @@ impl Router {
             self.receive_response(now, flow, message, out);
         }
         self.drain_transactions(now, out);
+    }
+
+    /// Whether new requests are being turned away.
+    pub fn is_overloaded(&self) -> bool {
+        self.core.admission.rate().is_some()
+    }
+
+    /// An ACK for a response that was sent without a transaction was received: nobody waits for it.
+    pub fn stateless_ack(&mut self) {
+        self.core.counters.received += 1;
+        self.core.counters.stateless_acks += 1;
+    }
+
+    /// A turn of the shard's thread begins; before it there was nothing to do for `idle`.
+    pub fn note_load(&mut self, now: Time, idle: Duration) {
+        entrance::note_load(&mut self.core, now, idle);
     }
 
     /// A datagram on a media port.
@@ -307,6 +327,9 @@ impl Router {
         if let Err(error) = request.check_mandatory() {
             return self.bad_request(flow, request, error, out);
         }
+        if !entrance::passes(&mut self.core, now, flow, request, out) {
+            return;
+        }
         match self
             .core
             .transactions
@@ -355,8 +378,7 @@ impl Router {
         self.core.counters.calls_limited += u64::from(request.method() == Method::Invite);
         self.core
             .limit_reached("transactions", self.core.limits.transactions);
-        let retry_after = local::retry_after(self.core.limits.retry_after_s);
-        stateless_response(request, flow, 503, b"", &retry_after, out);
+        entrance::refuse(&mut self.core, flow, request, out);
     }
 
     fn new_request(
@@ -379,7 +401,7 @@ impl Router {
             Method::Invite => self.invite(now, flow, server, request, out),
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {
-                let retry_after = local::retry_after(self.core.limits.retry_after_s);
+                let retry_after = self.core.retry_after();
                 self.core.refuse(now, server, 503, &retry_after, out);
             }
             method if self.core.relay.has(method) => {
@@ -527,7 +549,7 @@ impl Router {
         if self.calls.is_full() {
             self.core.limit_reached("calls", self.calls.limit());
         }
-        let retry_after = local::retry_after(self.core.limits.retry_after_s);
+        let retry_after = self.core.retry_after();
         self.core.refuse(now, server, 503, &retry_after, out);
     }
 
@@ -609,6 +631,7 @@ impl Router {
         let answer = transactions.receive_response_if(now, response, judge, out);
         let Some(answer) = answer else { return };
         self.core.counters.responses += 1;
+        entrance::hear(&mut self.core, now, flow.remote, response);
         let id = answer.user.call;
         if answer.user.purpose.is_outside() {
             let (core, calls) = (&mut self.core, &mut self.calls);

@@ -52,6 +52,11 @@ impl Drops {
         self.total
     }
 
+    /// What was dropped until now was meant to be: no warning.
+    pub(crate) fn forgive(&mut self) {
+        self.warned = self.total;
+    }
+
     /// Drops since the last warning, when it is time for another.
     pub(crate) fn unwarned(&mut self, now: Time) -> Option<u64> {
         let fresh = self.total - self.warned;
@@ -77,6 +82,16 @@ mod tests {
         assert_eq!(drops.look(ask), 12);
         assert_eq!(drops.look(ask), 12);
         assert_eq!(Drops::of(0, 0).look(ask), 0);
+    }
+
+    #[test]
+    fn what_was_forgiven_is_not_warned_of() {
+        let mut drops = Drops::of(0, 1);
+        drops.look(|_| 5);
+        drops.forgive();
+        assert_eq!(drops.unwarned(Time::ZERO), None);
+        drops.look(|_| 7);
+        assert_eq!(drops.unwarned(Time::ZERO), Some(2));
     }
 
     #[test]

@@ -62,6 +62,9 @@ const PROBES_FAILED: &str =
 const TOO_SMALL: &str = "Answers 422, Session Interval Too Small, by direction.";
 const TIMEOUTS: &str = "Transactions that ended without what they waited for, by what it was.";
 
+const ADMISSION: &str =
+    "New requests turned away because the shard was overloaded, by what they got.";
+
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
 
 /// What only grows.
@@ -269,6 +272,49 @@ const COUNTERS: &[Metric] = &[
         ("cause", "application_server_down"),
         ENDS,
         |s| s.shard.calls_refused_down,
+    ),
+    // Overload.
+    count(
+        "tipring_admission_offered_total",
+        "New requests that could be turned away: INVITE and others that begin something.",
+        |s| s.shard.admission.offered,
+    ),
+    kind(
+        "tipring_admission_turned_away_total",
+        ("action", "refused"),
+        ADMISSION,
+        |s| s.shard.admission.refused,
+    ),
+    kind(
+        "tipring_admission_turned_away_total",
+        ("action", "dropped"),
+        ADMISSION,
+        |s| s.shard.admission.dropped,
+    ),
+    count(
+        "tipring_admission_priority_total",
+        "Priority calls taken in while others were turned away.",
+        |s| s.shard.admission.priority,
+    ),
+    count(
+        "tipring_overloads_total",
+        "Times the shard became overloaded.",
+        |s| s.shard.admission.overloads,
+    ),
+    count(
+        "tipring_stateless_acks_total",
+        "ACKs for refusals that were sent without a transaction.",
+        |s| s.shard.stateless_acks,
+    ),
+    count(
+        "tipring_calls_withheld_total",
+        "Calls refused because the server they were for had asked for fewer (RFC 7339).",
+        |s| s.shard.calls_withheld,
+    ),
+    count(
+        "tipring_idle_ns_total",
+        "Nanoseconds in which the shard's thread had nothing to do.",
+        |s| s.reactor.idle_ns,
     ),
     count(
         "tipring_calls_unresponsive_total",
@@ -540,6 +586,31 @@ const COUNTERS: &[Metric] = &[
 
 /// What goes up and down.
 const LEVELS: &[Metric] = &[
+    count(
+        "tipring_overloaded",
+        "1 while new calls are limited because the shard has more to do than it can.",
+        |s| s.shard.admission.overloaded,
+    ),
+    count(
+        "tipring_admission_rate",
+        "New calls a second that are taken while overloaded; 0 while all are.",
+        |s| s.shard.admission.rate,
+    ),
+    count(
+        "tipring_sieving",
+        "1 while a sieve in the kernel leaves out some of the new calls; they count as kernel drops.",
+        |s| s.shard.admission.sieving,
+    ),
+    count(
+        "tipring_behind_us",
+        "Microseconds the shard had worked without a free moment when this was published.",
+        |s| s.shard.admission.behind_us,
+    ),
+    count(
+        "tipring_limiting_servers",
+        "Servers that have lately asked for fewer calls (RFC 7339).",
+        |s| s.shard.limiting_servers,
+    ),
     count("tipring_calls", "Calls in progress.", |s| s.shard.calls),
     count(
         "tipring_subscriptions",

@@ -120,6 +120,7 @@ mod tests {
             media: None,
             trusted: false,
             reliable_provisionals: Default::default(),
+            overload_control: false,
         };
         Arc::new(PeerTable::new(&[
             peer(

@@ -11,8 +11,8 @@ use router::rdb::{CallFlow, Record, Table};
 use wire::Method;
 
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Peer, Refresher, Relayed,
-    SHARDS_MAX, SessionTimerMode,
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, Refresher,
+    Relayed, SHARDS_MAX, SessionTimerMode,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -156,6 +156,7 @@ impl Common<'_> {
             outbound: outbound(self.config),
             relay: relay(self.config),
             session_timer: session_timer(self.config),
+            overload: overload(&self.config.overload),
         }
     }
 }
@@ -174,16 +175,17 @@ fn media_settings(media: &Media, seed: u64) -> media::Config {
 /// for it.
 pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> {
     let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let treated = |latching: LatchingMode, trusted| shard::Peer {
-        latching: latching.into(),
-        trusted,
+    let unnamed = shard::Peer {
+        latching: default.into(),
         ..shard::Peer::default()
     };
-    let everybody = everybody.map(|any| (any, 0, treated(default, false)));
+    let everybody = everybody.map(|any| (any, 0, unnamed));
     let of_peer = |peer: &Peer| {
         let treatment = shard::Peer {
+            latching: peer.media.unwrap_or(default).into(),
+            trusted: peer.trusted,
+            overload_control: peer.overload_control,
             reliable: peer.reliable_provisionals.into(),
-            ..treated(peer.media.unwrap_or(default), peer.trusted)
         };
         let networks = peer.addresses.clone().into_iter();
         networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treatment))
@@ -220,6 +222,16 @@ pub(crate) fn outbound(config: &Config) -> shard::Outbound {
     shard::Outbound {
         application_server,
         proxy: config.routing.outbound_proxy.map(|address| address.0),
+    }
+}
+
+/// When new calls are refused because a shard has more to do than it can.
+fn overload(overload: &Overload) -> shard::Overload {
+    let target = Duration::from_millis(overload.target_ms);
+    shard::Overload {
+        target: overload.enabled.then_some(target),
+        priority: shard::PriorityNumbers::new(overload.priority_numbers.iter().cloned()),
+        refusals_per_call: overload.refusals_per_call,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use latency::Metric;
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender};
-use reactor::{Completion, Reactor, Send, SendBatch, SocketId, TurnError};
+use reactor::{Completion, Reactor, Send, SendBatch, Sieve, SocketId, TurnError};
 use shard::{Applied, Command, Event, Input, Shard};
 use stack::{Flow, Outbox, Time};
 
@@ -70,6 +70,12 @@ pub(crate) struct Turn {
     publish_at: Time,
     turns: u32,
     stopped: bool,
+    /// How long the reactor had waited before this turn, in all.
+    idle: Duration,
+    /// The sieve the shard has asked for and that is not set yet.
+    sieve: Option<Option<shard::Sieve>>,
+    /// A sieve is set, or was since the last look for drops: those it makes are no cause for a warning.
+    sieving: (bool, bool),
 }
 
 /// How often the numbers on the board are renewed.
@@ -91,8 +97,10 @@ impl Worker {
     pub(crate) fn run(mut self) -> Result<(), TurnError> {
         while !self.station.turn.stopped {
             let now = self.receive()?;
+            self.note_load(now);
             self.station.fire_timers(now);
             self.station.answer_events(now);
+            self.sieve();
             self.send();
             let sent = self.sent()?;
             self.look_for_drops();
@@ -114,6 +122,33 @@ impl Worker {
             station.deliver(now, completion);
         })?;
         Ok(begun.unwrap_or_else(|| station.begin()))
+    }
+
+    /// Tells the shard how long there was nothing to do before this turn.
+    fn note_load(&mut self, now: Time) {
+        let idle = self.reactor.idle();
+        let station = &mut self.station;
+        let before = std::mem::replace(&mut station.turn.idle, idle);
+        let input = Input::Load {
+            idle: idle.saturating_sub(before),
+        };
+        station.shard.apply(now, input, &mut station.turn.outbox);
+    }
+
+    /// Sets the sieve the shard has asked for.
+    fn sieve(&mut self) {
+        let Some(sieve) = self.station.turn.sieve.take() else {
+            return;
+        };
+        let sieve = sieve.map(|sieve| Sieve {
+            sieved: sieve.sieved,
+            spared: sieve.spared,
+            passing: sieve.passing,
+        });
+        self.station.turn.sieving = (sieve.is_some(), true);
+        if let Err(error) = self.reactor.set_sieve(sieve.as_ref()) {
+            tracing::warn!(shard = self.station.id, %error, "no sieve in the kernel");
+        }
     }
 
     /// Hands the outbox to the kernel, coalescing where the peer's class allows.
@@ -373,6 +408,19 @@ impl Station {
                     value,
                     "limit reached: refusing with 503 until there is room again"
                 ),
+                Event::Overload {
+                    begins: true, rate, ..
+                } => tracing::warn!(
+                    shard = self.id,
+                    rate,
+                    "overload: more comes than can be done; new calls are limited and the rest get 503"
+                ),
+                Event::Overload { turned_away, .. } => tracing::info!(
+                    shard = self.id,
+                    turned_away,
+                    "overload is over; turned away since the start"
+                ),
+                Event::Sieve(sieve) => self.turn.sieve = Some(sieve.map(|sieve| *sieve)),
                 Event::MediaEnded(ended) => {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
                 }
@@ -421,6 +469,11 @@ impl Station {
     }
 
     fn warn_of_drops(&mut self, now: Time) {
+        let (sieving, sieved) = self.turn.sieving;
+        if sieving || sieved {
+            self.drops.forgive();
+        }
+        self.turn.sieving = (sieving, sieving);
         let rows = [
             (&mut self.drops, "udp.receive_buffer_bytes"),
             (&mut self.media_drops, "media.socket_buffer_bytes"),

@@ -13,8 +13,8 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    ApplicationServer, Command, Config, Counters, Event, Limits, Listener, MediaEnded, Methods,
-    Outbound, Peer, Peers, Probed, Progress, Refreshes, Reliable, Resolved, SessionTimer, Timers,
-    Wake,
+    AdmissionCounters, ApplicationServer, Command, Config, Counters, Event, Limits, Listener,
+    MediaEnded, Methods, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Progress,
+    Refreshes, Reliable, Resolved, SessionTimer, Sieve, Timers, Wake,
 };
 pub use shard::{Applied, Input, Shard};

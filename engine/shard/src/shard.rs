@@ -2,11 +2,15 @@
 //! is; everything a message means is decided in `router`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use router::{Command, Config, Counters, Event, Progress, Resolved, Router, Wake};
 use stack::{Flow, Outbox, Time};
 
 use crate::steer;
+
+/// The To tag of responses that were sent without a transaction, as a parameter.
+const STATELESS_TAG_PARAMETER: &[u8] = b";tag=tprs";
 
 /// What may happen to a shard.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +31,11 @@ pub enum Input<'a> {
     Resolved(Resolved<'a>),
     /// An order from the control side.
     Command(&'a Command),
+    /// A turn of the shard's thread begins. To be told each time, or new calls are never limited.
+    Load {
+        /// How long the thread had nothing to do before it.
+        idle: Duration,
+    },
     /// Time has passed.
     Timeout,
 }
@@ -113,6 +122,10 @@ impl Shard {
             Input::Resolved(answer) => self.router.resolved(now, answer, out),
             Input::Command(command) => self.router.command(now, command, out),
             Input::Timeout => {}
+            Input::Load { idle } => {
+                self.router.note_load(now, idle);
+                return Applied::Done;
+            }
         }
         self.router.handle_timeout(now, out);
         Applied::Done
@@ -138,6 +151,10 @@ impl Shard {
             self.router.keep_alive();
             return Applied::Done;
         }
+        if self.router.is_overloaded() && is_stateless_ack(bytes) {
+            self.router.stateless_ack();
+            return Applied::Done;
+        }
         match wire::Message::parse(bytes, &mut self.index, &self.wire_limits) {
             Ok(message) => {
                 let owner = self.place.owner(&message);
@@ -154,4 +171,11 @@ impl Shard {
         }
         Applied::Done
     }
+}
+
+/// Half of what a refused call costs would be the reading of its ACK. The tag is the router's own and is in
+/// no other: what has it in another place than To is no ACK of a call, either. One that its sender wrote
+/// otherwise is read as any message.
+fn is_stateless_ack(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"ACK ") && memchr::memmem::find(bytes, STATELESS_TAG_PARAMETER).is_some()
 }

@@ -27,6 +27,9 @@ pub fn response_destination(via: &Via<'_>, source: SocketAddr) -> SocketAddr {
     }
 }
 
+/// How the To tag of such a response begins. No dialog and no transaction of ours has one like it.
+pub const STATELESS_TAG: &[u8] = b"tprs";
+
 /// Key of the tag below. It need not be secret: such a tag stands for no state that a guess could reach.
 const TAG_KEY: u64 = 0x7469_7072_696e_6731;
 
@@ -43,6 +46,19 @@ pub fn stateless_response(
     extra: &[u8],
     out: &mut Outbox,
 ) {
+    stateless_response_telling(request, source, code, reason, extra, b"", out);
+}
+
+/// The same, telling a client that asks the `load` of this server (`wire::print::response_head_telling`).
+pub fn stateless_response_telling(
+    request: &Message<'_>,
+    source: Flow,
+    code: u16,
+    reason: &[u8],
+    extra: &[u8],
+    load: &[u8],
+    out: &mut Outbox,
+) {
     if request.method() == Method::Ack {
         return;
     }
@@ -51,9 +67,10 @@ pub fn stateless_response(
     });
     out.push(Flow { remote, ..source }, |bytes| {
         print::status_line(bytes, code, reason);
-        print::response_head(bytes, request, source.remote);
+        print::response_head_telling(bytes, request, source.remote, load);
         if code > 100 && request.to_tag().is_none() {
-            bytes.extend_from_slice(b";tag=tprs");
+            bytes.extend_from_slice(b";tag=");
+            bytes.extend_from_slice(STATELESS_TAG);
             print::hex(bytes, identity(request), 16);
         }
         bytes.extend_from_slice(b"\r\n");
@@ -62,7 +79,9 @@ pub fn stateless_response(
     });
 }
 
-fn identity(request: &Message<'_>) -> u64 {
+/// A number that all copies of a request have in common, and hardly any other request has.
+#[must_use]
+pub fn identity(request: &Message<'_>) -> u64 {
     let via = request.header(HeaderName::Via);
     let cseq = request.header(HeaderName::CSeq);
     FixedState::with_seed(TAG_KEY).hash_one((request.call_id(), request.from_tag(), via, cseq))

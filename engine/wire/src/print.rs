@@ -5,7 +5,7 @@ mod head;
 mod policy;
 mod reason;
 
-pub use head::response_head;
+pub use head::{response_head, response_head_telling};
 pub use policy::{Policy, passing_headers};
 pub use reason::reason_phrase;
 

@@ -32,6 +32,8 @@ pub struct Via<'a> {
     pub ttl: Option<u8>,
     /// The whole value.
     pub raw: &'a [u8],
+    /// RFC 7339: `Some(None)` is a client that speaks of overload, `Some(Some(value))` the server's word.
+    pub oc: Option<Option<&'a [u8]>>,
 }
 
 impl<'a> Via<'a> {
@@ -67,6 +69,7 @@ fn split(raw: &[u8]) -> Option<Via<'_>> {
         maddr,
         ttl,
         raw,
+        oc: None,
     };
     for param in Params::new(params) {
         take(&mut via, param)?;
@@ -97,6 +100,7 @@ fn take<'a>(via: &mut Via<'a>, param: Param<'a>) -> Option<()> {
         5 if same(param.name, b"rport") => via.rport = Some(rport(param.value)?),
         8 if same(param.name, b"received") => via.received = Some(Host::parse(value)?.ip()?),
         5 if same(param.name, b"maddr") => via.maddr = Some(Host::parse(value)?),
+        2 if same(param.name, b"oc") => via.oc = Some(param.value),
         3 if same(param.name, b"ttl") => via.ttl = Some(u8::try_from(number(value)?).ok()?),
         _ => {}
     }

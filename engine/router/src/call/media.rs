@@ -102,7 +102,7 @@ pub(crate) fn refusal(core: &mut Core, blocked: Blocked, listener: u16, first: b
         // RFC 3261 14.2: a random time between 0 and 10 seconds.
         Blocked::Untimely(Untimely::Twice) => {
             let seconds = core.random.next_u64() % 11;
-            (500, local::retry_after(seconds as u32))
+            (500, local::retry_after(seconds))
         }
     };
     let code = if code == 503 && !first { 500 } else { code };
@@ -112,8 +112,8 @@ pub(crate) fn refusal(core: &mut Core, blocked: Blocked, listener: u16, first: b
     }
 }
 
-fn no_ports(core: &Core, text: &str) -> Vec<u8> {
-    let mut extra = local::retry_after(core.limits.retry_after_s);
+fn no_ports(core: &mut Core, text: &str) -> Vec<u8> {
+    let mut extra = core.retry_after();
     extra.extend_from_slice(Reason::q850(34, text).as_bytes());
     extra
 }

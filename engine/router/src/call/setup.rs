@@ -13,11 +13,11 @@ use super::offers::Offers;
 use super::print::{self, Request};
 use super::session_timer::Sessions;
 use super::{Call, Leg, Rung, Stage, Terms, Text, changes};
+use crate::admission::entrance;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
 use crate::headers::POLICY;
 use crate::identity::{ANONYMOUS_PARTY, Trust, Veil};
-use crate::local;
 use crate::names::Names;
 use crate::peers;
 use crate::rdb::{CallFlow, Record};
@@ -126,6 +126,16 @@ impl Way {
         Ok(Some(trust))
     }
 
+    /// RFC 7339 5.10: refused without Retry-After when the server has asked for fewer calls.
+    fn check_load(&self, core: &mut Core, now: Time, request: &Message<'_>) -> Result<(), Refusal> {
+        match self {
+            Way::Known(flow) if entrance::withholds(core, now, flow.remote, request) => {
+                Err(Refusal::code(503))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The flow of the callee's leg; the caller's own until the name is resolved.
     pub(crate) fn flow(&self, source: Flow) -> Flow {
         match self {
@@ -182,6 +192,7 @@ impl Call {
         let mut sessions = Sessions::of(core, setup.request)?;
         let trust = way.trust(core, &setup)?;
         let veil = trust.map(|trust| trust.veil(Side::Caller));
+        way.check_load(core, now, setup.request)?;
         let secrets = [core.random.next_u64(), core.random.next_u64()];
         let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
@@ -226,7 +237,7 @@ impl Call {
             caller.release(&mut core.pool);
             callee.release(&mut core.pool);
             core.limit_reached("transactions", core.limits.transactions);
-            let extra = local::retry_after(core.limits.retry_after_s);
+            let extra = core.retry_after();
             return Err(Refusal {
                 extra,
                 ..Refusal::code(503)
@@ -391,7 +402,8 @@ fn send_invite(
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
-    let door = core.doors.of(flow.listener);
+    let speaks = matches!(way, Way::Known(_)) && core.peers.speaks_of_overload(flow.remote.ip());
+    let door = core.doors.towards(flow.listener, speaks);
     let user = User {
         call: setup.id,
         purpose: Purpose::Invite,

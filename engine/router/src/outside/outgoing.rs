@@ -200,9 +200,9 @@ impl<'a, 'm> Outgoing<'a, 'm> {
 }
 
 /// 503 with Retry-After.
-pub(super) fn at_limit(core: &Core) -> Refusal {
+pub(super) fn at_limit(core: &mut Core) -> Refusal {
     Refusal {
-        extra: local::retry_after(core.limits.retry_after_s),
+        extra: core.retry_after(),
         ..Refusal::code(503)
     }
 }

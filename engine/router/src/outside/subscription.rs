@@ -16,7 +16,6 @@ use crate::call::{After, Leg, MAX_FORWARDS, Own, Refusal, max_forwards};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::identity;
-use crate::local;
 use crate::steer::Crossed;
 
 /// Notifiers one SUBSCRIBE may reach by forking; NOTIFYs of others get 481, as RFC 6665 5.4.9 has a subscriber
@@ -490,7 +489,7 @@ impl Subscription {
     /// What a REFER has made is just forgotten: its NOTIFY would have to say how the reference went.
     pub(crate) fn end_now(&mut self, core: &mut Core, now: Time, out: &mut Outbox) -> After {
         if !self.answered {
-            let retry_after = local::retry_after(core.limits.retry_after_s);
+            let retry_after = core.retry_after();
             core.refuse(now, self.server, 503, &retry_after, out);
         }
         let [_, far] = self.secrets.map(|secret| self.token(secret));

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::media::{LatchingMode, Media};
+use super::overload::Overload;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -55,6 +56,9 @@ pub(crate) struct Config {
     /// Session timers (RFC 4028): who looks after calls whose end nobody was told of.
     #[garde(dive)]
     pub(crate) session_timer: SessionTimer,
+    /// What happens to new calls when a shard has more to do than it can.
+    #[garde(dive)]
+    pub(crate) overload: Overload,
 }
 
 /// Threads and their end.
@@ -217,6 +221,10 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default)]
     pub(crate) reliable_provisionals: ReliableProvisionals,
+    /// Whether it and this router tell each other how much to hold back when overloaded (RFC 7339).
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) overload_control: bool,
 }
 
 /// Who does RFC 3262 with a callee whose caller does not.
@@ -323,7 +331,7 @@ pub(crate) struct Limits {
     /// Bytes of one datagram. RFC 3261 18.1.1 wants the largest UDP can carry.
     #[garde(custom(within(1_024, UDP_PAYLOAD_MAX.into())))]
     pub(crate) message_bytes: u32,
-    /// Retry-After of a 503, seconds.
+    /// Retry-After of a 503, seconds: a random number from this to twice this. 0: no such header.
     #[garde(custom(within(0, DAY_S)))]
     pub(crate) retry_after_s: u32,
     /// Subscriptions at once, all shards together.

@@ -166,6 +166,8 @@ pub struct Transactions<U: Copy> {
     refused: Option<(Flow, Block)>,
     events: VecDeque<Event<U>>,
     counters: Counters,
+    /// What responses tell of this server's load.
+    load: Vec<u8>,
 }
 
 impl<U: Copy> Transactions<U> {
@@ -195,6 +197,7 @@ impl<U: Copy> Transactions<U> {
             refused: None,
             events: VecDeque::new(),
             counters: Counters::default(),
+            load: Vec::new(),
         }
     }
 

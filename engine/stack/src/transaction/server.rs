@@ -39,6 +39,22 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
+    /// Whether a transaction has this request: it is a retransmission.
+    pub fn holds(&mut self, request: &Message<'_>) -> bool {
+        let Ok(via) = request.top_via() else {
+            return false;
+        };
+        let found = self.servers.find(request, &via, request.method());
+        matches!(found, Ok(Ok(_)))
+    }
+
+    /// What responses to requests from now on tell of this server's load: Via parameters (RFC 7339 4) for
+    /// clients that ask for them; empty for none.
+    pub fn tell_load(&mut self, parameters: &[u8]) {
+        self.load.clear();
+        self.load.extend_from_slice(parameters);
+    }
+
     /// RFC 3261 8.2.2.2: a request outside dialogs may be a copy, come another way, of one that is here.
     fn receive_new(
         &mut self,
@@ -148,7 +164,7 @@ impl<U: Copy> Transactions<U> {
         let method = request.method();
         let scratch = &mut self.servers.scratch;
         let key_len = scratch.len() as u16;
-        print::response_head(scratch, request, source.remote);
+        print::response_head_telling(scratch, request, source.remote, &self.load);
         let kept = self.pool.store(scratch);
         let remote = transport::response_destination(via, source.remote);
         let id = self.servers.insert(Server {

@@ -15,9 +15,20 @@ use std::net::SocketAddr;
 /// Record-Route lines, From, Call-ID, CSeq, Timestamp, and last `To: value` without its line end,
 /// so that a tag can be appended. What the request has not is left out.
 pub fn response_head(out: &mut Vec<u8>, request: &Message<'_>, source: SocketAddr) {
+    response_head_telling(out, request, source, b"");
+}
+
+/// The same, and to a client whose first Via asks for it (`oc`, RFC 7339 4.1) the `load` of this server:
+/// complete Via parameters, which take the place of the client's own. Empty tells nothing.
+pub fn response_head_telling(
+    out: &mut Vec<u8>,
+    request: &Message<'_>,
+    source: SocketAddr,
+    load: &[u8],
+) {
     let mut vias = request.lines(HeaderName::Via);
     if let Some(top) = vias.next() {
-        top_via_line(out, &top, source);
+        top_via_line(out, &top, source, load);
     }
     vias.for_each(|line| out.extend_from_slice(line.line));
     for line in request.lines(HeaderName::RecordRoute) {
@@ -38,13 +49,13 @@ pub fn response_head(out: &mut Vec<u8>, request: &Message<'_>, source: SocketAdd
 }
 
 /// The line as it is, unless its first value must be told the source.
-fn top_via_line(out: &mut Vec<u8>, line: &Header<'_>, source: SocketAddr) {
+fn top_via_line(out: &mut Vec<u8>, line: &Header<'_>, source: SocketAddr, load: &[u8]) {
     let mut values = Values::new(line.value);
     match values.next().map(Via::parse) {
-        Some(Ok(via)) if is_told_source(&via, source) => {
+        Some(Ok(via)) if is_told_source(&via, source) || is_told_load(&via, load) => {
             out.extend_from_slice(line.token);
             out.extend_from_slice(b": ");
-            via_with_source(out, &via, source);
+            via_with_source(out, &via, source, load);
             if !values.rest().is_empty() {
                 out.push(b',');
                 out.extend_from_slice(values.rest());
@@ -63,19 +74,36 @@ fn is_told_source(via: &Via<'_>, source: SocketAddr) -> bool {
     !same || via.rport.is_some() || via.received.is_some()
 }
 
-fn via_with_source(out: &mut Vec<u8>, via: &Via<'_>, source: SocketAddr) {
+fn is_told_load(via: &Via<'_>, load: &[u8]) -> bool {
+    via.oc.is_some() && !load.is_empty()
+}
+
+fn via_with_source(out: &mut Vec<u8>, via: &Via<'_>, source: SocketAddr, load: &[u8]) {
+    let telling = is_told_load(via, load);
     let (before, _) = split_around(via.raw, memchr(b';', via.raw).unwrap_or(via.raw.len()));
     out.extend_from_slice(before);
     for param in Params::new(via.raw.get(before.len()..).unwrap_or_default()) {
         if param.name.eq_ignore_ascii_case(b"rport") {
             out.extend_from_slice(b";rport=");
             number(out, source.port().into());
-        } else if !param.name.eq_ignore_ascii_case(b"received") {
+        } else if !is_written_anew(param.name, telling) {
             via_param(out, &param);
         }
     }
-    out.extend_from_slice(b";received=");
-    ip(out, source.ip().to_canonical());
+    if is_told_source(via, source) {
+        out.extend_from_slice(b";received=");
+        ip(out, source.ip().to_canonical());
+    }
+    if telling {
+        out.extend_from_slice(load);
+    }
+}
+
+/// What follows behind the sender's own parameters; those of RFC 7339 4 when it is told the load.
+fn is_written_anew(name: &[u8], telling: bool) -> bool {
+    let of_load: [&[u8]; 4] = [b"oc", b"oc-algo", b"oc-validity", b"oc-seq"];
+    let is = |own: &[u8]| name.eq_ignore_ascii_case(own);
+    is(b"received") || telling && of_load.into_iter().any(is)
 }
 
 fn via_param(out: &mut Vec<u8>, param: &Param<'_>) {
@@ -170,6 +198,32 @@ mod tests {
             ),
             "SIP/2.0/UDP 192.0.2.1;branch=z1;rport=4;received=192.0.2.1"
         );
+    }
+
+    #[test]
+    fn only_a_client_that_asks_is_told_the_load() {
+        let told = |value: &str, load: &str| {
+            let text = format!("INVITE sip:a@b SIP/2.0\r\nVia: {value}\r\n\r\n");
+            let mut index = Index::new();
+            let request = Message::parse(text.as_bytes(), &mut index, &Limits::default()).unwrap();
+            let (mut out, source) = (Vec::new(), "192.0.2.1:5060".parse().unwrap());
+            response_head_telling(&mut out, &request, source, load.as_bytes());
+            let line = String::from_utf8(out).unwrap();
+            line.split_once("\r\n").unwrap().0.to_owned()
+        };
+        let load = ";oc=20;oc-algo=\"loss\";oc-validity=500;oc-seq=7";
+        let asks = "SIP/2.0/UDP 192.0.2.1;branch=z1;oc;oc-algo=\"loss,A\"";
+        assert_eq!(
+            told(asks, load),
+            format!("Via: SIP/2.0/UDP 192.0.2.1;branch=z1{load}")
+        );
+        assert_eq!(
+            told("SIP/2.0/UDP h;OC;rport", load),
+            format!("Via: SIP/2.0/UDP h;rport=5060;received=192.0.2.1{load}")
+        );
+        assert_eq!(told(asks, ""), format!("Via: {asks}"));
+        let silent = "SIP/2.0/UDP 192.0.2.1;branch=z1";
+        assert_eq!(told(silent, load), format!("Via: {silent}"));
     }
 
     #[test]

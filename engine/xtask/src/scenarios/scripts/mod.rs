@@ -15,6 +15,7 @@ mod modes;
 mod nat;
 mod offers;
 mod outside;
+mod overload;
 mod ports;
 mod prack;
 mod rubbish;
@@ -76,6 +77,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_start_line" => modes::start_line,
         "offer_in_prack" => prack::offer_in_prack,
         "overload_limit" => admission::overload_limit,
+        "overload_control" => overload::control,
+        "overload_sheds_and_recovers" => overload::sheds_and_recovers,
         "privacy_id_untrusted" => identity::id_before_strangers,
         "privacy_user" => identity::user_before_strangers,
         "prack_by_router" => prack::by_router,
