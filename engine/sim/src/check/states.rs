@@ -162,9 +162,11 @@ impl<'a> Past<'a> {
         let Some(answer) = answers.find(|said| said.heard.is_answer("INVITE", 2)) else {
             return Some("ends what was never established");
         };
-        let acked = self
-            .received()
-            .any(|heard| heard.method == "ACK" && ours(heard) && heard.cseq == answer.heard.cseq);
+        // Whoever sends another INVITE in the dialog has heard the 2xx.
+        let acked = self.received().filter(|heard| ours(heard)).any(|heard| {
+            heard.method == "ACK" && heard.cseq == answer.heard.cseq
+                || heard.method == "INVITE" && heard.cseq > answer.heard.cseq
+        });
         let waits = now.at + TICK < answer.at + GIVING_UP;
         (!acked && waits).then_some("comes before the ACK of its 2xx")
     }

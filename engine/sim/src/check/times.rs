@@ -158,6 +158,9 @@ impl<'a> Story<'a> {
 
     fn setup_fault(&self) -> Option<(Time, String)> {
         let begin = self.begin()?;
+        if self.calls_again() {
+            return None;
+        }
         let dues = self.dues(begin)?;
         let due = dues.first()?;
         let soon = |at: Time| at <= due.at + TOLERANCE;
@@ -187,6 +190,21 @@ impl<'a> Story<'a> {
             at,
             format!("{} {:?}, though {due:?}", answer.title(), answer.reasons),
         ))
+    }
+
+    /// The times of a setup are those of one INVITE.
+    fn calls_again(&self) -> bool {
+        let from = AgentId {
+            call: self.call,
+            side: Side::Caller,
+        };
+        let begins = |heard: &Heard| heard.method == "INVITE" && heard.to_tag.is_empty();
+        let received = self.evidence.received();
+        let mut invites = received
+            .filter(|(_, id, heard)| *id == from && heard.is_request() && begins(heard))
+            .map(|(.., heard)| heard.branch.as_str());
+        let first = invites.next();
+        invites.any(|branch| Some(branch) != first)
     }
 
     fn flow(&self) -> Option<Flow> {
