@@ -147,6 +147,7 @@ pub(crate) fn start_call(
         host: &host,
         destination: Destination::Known(address),
         through_proxy: false,
+        found: None,
     };
     Call::start(core, now, setup, out)
 }

@@ -7,6 +7,7 @@ use crate::call::Call;
 use crate::echo::EchoCall;
 use crate::entry::Entry;
 use crate::outside::Subscription;
+use crate::proxy::ResponseContext;
 
 /// Names a call of this shard; stale once the call is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,22 +151,30 @@ impl Calls {
     pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
         match self.entry_mut(id)? {
             Entry::Bridge(call) => Some(call),
-            Entry::Echo(_) | Entry::Subscription(_) => None,
+            Entry::Echo(_) | Entry::Subscription(_) | Entry::Proxy(_) => None,
         }
     }
 
     /// The call to the router itself of this id.
     pub(crate) fn echo_mut(&mut self, id: CallId) -> Option<&mut EchoCall> {
         match self.entry_mut(id)? {
-            Entry::Bridge(_) | Entry::Subscription(_) => None,
+            Entry::Bridge(_) | Entry::Subscription(_) | Entry::Proxy(_) => None,
             Entry::Echo(echo) => Some(echo),
+        }
+    }
+
+    /// The response context of this id.
+    pub(crate) fn context_mut(&mut self, id: CallId) -> Option<&mut ResponseContext> {
+        match self.entry_mut(id)? {
+            Entry::Proxy(context) => Some(context),
+            Entry::Bridge(_) | Entry::Echo(_) | Entry::Subscription(_) => None,
         }
     }
 
     /// The subscription of this id.
     pub(crate) fn subscription_mut(&mut self, id: CallId) -> Option<&mut Subscription> {
         match self.entry_mut(id)? {
-            Entry::Bridge(_) | Entry::Echo(_) => None,
+            Entry::Bridge(_) | Entry::Echo(_) | Entry::Proxy(_) => None,
             Entry::Subscription(subscription) => Some(subscription),
         }
     }

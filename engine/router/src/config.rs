@@ -12,6 +12,7 @@ use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::rdb::Table;
+use crate::transfer::Word;
 
 /// The settings of one shard's router.
 #[derive(Clone, Debug)]
@@ -114,7 +115,7 @@ pub struct Timers {
     /// T1, T2, T4 and the delay of the automatic 100.
     pub stack: TimerConfig,
     /// An outgoing INVITE that rings this long without a final answer is cancelled, unless its
-    /// route sets `noAnswerTimeout`. The place of RFC 3261 16.6's timer C; must exceed 3 minutes there.
+    /// route sets `noAnswerTimeout`. RFC 3261 16.6's timer C in what is proxied; must exceed 3 minutes there.
     pub ringing: Duration,
     /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives;
     /// `None` never.
@@ -182,6 +183,8 @@ pub enum Command {
         /// Whether calls may go there.
         up: bool,
     },
+    /// What another shard says with [`Event::ToShard`].
+    FromShard(Word),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -225,6 +228,13 @@ pub enum Event {
         /// What changed its state; `None` when that is as it was.
         change: Option<Probed>,
     },
+    /// To be delivered to another shard as [`Command::FromShard`]. One that is lost is made good by time.
+    ToShard {
+        /// Its number.
+        shard: u8,
+        /// What is said.
+        word: Word,
+    },
 }
 
 /// What became of one stream of a steered call.
@@ -260,6 +270,8 @@ pub enum Wake {
     Media,
     /// The application server is to be asked whether it lives.
     KeepAlive,
+    /// An INVITE has waited too long for another shard's word.
+    Held,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -330,6 +342,27 @@ pub struct Counters {
     /// Requests that were passed on to the other leg: INVITE, ACK, BYE and the others of a call. A CANCEL
     /// ends here, the one that follows it is the router's own.
     pub forwarded: u64,
+    /// Requests, ACKs among them, that the proxy forwarded; each branch of a fork counts.
+    pub proxied: u64,
+    /// Targets of proxied INVITEs, and of other requests with several targets, that were tried.
+    pub proxied_branches: u64,
+    /// Redirections whose Contacts the proxy tried.
+    pub proxied_recursions: u64,
+    /// REFERs passed on to the other leg.
+    pub referred: u64,
+    /// INVITEs that named a dialog, by Replaces, Join, Target-Dialog or our Contact, and went to its other
+    /// end.
+    pub dialogs_found: u64,
+    /// Those that named a dialog which is not there, or cannot be replaced.
+    pub dialogs_not_found: u64,
+    /// Those whose dialog was asked for at another shard.
+    pub dialogs_asked: u64,
+    /// REFERs that the router carries out itself.
+    pub transfers_begun: u64,
+    /// Of these: the target was joined to the transferee.
+    pub transfers_done: u64,
+    /// Of these: it was not.
+    pub transfers_failed: u64,
     /// Requests outside any dialog that were passed on.
     pub exchanges: u64,
     /// Subscriptions at this moment.

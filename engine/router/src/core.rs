@@ -22,6 +22,7 @@ use crate::local;
 use crate::names::{Lookup, Names};
 use crate::outside::Methods;
 use crate::peers::Peers;
+use crate::proxy::PathKeys;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -70,6 +71,16 @@ pub(crate) enum Purpose {
     Probe,
     /// OPTIONS to the application server; no call's.
     KeepAlive,
+    /// A branch of a response context: the transaction it is answered on, and its number.
+    Branch(ServerId, u8),
+    /// A request that was forwarded without a context, to be answered on this server transaction.
+    Onward(ServerId),
+    /// The server transaction of a response context.
+    Context,
+    /// Our INVITE to the target of a transfer.
+    Target,
+    /// Our re-INVITE of a transferee, with the target's offer.
+    Rejoin,
     /// A request outside any dialog, to be answered on this server transaction; whether the media of its
     /// route is steered.
     Exchange(ServerId, bool),
@@ -79,6 +90,13 @@ pub(crate) enum Purpose {
     Subscribed(Side, ServerId),
     /// Our UPDATE or re-INVITE that refreshes the session of this side.
     Refresh(Side),
+}
+
+impl Purpose {
+    /// Whether it is a request that the proxy forwarded.
+    pub(crate) fn is_proxied(self) -> bool {
+        matches!(self, Purpose::Branch(..) | Purpose::Onward(_))
+    }
 }
 
 /// A timer of a call.
@@ -100,6 +118,10 @@ pub(crate) enum Alarm {
     OfferAgain,
     /// This leg is to be asked whether its dialog still lives.
     Probe(Side),
+    /// Timer C of a response context's branch (RFC 3261 16.6 step 11).
+    TimerC(u8),
+    /// The target of a transfer does not answer.
+    TargetSilent,
     /// A subscription was not refreshed.
     Expired,
     /// The session of this leg is to be refreshed, or was not.
@@ -115,6 +137,7 @@ impl Alarm {
                 | Alarm::ForksOver
                 | Alarm::OfferAgain
                 | Alarm::Probe(_)
+                | Alarm::TargetSilent
                 | Alarm::Expired
                 | Alarm::Session(_)
         )
@@ -162,6 +185,15 @@ impl Door {
         }
     }
 
+    /// The Via of a request that is forwarded: behind the branch's token stands its mark.
+    pub(crate) fn print_forwarded_via(&self, out: &mut Vec<u8>, branch: &Token, mark: u64) {
+        out.extend_from_slice(&self.via);
+        branch.print_branch(out);
+        out.push(b'.');
+        print::hex(out, mark, 16);
+        out.extend_from_slice(b"\r\n");
+    }
+
     /// The same towards servers that overload is spoken of with (RFC 7339 4.1).
     fn speaking_of_overload(listener: Listener) -> Door {
         let door = Door::new(listener);
@@ -179,14 +211,21 @@ impl Door {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Whether the sent-by of this Via is this listener's, however it is spelled.
-    pub(crate) fn is_named_by(&self, via: &wire::Via<'_>) -> bool {
+    /// Whether this host and port are what this listener tells peers, however they are spelled.
+    pub(crate) fn is_named_by(&self, host: &Host<'_>, port: Option<u16>) -> bool {
         let own = self.listener.advertise_host.as_bytes();
-        let same_host = match (via.host, Host::parse(own)) {
+        let same_host = match (*host, Host::parse(own)) {
             (Host::Name(theirs), Some(Host::Name(own))) => theirs.eq_ignore_ascii_case(own),
             (theirs, own) => own == Some(theirs),
         };
-        same_host && via.port.unwrap_or(DEFAULT_PORT) == self.listener.advertise_port
+        same_host && port.unwrap_or(DEFAULT_PORT) == self.listener.advertise_port
+    }
+
+    /// Whether a URI with this host and port leads here, by its name or by the address it is bound to.
+    fn is_at(&self, host: Host<'_>, port: Option<u16>) -> bool {
+        let port = port.unwrap_or(DEFAULT_PORT);
+        let bound = host.ip().map(|ip| SocketAddr::new(ip, port));
+        self.is_named_by(&host, Some(port)) || bound == Some(self.listener.address)
     }
 
     /// Our Contact on a leg: the leg's tag as the user, so that the next request finds the call.
@@ -241,6 +280,12 @@ impl Doors {
     pub(crate) fn of(&self, listener: u16) -> &Door {
         self.all.get(usize::from(listener)).unwrap_or(&self.first)
     }
+
+    /// The listener with this host and port, as told or as bound.
+    pub(crate) fn named(&self, host: Host<'_>, port: Option<u16>) -> Option<u16> {
+        let at = self.all.iter().position(|door| door.is_at(host, port))?;
+        u16::try_from(at).ok()
+    }
 }
 
 /// Events kept for a surrounding that does not ask; what became of further streams is not told.
@@ -282,9 +327,12 @@ pub(crate) struct Core {
     pub(crate) edits: wire::sdp::Edits,
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
+    pub(crate) path_keys: PathKeys,
     /// What is passed on outside any dialog.
     pub(crate) relay: Methods,
     scratch: Vec<u8>,
+    pub(crate) shards: u8,
+    pub(crate) steer_key: u64,
     pub(crate) session_timer: Option<SessionTimer>,
     pub(crate) admission: Admission,
     pub(crate) feedback: Feedback,
@@ -320,8 +368,11 @@ impl Core {
                 .application_server
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
+            path_keys: PathKeys::new(config.steer_key),
             relay: config.relay,
             scratch: Vec::with_capacity(256),
+            shards: config.shards,
+            steer_key: config.steer_key,
             session_timer: config.session_timer,
             admission: Admission::new(config.overload, now),
             feedback: Feedback::new(now),
@@ -395,19 +446,18 @@ impl Core {
         let Ok(uri) = Uri::parse(dialog.next_hop()) else {
             return peer;
         };
-        let maddr = uri
-            .param("maddr")
-            .and_then(|value| std::str::from_utf8(value).ok());
-        if let Some(address) = maddr.and_then(|text| text.parse::<IpAddr>().ok()) {
-            return self.flow_to(
-                SocketAddr::new(address, uri.port.unwrap_or(DEFAULT_PORT)),
-                peer,
-            );
-        }
-        match self.locate(now, &uri.host, uri.port) {
+        match self.locate_uri(now, &uri) {
             Destination::Known(address) => self.flow_to(address, peer),
             Destination::Waiting(..) | Destination::None => peer,
         }
+    }
+
+    /// Where a request to this URI goes: to its `maddr`, if that is an address, else to its host (RFC 3261
+    /// 19.1.1).
+    pub(crate) fn locate_uri(&mut self, now: Time, uri: &Uri<'_>) -> Destination {
+        let maddr = uri.param("maddr").and_then(Host::parse);
+        let host = maddr.filter(|host| host.ip().is_some()).unwrap_or(uri.host);
+        self.locate(now, &host, uri.port)
     }
 
     fn flow_to(&self, remote: SocketAddr, peer: Flow) -> Flow {

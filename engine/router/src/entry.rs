@@ -9,18 +9,18 @@ use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 use crate::echo::EchoCall;
 use crate::outside::Subscription;
+use crate::proxy::ResponseContext;
 
-/// A call of either kind, or what has dialogs as a call does.
+/// A call of either kind, what has dialogs as a call does, or what becomes a call elsewhere. What every call
+/// has is not boxed, which would cost an allocation a call.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every call is a bridge; boxing it would cost an allocation a call"
-)]
 pub(crate) enum Entry {
     /// From a caller to a callee.
     Bridge(Call),
     /// To the router itself.
     Echo(Box<EchoCall>),
+    /// A request on its way through the proxy.
+    Proxy(ResponseContext),
     /// From a subscriber to a notifier: no call.
     Subscription(Box<Subscription>),
 }
@@ -30,6 +30,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.id(),
             Entry::Echo(echo) => echo.id(),
+            Entry::Proxy(context) => context.id(),
             Entry::Subscription(subscription) => subscription.id(),
         }
     }
@@ -48,6 +49,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.release(core, now),
             Entry::Echo(echo) => echo.release(core),
+            Entry::Proxy(context) => context.release(core),
             Entry::Subscription(subscription) => subscription.release(core),
         }
     }
@@ -63,6 +65,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_ack(core, now, side, ack, out),
             Entry::Echo(echo) => echo.on_ack(core, now, ack, out),
+            Entry::Proxy(_) => After::Keep,
             Entry::Subscription(_) => After::Keep,
         }
     }
@@ -77,6 +80,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_alarm(core, now, alarm, out),
             Entry::Echo(echo) => echo.on_alarm(core, now, alarm, out),
+            Entry::Proxy(context) => context.on_alarm(core, now, alarm, out),
             Entry::Subscription(subscription) => subscription.on_alarm(core, now),
         }
     }
@@ -85,6 +89,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.on_silence(core, now, out),
             Entry::Echo(echo) => echo.on_silence(core, now, out),
+            Entry::Proxy(_) => After::Keep,
             Entry::Subscription(_) => After::Keep,
         }
     }
@@ -93,6 +98,7 @@ impl Entry {
         match self {
             Entry::Bridge(call) => call.end_now(core, now, out),
             Entry::Echo(echo) => echo.end_now(core, now, out),
+            Entry::Proxy(context) => context.end_now(core, now, out),
             Entry::Subscription(subscription) => subscription.end_now(core, now, out),
         }
     }
@@ -109,7 +115,7 @@ impl Entry {
             Entry::Bridge(call) if call.is_waiting_for_ack(server) => {
                 call.on_unacknowledged(core, now, out)
             }
-            Entry::Bridge(_) | Entry::Subscription(_) => After::Keep,
+            Entry::Bridge(_) | Entry::Subscription(_) | Entry::Proxy(_) => After::Keep,
             Entry::Echo(echo) => echo.on_unacknowledged(core, now, server, out),
         }
     }

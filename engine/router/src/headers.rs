@@ -1,8 +1,8 @@
 //! Which headers do not cross the router, and why. Everything not named here passes byte for byte,
 //! in both directions, in requests and in responses: known or unknown, in the order it came.
 
-use wire::HeaderName;
 use wire::print::Policy;
+use wire::{HeaderName, Method};
 
 /// A header that is not copied from one leg to the other.
 #[derive(Clone, Copy, Debug)]
@@ -72,15 +72,15 @@ pub const WITHHELD: [Withheld; 20] = [
     ),
     withheld(
         HeaderName::Replaces,
-        "names a dialog of the other leg, unknown beyond us (RFC 3891)",
+        "names a dialog of this leg: what it is to the party meant is written anew (RFC 3891)",
     ),
     withheld(
         HeaderName::Join,
-        "names a dialog of the other leg, unknown beyond us (RFC 3911)",
+        "names a dialog of this leg: what it is to the party meant is written anew (RFC 3911)",
     ),
     withheld(
         HeaderName::TargetDialog,
-        "names a dialog of the other leg (RFC 4538)",
+        "names a dialog of this leg: what it is to the party meant is written anew (RFC 4538)",
     ),
     withheld(
         HeaderName::InReplyTo,
@@ -112,6 +112,21 @@ pub(crate) const RECAST: Policy = POLICY.also(&[
     HeaderName::SessionExpires,
     HeaderName::MinSe,
 ]);
+
+/// What does not pass in a REFER: the reference may be to us, by an address of the other leg.
+const REFERRING: Policy = POLICY.also(&[HeaderName::ReferTo, HeaderName::ReferredBy]);
+
+/// What does not pass in the requests of a subscription: its id may be a CSeq of the other leg.
+const SUBSCRIBED: Policy = POLICY.also(&[HeaderName::Event]);
+
+/// What does not pass in a request of this method inside a call.
+pub(crate) fn passing(method: Method) -> &'static Policy {
+    match method {
+        Method::Refer => &REFERRING,
+        Method::Notify | Method::Subscribe => &SUBSCRIBED,
+        _ => &POLICY,
+    }
+}
 
 /// What does not pass from a provisional response that is no reliable one any more (RFC 3262).
 pub(crate) const UNRELIABLE: Policy = POLICY.also(&[HeaderName::Require, HeaderName::RSeq]);

@@ -1,4 +1,4 @@
-//! The transaction users of one shard: admission, routing DB, back-to-back user agent.
+//! The transaction users of one shard: admission, routing DB, back-to-back user agent, proxy.
 //!
 //! [`Router`] takes parsed messages and time, and answers through an outbox. It owns the
 //! transactions, the calls and the caches of its shard; it knows no socket, no clock, no thread.
@@ -20,17 +20,20 @@ mod names;
 mod outbound;
 mod outside;
 mod peers;
+mod proxy;
 pub mod rdb;
 mod router;
 mod sanity;
 mod steer;
 mod target;
+mod transfer;
 
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
-pub use peers::{Peer, Peers, Reliable};
+pub use peers::{Peer, Peers, Reliable, Transfers};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
+pub use transfer::Word;

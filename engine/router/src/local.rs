@@ -11,15 +11,18 @@ use crate::core::Core;
 /// cannot be listed.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER, PUBLISH";
 
-/// What a call through this router may use: PRACK and session timers pass.
-const SUPPORTED: [&str; 2] = ["100rel", "timer"];
+/// Options of a call that the two ends may use through this router.
+const SUPPORTED: [&str; 6] = [
+    "100rel",
+    "timer",
+    "replaces",
+    "join",
+    "tdialog",
+    "norefersub",
+];
 
 /// What may be asked of this router in the place of a proxy: privacy (RFC 3323).
 const UNDERSTOOD: [&str; 1] = ["privacy"];
-
-/// Options of a call that need no help from the two ends: they name dialogs this router would have to
-/// map, and it does not yet.
-const UNSUPPORTED: [&str; 3] = ["replaces", "join", "tdialog"];
 
 /// The answer to a request outside any dialog that is no INVITE.
 pub(crate) fn answer(
@@ -81,13 +84,6 @@ fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
         .respond(now, server, 200, b"", Some(&tag.tag_text()), rest, out);
 }
 
-/// RFC 3261 8.2.2.3: options that this router would have to understand.
-pub(crate) fn check_required(request: &Message<'_>) -> Result<(), Refusal> {
-    let missing = UNSUPPORTED.into_iter().map(str::as_bytes);
-    let wanted = |option: &&[u8]| std::str::from_utf8(option).is_ok_and(|it| request.requires(it));
-    refuse_unknown(missing.filter(wanted))
-}
-
 /// RFC 3261 16.3 (5), 20.29: what is asked of those between caller and callee, whose place a call's router
 /// takes. The header does not cross, so what is not understood here would be promised to nobody.
 pub(crate) fn check_proxy_required(request: &Message<'_>) -> Result<(), Refusal> {
@@ -103,7 +99,9 @@ fn is_among(options: &[&str], option: &[u8]) -> bool {
 }
 
 /// 420 with the options that are not understood, if there are any.
-fn refuse_unknown<'a>(mut unknown: impl Iterator<Item = &'a [u8]>) -> Result<(), Refusal> {
+pub(crate) fn refuse_unknown<'a>(
+    mut unknown: impl Iterator<Item = &'a [u8]>,
+) -> Result<(), Refusal> {
     let Some(first) = unknown.next() else {
         return Ok(());
     };

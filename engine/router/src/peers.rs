@@ -16,6 +16,8 @@ pub struct Peer {
     pub reliable: Reliable,
     /// Overload is spoken of with it (RFC 7339), in both directions.
     pub overload_control: bool,
+    /// What becomes of its REFERs inside calls.
+    pub transfers: Transfers,
 }
 
 /// Who acknowledges the reliable provisionals (RFC 3262) of a callee. Towards a caller that does 100rel
@@ -29,6 +31,16 @@ pub enum Reliable {
     Interwork,
     /// The router for a caller that does not; it offers 100rel to the callee from the first.
     Offer,
+}
+
+/// What becomes of a REFER inside a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transfers {
+    /// It crosses, for the other party to obey.
+    #[default]
+    Pass,
+    /// The router obeys it, where it can.
+    Handle,
 }
 
 /// A prefix: family, bits, length.

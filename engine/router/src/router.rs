@@ -1,6 +1,9 @@
 //! The door of the router: finds out whether a message belongs to a call, starts one, or is for the
 //! router itself, and hands events to the calls they concern.
 
+mod handling;
+mod naming;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -22,10 +25,12 @@ use crate::entry::Entry;
 use crate::local;
 use crate::outbound::Probed;
 use crate::outside;
+use crate::proxy::{self, Arrived, Path, Routed};
 use crate::rdb::{CallFlow, Matcher};
 use crate::sanity;
 use crate::steer::Crossed;
 use crate::target::target;
+use crate::transfer::{Held, Named};
 
 /// The transaction users of one shard.
 ///
@@ -38,6 +43,8 @@ pub struct Router {
     matcher: Matcher,
     draining: bool,
     drained: bool,
+    /// INVITEs that wait for another shard's word.
+    held: Held,
 }
 
 type Text = smallvec::SmallVec<[u8; 256]>;
@@ -53,6 +60,7 @@ impl Router {
             matcher,
             draining: false,
             drained: false,
+            held: Held::default(),
         }
     }
 
@@ -92,6 +100,7 @@ impl Router {
             && self.core.transactions.is_empty()
             && self.core.alarms.is_empty()
             && self.core.media.is_idle()
+            && self.held.is_empty()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -120,7 +129,8 @@ impl Router {
         let server = self.core.application_server.as_ref();
         let server = server.and_then(application_server::Server::due);
         let server = server.map(|time| (time, Wake::KeepAlive));
-        [transaction, call, media, server]
+        let held = self.held.due().map(|time| (time, Wake::Held));
+        [transaction, call, media, server, held]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -214,6 +224,13 @@ impl Router {
                 .addresses
                 .iter()
                 .find(|address| address.is_ipv4() == ipv4);
+            if waiter.user.purpose.is_proxied() {
+                let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
+                let (core, calls) = (&mut self.core, &mut self.calls);
+                let after = proxy::found(core, calls, now, &waiter, remote, out);
+                self.finish(now, waiter.user.call, after);
+                continue;
+            }
             if waiter.user.purpose.is_outside() {
                 let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
                 let (core, calls) = (&mut self.core, &mut self.calls);
@@ -230,10 +247,17 @@ impl Router {
                         listener: waiter.listener,
                         remote,
                     };
-                    call.callee_found(&mut self.core, now, flow);
+                    if !call.target_found(waiter.client, flow) {
+                        call.callee_found(&mut self.core, now, flow);
+                    }
                     self.core
                         .transactions
                         .destination_found(now, waiter.client, flow, out);
+                }
+                None if call.calls_target(waiter.client) => {
+                    self.core.transactions.fail(now, waiter.client);
+                    let after = call.on_target_failed(&mut self.core, now, waiter.client, 503, out);
+                    self.finish(now, waiter.user.call, after);
                 }
                 None => {
                     self.core.transactions.fail(now, waiter.client);
@@ -255,6 +279,7 @@ impl Router {
             Command::Outbound(outbound) => self.core.set_outbound(now, outbound),
             Command::Relay(methods) => self.core.relay = *methods,
             Command::ApplicationServer { up } => self.core.set_application_server(*up),
+            Command::FromShard(word) => self.hear(now, word, out),
         }
     }
 
@@ -273,6 +298,7 @@ impl Router {
         self.drain_transactions(now, out);
         application_server::handle_timeout(&mut self.core, now, out);
         self.handle_media_timeout(now, out);
+        self.expire_held(now, out);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
@@ -337,13 +363,15 @@ impl Router {
         {
             Inbound::New(server) => self.new_request(now, flow, server, request, out),
             Inbound::Merged { server, .. } => {
-                // RFC 3261 8.2.2.2: the same request, come another way.
                 self.core.counters.requests += 1;
-                self.core.counters.merged += 1;
-                self.core.refuse(now, server, 482, b"", out);
+                // RFC 3261 8.2.2.2: the same request, come another way. What is proxied may.
+                if self.draining || !self.proxy_request(now, flow, server, request, out) {
+                    self.core.counters.merged += 1;
+                    self.core.refuse(now, server, 482, b"", out);
+                }
             }
             Inbound::Absorbed => {}
-            Inbound::Ack => self.on_ack(now, request, out),
+            Inbound::Ack => self.on_ack(now, flow, request, out),
             Inbound::Cancel { cancel, invite } => {
                 self.on_cancel(now, cancel, invite, request, out);
             }
@@ -390,6 +418,12 @@ impl Router {
         out: &mut Outbox,
     ) {
         self.core.counters.requests += 1;
+        if let Some(path) = proxy::own_path(&self.core, request) {
+            return self.proxy_in_dialog(now, flow, server, &path, request, out);
+        }
+        if request.method() != Method::Invite && Named::is_misplaced(request) {
+            return self.core.refuse(now, server, 400, b"", out);
+        }
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
@@ -399,6 +433,7 @@ impl Router {
         }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),
+            _ if self.proxy_request(now, flow, server, request, out) => {}
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {
                 let retry_after = self.core.retry_after();
@@ -455,6 +490,9 @@ impl Router {
             let after = subscription.on_request(core, now, side, server, flow, request, out);
             return self.finish(now, id, after);
         }
+        if self.handles_refer(now, id, side, server, flow, request, out) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -477,12 +515,16 @@ impl Router {
         let side = match self.calls.entry_mut(id)? {
             Entry::Bridge(call) => call.side_of(request, &token)?,
             Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
+            Entry::Proxy(_) => return None,
             Entry::Subscription(subscription) => subscription.side_of(request, &token)?,
         };
         Some((id, side))
     }
 
-    fn on_ack(&mut self, now: Time, ack: &Message<'_>, out: &mut Outbox) {
+    fn on_ack(&mut self, now: Time, flow: Flow, ack: &Message<'_>, out: &mut Outbox) {
+        if let Some(path) = proxy::own_path(&self.core, ack) {
+            return proxy::ack(&mut self.core, now, flow, &path, ack, out);
+        }
         let Some(tag) = ack.to_tag() else { return };
         let Some((id, side)) = self.find_call(tag, ack) else {
             return;
@@ -505,6 +547,10 @@ impl Router {
             return self.core.refuse(now, cancel, 481, b"", out);
         };
         let user = self.core.transactions.server_user(invite);
+        if let Some(user) = user.filter(|user| matches!(user.purpose, Purpose::Context)) {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            return proxy::on_cancel(core, calls, now, cancel, user.call, request, out);
+        }
         let echo = user.and_then(|user| Some(self.calls.echo_mut(user.call)?.tag()));
         let call = user.and_then(|user| Some((self.calls.get_mut(user.call)?, user)));
         // RFC 3261 9.2: the To tag of the answer is that of the INVITE's own answers.
@@ -517,7 +563,9 @@ impl Router {
         self.core
             .transactions
             .respond(now, cancel, 200, b"", Some(&text), end, out);
-        let Some((call, user)) = call else { return };
+        let Some((call, user)) = call else {
+            return self.cancel_held(now, invite, out);
+        };
         if matches!(user.purpose, Purpose::Reinvite(_)) {
             return call.on_reinvite_cancelled(&mut self.core, now, request, out);
         }
@@ -538,8 +586,93 @@ impl Router {
         if self.draining || self.calls.is_full() {
             return self.refuse_call(now, server, out);
         }
+        // A named dialog of ours is never behind the proxy, whatever its patterns match.
+        let names_us =
+            Uri::parse(request.request_uri()).is_ok_and(|uri| Token::parse_tag(uri.user).is_some());
+        if !names_us && self.proxy_request(now, flow, server, request, out) {
+            return;
+        }
+        if self.takes_naming(now, flow, server, request, out) {
+            return;
+        }
         match self.start_call(now, flow, server, request, out) {
             Ok(call) => self.calls.insert(call),
+            Err(refusal) => self.refuse_start(now, server, &refusal, out),
+        }
+    }
+
+    /// Forwards a request whose route has it proxied; false when it is for somebody else here. OPTIONS and
+    /// REGISTER that name no user are for the router itself.
+    fn proxy_request(
+        &mut self,
+        now: Time,
+        source: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        if !self.matcher.table().has_proxied() || application_server::takes(&self.core, source) {
+            return false;
+        }
+        let Ok(uri) = Uri::parse(request.request_uri()) else {
+            return false;
+        };
+        if uri.user.is_empty() && matches!(request.method(), Method::Options | Method::Register) {
+            return false;
+        }
+        let Some((user, route)) = self.matcher.find_bytes(uri.user) else {
+            return false;
+        };
+        let Some(proxied) = &route.record.proxied else {
+            return false;
+        };
+        let routed = Routed {
+            proxied,
+            route,
+            uri: &uri,
+            user,
+        };
+        let arrived = Arrived {
+            request,
+            source,
+            server,
+        };
+        let (core, calls) = (&mut self.core, &mut self.calls);
+        let started = proxy::start(core, calls, now, arrived, routed, out);
+        self.proxy_started(now, server, started, out);
+        true
+    }
+
+    /// A request inside a dialog whose path leads through us (RFC 3261 16.12).
+    fn proxy_in_dialog(
+        &mut self,
+        now: Time,
+        source: Flow,
+        server: ServerId,
+        path: &Path<'_>,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
+        let arrived = Arrived {
+            request,
+            source,
+            server,
+        };
+        let (core, calls) = (&mut self.core, &mut self.calls);
+        let started = proxy::receive_in_dialog(core, calls, now, arrived, path, out);
+        self.proxy_started(now, server, started, out);
+    }
+
+    fn proxy_started(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        started: Result<Option<Entry>, Refusal>,
+        out: &mut Outbox,
+    ) {
+        match started {
+            Ok(Some(context)) => self.calls.insert(context),
+            Ok(None) => {}
             Err(refusal) => self.refuse_start(now, server, &refusal, out),
         }
     }
@@ -568,7 +701,6 @@ impl Router {
     ) -> Result<Entry, Refusal> {
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
-        local::check_required(request)?;
         if application_server::takes(&self.core, source) {
             local::check_proxy_required(request)?;
             let (core, calls) = (&mut self.core, &mut self.calls);
@@ -614,6 +746,7 @@ impl Router {
             host: &host,
             destination,
             through_proxy: self.core.proxy.is_some(),
+            found: None,
         };
         Call::start(&mut self.core, now, setup, out).map(Entry::Bridge)
     }
@@ -633,6 +766,11 @@ impl Router {
         self.core.counters.responses += 1;
         entrance::hear(&mut self.core, now, flow.remote, response);
         let id = answer.user.call;
+        if answer.user.purpose.is_proxied() {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            let after = proxy::on_answer(core, calls, now, answer.user, response, out);
+            return self.finish(now, id, after);
+        }
         if answer.user.purpose.is_outside() {
             let (core, calls) = (&mut self.core, &mut self.calls);
             outside::on_answer(core, calls, now, answer.user, (flow, response), out);
@@ -655,6 +793,14 @@ impl Router {
                     After::Keep
                 }
                 Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
+                Purpose::Target => call.on_target_answer(core, now, &answer, flow, response, out),
+                Purpose::Rejoin => {
+                    call.on_rejoin_answer(core, now, answer.client, flow, response, out)
+                }
+                Purpose::Discard if response.code() == 481 => {
+                    call.stop_telling();
+                    After::Keep
+                }
                 Purpose::Probe if response.code() >= 200 => {
                     call.on_probe_answer(core, now, response.code(), out)
                 }
@@ -666,6 +812,9 @@ impl Router {
                 | Purpose::Relay(..)
                 | Purpose::Probe
                 | Purpose::KeepAlive
+                | Purpose::Branch(..)
+                | Purpose::Onward(_)
+                | Purpose::Context
                 | Purpose::Exchange(..)
                 | Purpose::Subscribe(_)
                 | Purpose::Subscribed(..) => After::Keep,
@@ -693,8 +842,10 @@ impl Router {
     ) {
         let core = &mut self.core;
         match answer.user.purpose {
-            Purpose::Invite => end_late_fork(core, now, answer.client, response, flow, out),
-            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_)
+            Purpose::Invite | Purpose::Target => {
+                end_late_fork(core, now, answer.client, response, flow, out);
+            }
+            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_) | Purpose::Rejoin
                 if response.method() == Method::Invite =>
             {
                 ack_late_reinvite(core, now, answer.client, response, flow, out);
@@ -762,6 +913,11 @@ impl Router {
         text: &str,
         out: &mut Outbox,
     ) {
+        if user.purpose.is_proxied() {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            let after = proxy::on_failed(core, calls, now, user, code, out);
+            return self.finish(now, user.call, after);
+        }
         if user.purpose.is_outside() {
             let (core, calls) = (&mut self.core, &mut self.calls);
             return outside::on_failed(core, calls, now, (client, user), code, out);
@@ -793,11 +949,16 @@ impl Router {
             Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
             Purpose::Bye => call.on_bye_done(core, now, None, out),
             Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
+            Purpose::Target => call.on_target_failed(core, now, client, code, out),
+            Purpose::Rejoin => call.on_rejoin_failed(core, now, client, code, out),
             Purpose::Probe => call.on_probe_answer(core, now, code, out),
             Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
             Purpose::Discard
             | Purpose::Prack(_)
             | Purpose::KeepAlive
+            | Purpose::Branch(..)
+            | Purpose::Onward(_)
+            | Purpose::Context
             | Purpose::Exchange(..)
             | Purpose::Subscribe(_)
             | Purpose::Subscribed(..) => After::Keep,

@@ -4,14 +4,15 @@
 use stack::{Claim, Stray, Token};
 use wire::{HeaderName, Message, Via};
 
-use crate::core::{Core, Doors, Purpose, User};
+use crate::core::{Core, Doors, User};
 
 /// So many Vias below the top one are looked at. A loop over more hops than that ends by Max-Forwards.
 const VIAS_MAX: usize = 16;
 
 /// RFC 3261 16.3 (4), RFC 5393 4.2: whether the request has come back with the Request-URI it was sent with.
 /// With another one it spirals, which is legitimate and ends by Max-Forwards. What the transaction in a Via
-/// of ours no longer keeps, or another shard made, is taken for a spiral.
+/// of ours no longer keeps, or another shard made, is taken for a spiral. What was proxied bears a mark in
+/// its Via that tells it (see `proxy`).
 pub(crate) fn has_looped(core: &Core, request: &Message<'_>) -> bool {
     let sent = |token: Token| core.transactions.sent_request(&token);
     let unchanged = |sent: &[u8]| uri_of(sent) == Some(request.request_uri());
@@ -36,29 +37,10 @@ pub(crate) fn judge(doors: &Doors, listener: u16, claim: &Claim<'_, User>) -> Re
     if !is_own(doors, listener, claim.via) {
         return Err(Stray::ForeignVia);
     }
-    match claim.several && !forwards(claim.user.purpose) {
-        // RFC 3261 8.1.3.3: misrouted or broken.
-        true => Err(Stray::SeveralVias),
-        false => Ok(()),
-    }
-}
-
-/// Whether requests for this purpose carry the Vias of others.
-fn forwards(purpose: Purpose) -> bool {
-    match purpose {
-        Purpose::Invite
-        | Purpose::Reinvite(_)
-        | Purpose::Relay(..)
-        | Purpose::Bye
-        | Purpose::Discard
-        | Purpose::Prack(_)
-        | Purpose::Reoffer
-        | Purpose::Probe
-        | Purpose::KeepAlive
-        | Purpose::Exchange(..)
-        | Purpose::Subscribe(_)
-        | Purpose::Subscribed(..)
-        | Purpose::Refresh(_) => false,
+    match claim.several == claim.forwarded {
+        true => Ok(()),
+        // RFC 3261 8.1.3.3: misrouted or broken. 16.7: nobody is left whom it could be forwarded to.
+        false => Err(Stray::SeveralVias),
     }
 }
 
@@ -66,5 +48,8 @@ fn forwards(purpose: Purpose) -> bool {
 /// the listener the response came in at, letter for letter.
 fn is_own(doors: &Doors, listener: u16, via: &Via<'_>) -> bool {
     let door = doors.of(listener);
-    via.sent_by == door.host_port || doors.all().any(|door| door.is_named_by(via))
+    via.sent_by == door.host_port
+        || doors
+            .all()
+            .any(|door| door.is_named_by(&via.host, via.port))
 }

@@ -19,13 +19,20 @@ pub(crate) fn target(
     target: &Target,
     source: Flow,
 ) -> (HostText, HostText, Destination) {
+    let destination = destination(core, now, target, source);
+    let (host, host_port) = written(target, source);
+    (host, host_port, destination)
+}
+
+/// The host alone, and the host and port.
+pub(crate) fn written(target: &Target, source: Flow) -> (HostText, HostText) {
     let (host, port) = match target {
         Target::Back => (ip_text(source.remote.ip()), Some(source.remote.port())),
         Target::Ip { ip, port } => (ip_text(*ip), *port),
         Target::Name { host, port } => (HostText::from_slice(host.as_bytes()), *port),
     };
-    let destination = destination(core, now, target, source);
-    (host.clone(), host_port(&host, port), destination)
+    let host_port = host_port(&host, port);
+    (host, host_port)
 }
 
 /// The outbound proxy, whatever the target, or the target itself: a name that only the proxy needs to

@@ -157,7 +157,6 @@ fn invites_that_cannot_be_routed_are_refused_each_with_its_code() {
         ("mailto:7@example.com", "", 416),
         ("sip:7@127.0.0.1", "Max-Forwards: 0\r\n", 483),
         ("sip:7@127.0.0.1", "Max-Forwards: x\r\n", 400),
-        ("sip:7@127.0.0.1", "Require: replaces\r\n", 420),
         ("sip:9@127.0.0.1", "", 503),
     ] {
         let answer = world.send("INVITE", uri, more);
@@ -166,20 +165,6 @@ fn invites_that_cannot_be_routed_are_refused_each_with_its_code() {
     assert_eq!(world.counters().calls_unrouted, 2);
     assert_eq!(world.counters().calls_started, 0);
     assert_eq!(world.router.calls(), 0);
-}
-
-#[test]
-fn an_unsupported_option_is_named() {
-    let answer = world().send(
-        "INVITE",
-        "sip:7@127.0.0.1",
-        "Require: join, 100rel, replaces\r\n",
-    );
-    assert!(
-        answer
-            .expect("an answer")
-            .contains("Unsupported: replaces, join\r\n")
-    );
 }
 
 #[test]

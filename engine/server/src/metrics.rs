@@ -54,6 +54,9 @@ const fn kind(
 const STRAYS: &str = "Responses that belonged to no transaction, by reason.";
 const SEND_ERRORS: &str = "Datagrams that could not be sent, by reason.";
 const ENDS: &str = "Calls that ended without an answer or were never started, by cause.";
+const TRANSFERS: &str = "Transfers the router carried out itself, by outcome.";
+const NAMED: &str =
+    "INVITEs that named a dialog by Replaces, Join, Target-Dialog or our Contact, by outcome.";
 const MALFORMED: &str = "Malformed messages, by what was done about them.";
 const REPEATED: &str = "Messages sent again, by kind.";
 const PROBES: &str = "OPTIONS sent to see who still lives, by whom.";
@@ -204,6 +207,21 @@ const COUNTERS: &[Metric] = &[
         "In-dialog requests relayed to the other leg.",
         |s| s.shard.relayed,
     ),
+    count(
+        "tipring_proxied_total",
+        "Requests, ACKs among them, forwarded by the proxy; each branch of a fork counts.",
+        |s| s.shard.proxied,
+    ),
+    count(
+        "tipring_proxied_branches_total",
+        "Targets the proxy tried for INVITEs and for requests with several targets.",
+        |s| s.shard.proxied_branches,
+    ),
+    count(
+        "tipring_proxied_recursions_total",
+        "Redirections whose Contacts the proxy tried.",
+        |s| s.shard.proxied_recursions,
+    ),
     kind(
         "tipring_malformed_total",
         ("action", "answered"),
@@ -320,6 +338,46 @@ const COUNTERS: &[Metric] = &[
         "tipring_calls_unresponsive_total",
         "Answered calls ended because a leg failed an in-dialog probe.",
         |s| s.shard.calls_unresponsive,
+    ),
+    // Transfers.
+    count(
+        "tipring_refers_total",
+        "REFERs passed on inside calls.",
+        |s| s.shard.referred,
+    ),
+    count(
+        "tipring_transfers_total",
+        "REFERs inside calls that the router began to carry out itself.",
+        |s| s.shard.transfers_begun,
+    ),
+    kind(
+        "tipring_transfers_ended_total",
+        ("outcome", "joined"),
+        TRANSFERS,
+        |s| s.shard.transfers_done,
+    ),
+    kind(
+        "tipring_transfers_ended_total",
+        ("outcome", "failed"),
+        TRANSFERS,
+        |s| s.shard.transfers_failed,
+    ),
+    kind(
+        "tipring_named_dialogs_total",
+        ("outcome", "found"),
+        NAMED,
+        |s| s.shard.dialogs_found,
+    ),
+    kind(
+        "tipring_named_dialogs_total",
+        ("outcome", "not_found"),
+        NAMED,
+        |s| s.shard.dialogs_not_found,
+    ),
+    count(
+        "tipring_named_dialogs_asked_total",
+        "INVITEs that named a dialog which another shard was asked for.",
+        |s| s.shard.dialogs_asked,
     ),
     // Probes.
     kind("tipring_probes_total", ("of", "leg"), PROBES, |s| {

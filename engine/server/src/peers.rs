@@ -118,6 +118,7 @@ mod tests {
                 .collect(),
             class,
             media: None,
+            transfers: crate::config::TransferMode::Pass,
             trusted: false,
             reliable_provisionals: Default::default(),
             overload_control: false,

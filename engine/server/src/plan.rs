@@ -185,6 +185,7 @@ pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> 
             latching: peer.media.unwrap_or(default).into(),
             trusted: peer.trusted,
             overload_control: peer.overload_control,
+            transfers: peer.transfers.into(),
             reliable: peer.reliable_provisionals.into(),
         };
         let networks = peer.addresses.clone().into_iter();
@@ -375,6 +376,19 @@ mod tests {
             (of("192.0.2.1"), of("::1")),
             (media::Latching::Strict, media::Latching::Strict)
         );
+    }
+
+    #[test]
+    fn a_peer_says_what_becomes_of_its_transfers() {
+        let text = "[[listen]]\naddress = '127.0.0.1:5060'\n\
+                    [[peer]]\nname = 'a'\nclass = 'phone'\naddresses = ['10.0.0.1']\ntransfers = 'handle'\n\
+                    [[peer]]\nname = 'b'\nclass = 'phone'\naddresses = ['10.0.0.2']\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let peers = peers(LatchingMode::Strict, &config.peer);
+        let of = |ip: &str| peers.of(ip.parse().expect(ip)).transfers;
+        assert_eq!(of("10.0.0.1"), shard::Transfers::Handle);
+        assert_eq!(of("10.0.0.2"), shard::Transfers::Pass);
+        assert_eq!(of("10.0.0.3"), shard::Transfers::Pass);
     }
 
     #[test]

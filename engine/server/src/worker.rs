@@ -402,6 +402,13 @@ impl Station {
                     up,
                     change,
                 } => self.tell_of_application_server(address, up, change),
+                // A letter lost to a full mailbox is made good by the wait for its answer.
+                Event::ToShard { shard, word } => {
+                    let neighbour = self.neighbours.get_mut(usize::from(shard));
+                    if let Some(Some(neighbour)) = neighbour {
+                        let _ = neighbour.send(Letter::Command(Command::FromShard(word)));
+                    }
+                }
                 Event::LimitReached { limit, value } => tracing::warn!(
                     shard = self.id,
                     limit,

@@ -15,6 +15,6 @@ pub mod steer;
 pub use router::{
     AdmissionCounters, ApplicationServer, Command, Config, Counters, Event, Limits, Listener,
     MediaEnded, Methods, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Progress,
-    Refreshes, Reliable, Resolved, SessionTimer, Sieve, Timers, Wake,
+    Refreshes, Reliable, Resolved, SessionTimer, Sieve, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

@@ -7,6 +7,8 @@
 //! This file is the specification of `engine/reactor/bpf/steer.c`; a test of the reactor sends
 //! datagrams of every header style through both.
 
+use stack::sip_hash;
+
 /// Bytes of the value that count.
 const VALUE_BYTES_MAX: usize = 64;
 /// How a Call-ID begins that the engine made; two lower-case hex digits of the shard follow.
@@ -24,7 +26,7 @@ pub fn shard_of(call_id: &[u8], shards: u8, key: u64) -> u8 {
     if let Some(named) = named_shard(value).filter(|named| *named < shards) {
         return named;
     }
-    let hash = sip_hash(value, key, key.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15);
+    let hash = sip_hash(value, [key, key.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15]);
     // Multiply-shift: the hash's upper half, seen as a fraction, times the number of shards.
     (((hash >> 32) * u64::from(shards)) >> 32) as u8
 }
@@ -51,65 +53,10 @@ fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// SipHash-1-3: strong enough to be keyed, small enough for a BPF program.
-fn sip_hash(bytes: &[u8], key0: u64, key1: u64) -> u64 {
-    let mut state = SipState {
-        v0: key0 ^ 0x736f_6d65_7073_6575,
-        v1: key1 ^ 0x646f_7261_6e64_6f6d,
-        v2: key0 ^ 0x6c79_6765_6e65_7261,
-        v3: key1 ^ 0x7465_6462_7974_6573,
-    };
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        state.absorb(u64::from_le_bytes(*word));
-    }
-    let last = rest
-        .iter()
-        .rev()
-        .fold(0, |word, byte| word << 8 | u64::from(*byte));
-    state.absorb(last | (bytes.len() as u64) << 56);
-    state.finish()
-}
-
-struct SipState {
-    v0: u64,
-    v1: u64,
-    v2: u64,
-    v3: u64,
-}
-
-impl SipState {
-    fn absorb(&mut self, word: u64) {
-        self.v3 ^= word;
-        self.round();
-        self.v0 ^= word;
-    }
-
-    fn finish(mut self) -> u64 {
-        self.v2 ^= 0xff;
-        (0..3).for_each(|_| self.round());
-        self.v0 ^ self.v1 ^ self.v2 ^ self.v3
-    }
-
-    fn round(&mut self) {
-        self.v0 = self.v0.wrapping_add(self.v1);
-        self.v1 = self.v1.rotate_left(13) ^ self.v0;
-        self.v0 = self.v0.rotate_left(32);
-        self.v2 = self.v2.wrapping_add(self.v3);
-        self.v3 = self.v3.rotate_left(16) ^ self.v2;
-        self.v0 = self.v0.wrapping_add(self.v3);
-        self.v3 = self.v3.rotate_left(21) ^ self.v0;
-        self.v2 = self.v2.wrapping_add(self.v1);
-        self.v1 = self.v1.rotate_left(17) ^ self.v2;
-        self.v2 = self.v2.rotate_left(32);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::hash::Hasher;
 
     const KEY: u64 = 0x0123_4567_89ab_cdef;
 
@@ -179,21 +126,6 @@ mod tests {
             "{counts:?}"
         );
         assert!((59_500..60_500).contains(&moved), "{moved}");
-    }
-
-    #[test]
-    fn the_hash_is_siphash_1_3() {
-        // The standard library's hasher is SipHash-1-3 with a zero key.
-        for length in 0..=64 {
-            let bytes: Vec<u8> = (0..length).map(|i: u8| i.wrapping_mul(37) ^ 0xa5).collect();
-            let mut reference = std::collections::hash_map::DefaultHasher::new();
-            reference.write(&bytes);
-            assert_eq!(
-                sip_hash(&bytes, 0, 0),
-                reference.finish(),
-                "length {length}"
-            );
-        }
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use router::rdb::Table;
-use shard::{Applied, Command, Counters, Event, Input, Peers, Resolved, Shard};
+use shard::{Applied, Command, Counters, Event, Input, Peers, Resolved, Shard, Word};
 use stack::{Flow, Outbox, Time};
 
 use self::furniture::{agents, config, peers, routing_db};
@@ -89,6 +89,8 @@ enum Arrival {
     Intrusion,
     /// Something befalls the router.
     Ordeal(Ordeal),
+    /// In the mailbox of a shard, from another one's router.
+    Word { shard: usize, word: Word },
 }
 
 /// All of it.
@@ -298,6 +300,10 @@ impl<'p> World<'p> {
             Arrival::Order(order) => self.order(order),
             Arrival::Intrusion => self.intrude(),
             Arrival::Ordeal(ordeal) => self.befall(ordeal),
+            Arrival::Word { shard, word } if shard < self.shards.len() => {
+                self.apply(shard, Input::Command(&Command::FromShard(word)));
+            }
+            Arrival::Word { shard, .. } => self.find("hand-over", format!("a word for {shard}")),
         }
     }
 
@@ -422,12 +428,19 @@ impl<'p> World<'p> {
         outbox.clear();
         self.outbox = outbox;
         while let Some(event) = self.shards[shard].poll_event() {
-            if let Event::Resolve { host } = event {
-                let takes = self
-                    .find_name(&host)
-                    .map_or(Duration::ZERO, |(name, _)| name.takes);
-                self.agenda
-                    .plan(self.now + takes, Arrival::Resolved { shard, host });
+            match event {
+                Event::Resolve { host } => {
+                    let takes = self
+                        .find_name(&host)
+                        .map_or(Duration::ZERO, |(name, _)| name.takes);
+                    self.agenda
+                        .plan(self.now + takes, Arrival::Resolved { shard, host });
+                }
+                Event::ToShard { shard, word } => {
+                    let (at, shard) = (self.now + self.draw.millis(0, 2), usize::from(shard));
+                    self.agenda.plan(at, Arrival::Word { shard, word });
+                }
+                _ => {}
             }
         }
         applied

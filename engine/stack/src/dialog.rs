@@ -384,9 +384,19 @@ impl Dialog {
         self.part(self.spans.remote_tag)
     }
 
+    /// The peer's From or To value, with its tag.
+    pub fn remote(&self) -> &[u8] {
+        self.part(self.spans.remote)
+    }
+
     /// The peer's Contact URI.
     pub fn target(&self) -> &[u8] {
         self.part(self.spans.target)
+    }
+
+    /// The route set, joined to one Route value; empty for none.
+    pub fn routes(&self) -> &[u8] {
+        self.part(self.spans.routes)
     }
 
     /// The last CSeq number we used; 0 before the first.

@@ -13,6 +13,7 @@ mod flow;
 mod outbox;
 pub mod pool;
 mod random;
+mod sip_hash;
 mod slab;
 mod time;
 pub mod timer;
@@ -23,6 +24,7 @@ pub mod transport;
 pub use flow::Flow;
 pub use outbox::{Datagram, Outbox};
 pub use random::Random;
+pub use sip_hash::sip_hash;
 pub use time::Time;
 pub use token::Token;
 pub use transaction::{

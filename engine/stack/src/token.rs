@@ -59,6 +59,15 @@ impl Token {
         parse(text.strip_prefix(BRANCH_PREFIX)?)
     }
 
+    /// Reads the token a branch of ours begins with, and what stands behind it: a request that was
+    /// forwarded for another has a mark there.
+    #[must_use]
+    pub fn split_branch(text: &[u8]) -> Option<(Token, &[u8])> {
+        let digits = text.strip_prefix(BRANCH_PREFIX)?;
+        let (digits, rest) = digits.split_at_checked(DIGITS)?;
+        Some((parse(digits)?, rest))
+    }
+
     /// Appends `tpr` and the digits.
     pub fn print_tag(&self, out: &mut Vec<u8>) {
         self.print(TAG_PREFIX, out);
@@ -203,6 +212,15 @@ mod tests {
         assert_eq!(Token::parse_branch(branch.as_bytes()), Some(TOKEN));
         assert_eq!(Token::parse_tag(branch.as_bytes()), None);
         assert_eq!(Token::parse_branch(format!("tpr{TEXT}").as_bytes()), None);
+    }
+
+    #[test]
+    fn a_branch_may_have_more_behind_its_token() {
+        let branch = format!("z9hG4bKtpr{TEXT}.5f");
+        let expected = Some((TOKEN, b".5f".as_slice()));
+        assert_eq!(Token::split_branch(branch.as_bytes()), expected);
+        assert_eq!(Token::parse_branch(branch.as_bytes()), None);
+        assert_eq!(Token::split_branch(&branch.as_bytes()[..41]), None);
     }
 
     proptest! {

@@ -92,7 +92,9 @@ impl Line {
     }
 
     fn serve(&mut self, method: &str, codes: &[u16]) {
-        let Inbound::New(id) = self.receive_request(method) else {
+        // The requests differ in their branches alone: all but the first are copies come another way.
+        let (Inbound::New(id) | Inbound::Merged { server: id, .. }) = self.receive_request(method)
+        else {
             panic!()
         };
         assert_eq!(self.receive_request(method), Inbound::Absorbed);

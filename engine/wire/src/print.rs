@@ -1,11 +1,13 @@
 //! Printing messages: every function appends to the caller's buffer, in one pass and with no
 //! other allocation. What is sent is composed by the caller, line by line.
 
+mod forward;
 mod head;
 mod policy;
 mod reason;
 
-pub use head::{response_head, response_head_telling};
+pub use forward::forwarded_response;
+pub use head::{response_head, response_head_telling, vias};
 pub use policy::{Policy, passing_headers};
 pub use reason::reason_phrase;
 

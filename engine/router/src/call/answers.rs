@@ -356,7 +356,7 @@ pub(crate) fn ack_late_reinvite(
     }
 }
 
-fn end_fork(
+pub(super) fn end_fork(
     core: &mut Core,
     now: Time,
     client: ClientId,

@@ -83,6 +83,10 @@ impl Call {
             core.refuse(now, server, 500, b"", out);
             return After::Keep;
         }
+        if self.lets_go(side) {
+            self.answer_bye(core, now, side, server, out);
+            return After::Keep;
+        }
         if side == Side::Caller {
             self.owed_bye = None;
         }
@@ -273,6 +277,7 @@ impl Call {
         }
         self.unacked |= self.early_200_waits();
         self.cancel_offer(core, now, out);
+        self.abandon_transfer(core, now, out);
         self.cancel_refresh(core, now, out);
         let Some(reinvite) = self.reinvite.take() else {
             return;

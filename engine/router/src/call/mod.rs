@@ -10,6 +10,7 @@ mod early;
 mod ending;
 mod extension;
 mod forked;
+mod handled;
 mod media;
 mod offers;
 mod own;
@@ -19,6 +20,7 @@ mod relay;
 mod reliable;
 mod session_timer;
 mod setup;
+mod transfer;
 
 use std::time::Duration;
 
@@ -41,9 +43,10 @@ use crate::steer::Steering;
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use changes::Changes;
 pub(crate) use early::check_offer;
+pub(crate) use handled::Target;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
-pub(crate) use print::{MAX_FORWARDS, Reason, Request, max_forwards};
+pub(crate) use print::{MAX_FORWARDS, Reason, Request, max_forwards, party};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, Way, callee_dialog, request_uri};
@@ -158,6 +161,10 @@ pub(crate) struct Call {
     probe: Option<TimerKey>,
     /// Its media, when it goes through the router.
     steering: Option<Box<Steering>>,
+    /// The REFERs that crossed.
+    referrals: Option<Box<transfer::Referrals>>,
+    /// The transfer that the router is carrying out.
+    handled: Option<Box<handled::Handled>>,
     /// Its session timers, when they are the router's own.
     sessions: Option<Box<Sessions>>,
     /// Whom its parties trust; `None` when nobody is trusted.
@@ -317,7 +324,8 @@ impl Call {
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
-            Alarm::Expired => After::Keep,
+            Alarm::TimerC(_) | Alarm::Expired => After::Keep,
+            Alarm::TargetSilent => self.on_target_silent(core, now, out),
             Alarm::Session(side) => self.on_session_due(core, now, side, out),
         }
     }

@@ -148,7 +148,7 @@ impl Request<'_> {
     }
 
     /// As [`Request::print_relayed`], with the headers that `policy` lets pass.
-    pub(super) fn print_passing(
+    pub(crate) fn print_passing(
         &self,
         out: &mut Vec<u8>,
         original: &Message<'_>,
@@ -385,7 +385,7 @@ pub(crate) fn max_forwards(request: &Message<'_>) -> Option<u32> {
 /// A From or To value on the other leg: the display name and everything of the URI but an IP address,
 /// which names a network and not a person; `host` stands in its place. Header parameters other than
 /// the tag pass.
-pub(super) fn party(out: &mut Text, address: &NameAddr<'_>, host: &[u8], tag: Option<&Token>) {
+pub(crate) fn party(out: &mut Text, address: &NameAddr<'_>, host: &[u8], tag: Option<&Token>) {
     if !address.display.is_empty() {
         out.extend_from_slice(address.display);
         out.push(b' ');

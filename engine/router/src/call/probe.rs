@@ -33,7 +33,9 @@ impl Call {
     ) -> After {
         let next = core.timers.in_dialog_probe.map(|interval| interval / 2);
         self.probe = core.arm(now, self.id, Alarm::Probe(side.other()), next);
-        self.send_probe(core, now, side, out);
+        if !self.has_left(side) {
+            self.send_probe(core, now, side, out);
+        }
         After::Keep
     }
 

@@ -9,8 +9,9 @@ use super::media::refusal;
 use super::print::{self, Reason, Request};
 use super::{After, Call, Changes, Reinvite, Stage};
 use crate::core::{Core, Purpose, Side, User};
-use crate::headers::{POLICY, RECAST};
+use crate::headers::{RECAST, passing};
 use crate::steer::{Crossed, Untimely};
+use crate::transfer::passing_body;
 
 impl Call {
     /// A request of this side that is no ACK, BYE or CANCEL.
@@ -58,7 +59,7 @@ impl Call {
     }
 
     /// Whether the request may cross: the code to refuse it with, and a Retry-After in seconds.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         core: &mut Core,
         side: Side,
@@ -72,6 +73,10 @@ impl Call {
         self.dialog_of(side, request)
             .receive_cseq(cseq)
             .map_err(|_| (500, None))?;
+        if self.waits_for_target() {
+            // Whom it is for is not there yet.
+            return Err((500, Some(core.random.next_u64() % 11)));
+        }
         if request.method() == Method::Invite {
             self.admit_reinvite(core, side)?;
         }
@@ -95,7 +100,7 @@ impl Call {
 
     /// RFC 3261 14.2: one INVITE at a time, in either direction.
     fn admit_reinvite(&self, core: &mut Core, side: Side) -> Result<(), (u16, Option<u64>)> {
-        if self.offers_again() || self.is_refreshing() {
+        if self.offers_again() || self.is_refreshing() || self.is_rejoining() {
             return Err((491, None));
         }
         match (self.stage, self.reinvite) {
@@ -125,7 +130,14 @@ impl Call {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
-        self.relay_with(core, now, from, server, request, b"", out);
+        let referring = match self.referring_lines(core, from, request) {
+            Ok(lines) => lines,
+            Err(code) => return core.refuse(now, server, code, b"", out),
+        };
+        let sent = self.relay_with(core, now, from, server, request, &referring, out);
+        if let Some(cseq_out) = sent {
+            self.note_referral(core, from, request, cseq_out);
+        }
     }
 
     /// The same with further complete header lines; its CSeq on the other leg when it has left.
@@ -221,14 +233,14 @@ impl Call {
                 return None;
             }
         };
-        let body = crossed.of(original);
+        let body = passing_body(original, crossed.of(original));
         self.keep_description(to, server, original, body);
         let flow = self.flow(core, now, to);
         let tag = self.tag(to);
         let cseq = self.leg_mut(to).dialog.next_cseq();
         let dialog = &self.leg(to).dialog;
         let method = recast.map_or(original.method_token(), |method| method.as_str().as_bytes());
-        let policy = recast.map_or(&POLICY, |_| &RECAST);
+        let policy = recast.map_or_else(|| passing(original.method()), |_| &RECAST);
         let changes = self.changed_request(to, original, extra, policy);
         let changes = changes.as_ref().map(|(lines, policy)| (&**lines, policy));
         let (extra, policy) = changes.unwrap_or((extra, policy));

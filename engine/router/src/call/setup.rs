@@ -22,6 +22,7 @@ use crate::names::Names;
 use crate::peers;
 use crate::rdb::{CallFlow, Record};
 use crate::steer::{Crossed, Steering};
+use crate::transfer::OtherEnd;
 
 /// An INVITE, or a request outside any dialog, that has a route.
 pub(crate) struct Setup<'a, 'm> {
@@ -37,6 +38,8 @@ pub(crate) struct Setup<'a, 'm> {
     pub(crate) destination: Destination,
     /// The outbound proxy is the first route (RFC 3261 8.1.2).
     pub(crate) through_proxy: bool,
+    /// It is for the other end of a dialog that the INVITE names.
+    pub(crate) found: Option<&'a OtherEnd>,
 }
 
 /// Why a call was not started: the answer to its INVITE.
@@ -188,7 +191,10 @@ impl Call {
         out: &mut Outbox,
     ) -> Result<Call, Refusal> {
         let left = print::max_forwards(setup.request).ok_or_else(|| Refusal::code(483))?;
-        let way = Way::find(core, setup.destination.clone(), setup.source)?;
+        let way = match setup.found {
+            Some(found) => Way::Known(found.flow),
+            None => Way::find(core, setup.destination.clone(), setup.source)?,
+        };
         let mut sessions = Sessions::of(core, setup.request)?;
         let trust = way.trust(core, &setup)?;
         let veil = trust.map(|trust| trust.veil(Side::Caller));
@@ -276,6 +282,8 @@ impl Call {
             early: EarlyFinal::of(setup.record, setup.request),
             probe: None,
             steering,
+            referrals: None,
+            handled: None,
             sessions,
             trust,
             able: Abilities::of(setup.request),
@@ -320,7 +328,7 @@ impl Call {
 }
 
 impl Terms {
-    fn of(record: &Record) -> Terms {
+    pub(super) fn of(record: &Record) -> Terms {
         Terms {
             no_answer: record.no_answer,
             no_18x: record.no_18x,
@@ -374,9 +382,18 @@ pub(crate) fn callee_dialog(
         setup.request.from()?
     };
     print::party(&mut local, &from, host, Some(tag));
-    print::party(&mut remote, &setup.request.to()?, setup.host, None);
     let proxy = core.proxy.as_ref().filter(|_| setup.through_proxy);
-    let routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
+    let mut routes = proxy.map_or(b"".as_slice(), |proxy| &proxy.route);
+    match setup.found {
+        // Its To is an address of ours, which may hold the tag of another leg.
+        Some(found) => {
+            routes = &found.routes;
+            for piece in [b"<", &*found.target, b">"] {
+                remote.extend_from_slice(piece);
+            }
+        }
+        None => print::party(&mut remote, &setup.request.to()?, setup.host, None),
+    }
     let target = setup.request_uri;
     let dialog = Dialog::uac_through(routes, &call_id, &local, &remote, target, &mut core.pool);
     core.return_scratch(call_id);
@@ -427,6 +444,7 @@ fn send_invite(
             let changes = changes::of_invite(original, kept, hidden.as_ref(), true, &POLICY);
             let (mut lines, policy) = changes.unwrap_or((Vec::new(), POLICY));
             lines.extend_from_slice(own);
+            lines.extend_from_slice(setup.found.map_or(b"", |found| &found.line));
             request.print_passing(out, original, Some(tag), &lines, body, &policy);
         }
         if let Some(sessions) = sessions {

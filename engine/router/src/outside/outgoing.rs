@@ -4,16 +4,18 @@
 use smallvec::SmallVec;
 use stack::dialog::{Dialog, DialogError};
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
-use wire::{Message, Uri};
+use wire::{Message, Method, Uri};
 
 use crate::application_server;
 use crate::call::{Refusal, Request, Setup, Way, callee_dialog, max_forwards, request_uri};
 use crate::calls::CallId;
 use crate::core::{Core, Destination, User};
+use crate::headers::{POLICY, passing};
 use crate::identity::{self, Veil};
 use crate::local;
 use crate::rdb::{CallFlow, Matcher, Record};
 use crate::target::{HostText, target};
+use crate::transfer::referring_lines;
 
 type Text = SmallVec<[u8; 256]>;
 
@@ -40,7 +42,6 @@ impl Route {
     ) -> Result<Option<Route>, Refusal> {
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
-        local::check_required(request)?;
         local::check_proxy_required(request)?;
         if application_server::takes(core, source) {
             return Route::to_server(core, request, &uri).map(Some);
@@ -148,6 +149,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             host: &self.route.host,
             destination: Destination::None,
             through_proxy: self.route.through_proxy,
+            found: None,
         };
         callee_dialog(core, &setup, &self.way, self.veil, tag)
     }
@@ -165,8 +167,15 @@ impl<'a, 'm> Outgoing<'a, 'm> {
         contact: Option<&Token>,
         out: &mut Outbox,
     ) -> Result<ClientId, Refusal> {
-        let cseq = dialog.next_cseq();
         let flow = self.flow();
+        let (extra, policy) = match self.request.method() {
+            Method::Refer => {
+                let lines = referring_lines(core, flow.listener, self.request);
+                (lines.map_err(Refusal::code)?, passing(Method::Refer))
+            }
+            _ => (Vec::new(), &POLICY),
+        };
+        let cseq = dialog.next_cseq();
         let door = core.doors.of(flow.listener);
         let body = match self.route.steered && self.request.has_sdp() {
             true => b"".as_slice(),
@@ -184,7 +193,14 @@ impl<'a, 'm> Outgoing<'a, 'm> {
                 branch,
                 max_forwards: self.max_forwards,
             };
-            request.print_veiled(out, self.request, contact, hidden.as_ref(), body);
+            match hidden.as_ref() {
+                None => request.print_passing(out, self.request, contact, &extra, body, policy),
+                Some(hidden) => {
+                    let lines = [&extra, hidden.lines()].concat();
+                    let policy = hidden.policy(policy);
+                    request.print_passing(out, self.request, contact, &lines, body, &policy);
+                }
+            }
         };
         let layers = (&mut core.transactions, &mut core.names);
         let method = self.request.method();

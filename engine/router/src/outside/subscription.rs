@@ -17,6 +17,7 @@ use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::identity;
 use crate::steer::Crossed;
+use crate::transfer::passing_body;
 
 /// Notifiers one SUBSCRIBE may reach by forking; NOTIFYs of others get 481, as RFC 6665 5.4.9 has a subscriber
 /// do that wants but one.
@@ -327,7 +328,7 @@ impl Subscription {
             max_forwards,
         };
         let contact = request.header(HeaderName::Contact).map(|_| &tag);
-        let body = request.body();
+        let body = passing_body(request, request.body());
         let sent = own.send(
             core,
             now,

@@ -1,6 +1,7 @@
 //! Why a user is routed as it is, for `tipring route`: a value and its text.
 
-use super::{CallFlow, Found, Matcher, Record, Table};
+use super::proxied::Q_MAX;
+use super::{CallFlow, Found, Matcher, OutUser, Proxied, Record, Route, Table};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,23 +33,24 @@ pub struct Winner {
     pub found: Found,
     /// The user of the request that leaves.
     pub out_user: String,
+    /// The users of the requests that leave to the targets of a proxied route, in their order.
+    pub branch_users: Vec<String>,
 }
 
 /// Looks a user up and says why.
 pub fn explain(table: &Arc<Table>, user: &str) -> Explanation {
     let mut matcher = Matcher::new(Arc::clone(table));
     let winner = matcher.find(user).map(|mut route| {
-        let mut out = Vec::new();
-        let changed = route.write_user(user, &mut out);
+        let record = route.record;
+        let branches = record.proxied.iter().flat_map(|proxied| &proxied.targets);
+        let branch_users = branches.map(|branch| written_user(&mut route, &branch.out_user, user));
+        let branch_users = branch_users.collect();
         Winner {
             index: route.index,
             record: route.record.clone(),
             found: route.found,
-            out_user: if changed {
-                String::from_utf8_lossy(&out).into()
-            } else {
-                user.to_owned()
-            },
+            out_user: written_user(&mut route, &record.out_user, user),
+            branch_users,
         }
     });
     let matching = matcher.all(user);
@@ -59,6 +61,15 @@ pub fn explain(table: &Arc<Table>, user: &str) -> Explanation {
         winner,
         later: later.filter_map(pattern).collect(),
         more: matching.len().saturating_sub(1 + LATER_MAX),
+    }
+}
+
+fn written_user(route: &mut Route<'_>, out_user: &OutUser, user: &str) -> String {
+    let mut out = Vec::new();
+    if route.write_user_of(out_user, user, &mut out) {
+        String::from_utf8_lossy(&out).into()
+    } else {
+        user.to_owned()
     }
 }
 
@@ -84,10 +95,17 @@ impl fmt::Display for Winner {
         let record = &self.record;
         writeln!(f, "  pattern       {}", written(&record.pattern))?;
         writeln!(f, "  found in the  {}", self.found)?;
-        writeln!(f, "  user          {}", self.out_user)?;
-        match record.flow {
-            CallFlow::EchoResponder => writeln!(f, "  host          none: the router answers")?,
-            _ => writeln!(f, "  host          {}", record.target)?,
+        match (&record.proxied, record.flow) {
+            (Some(proxied), _) => self.show_branches(f, proxied)?,
+            (None, flow) => {
+                writeln!(f, "  user          {}", self.out_user)?;
+                match flow {
+                    CallFlow::EchoResponder => {
+                        writeln!(f, "  host          none: the router answers")?;
+                    }
+                    _ => writeln!(f, "  host          {}", record.target)?,
+                }
+            }
         }
         writeln!(f, "  flow          {}", record.flow)?;
         let [no_18x, no_answer, longest] =
@@ -97,6 +115,21 @@ impl fmt::Display for Winner {
             "  times         no 18x {no_18x}, no answer {no_answer}, longest call {longest}"
         )?;
         write!(f, "  switches      {}", switches(record))
+    }
+}
+
+impl Winner {
+    fn show_branches(&self, f: &mut fmt::Formatter<'_>, proxied: &Proxied) -> fmt::Result {
+        let recurse = match proxied.recurse {
+            true => ", follows redirections",
+            false => "",
+        };
+        writeln!(f, "  mode          proxy{recurse}")?;
+        for (branch, user) in proxied.targets.iter().zip(&self.branch_users) {
+            let q = f64::from(branch.q) / f64::from(Q_MAX);
+            writeln!(f, "  target        {user} at {}, q {q}", branch.target)?;
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::compile::{Compiled, Compiler};
 use super::error::{Remark, Remarks, position};
+use super::proxied::{BRANCHES_MAX, Branch, Proxied, Q_MAX, beyond_a_proxy, is_proxy, q};
 use super::record::{CallFlow, Record, time};
 use super::target::Target;
 use super::template::OutUser;
@@ -21,6 +22,10 @@ const FLOW: &str = "routingRecord.outCallFlow";
 const SIMILAR: &str = "routingRecord.disallowSimilar18x";
 const DIFFERENT: &str = "routingRecord.disallowDifferent18x";
 const STEER_MEDIA: &str = "routingRecord.steerMedia";
+const MODE: &str = "routingRecord.mode";
+const TARGETS: &str = "routingRecord.targets";
+const RECURSE: &str = "routingRecord.recurse";
+const Q: &str = "routingRecord.q";
 
 /// What a file holds.
 pub(super) struct Loaded {
@@ -116,6 +121,11 @@ impl<'j> Place<'j> {
         }
     }
 
+    /// Whether it is the value of a switch that is off.
+    fn is_false(&self) -> bool {
+        self.value.is_some_and(|value| value.get() == "false")
+    }
+
     fn field(self, field: &'j str, value: &'j RawValue) -> Place<'j> {
         Place {
             field,
@@ -155,7 +165,7 @@ impl<'j> Loader<'j> {
         let mut record = self.routing(routing, hir.as_ref());
         record.pattern = pattern.unwrap_or_default();
         if let Some(hir) = hir {
-            let added = compiler.add(hir, record.out_user.needs_groups());
+            let added = compiler.add(hir, record.needs_groups());
             added.unwrap_or_else(|message| self.error(&pattern_place, message));
         }
         record
@@ -197,23 +207,108 @@ impl<'j> Loader<'j> {
             SIMILAR,
             DIFFERENT,
             STEER_MEDIA,
+            MODE,
+            TARGETS,
+            RECURSE,
         ];
         let values = self.pick(place, fields);
         let at = |n: usize| values[n].map(|value| place.field(fields[n], value));
-        Record {
+        let mut record = Record {
             pattern: String::new(),
             no_answer: self.time(at(0)),
             no_18x: self.time(at(1)),
             max_duration: self.time(at(2)),
             out_user: self.out_user(at(3), hir),
-            target: self.parsed(at(4), |text| {
-                Target::parse(text).map_err(|error| format!("{text:?}: {error}"))
-            }),
+            target: self.target(at(4)),
             flow: self.parsed(at(5), CallFlow::parse),
             disallow_similar_18x: self.flag(at(6)),
             disallow_different_18x: self.flag(at(7)),
             steer_media: self.flag(at(8)),
+            proxied: None,
+        };
+        let (targets, recurse) = (at(10), at(11));
+        if self.parsed(at(9), is_proxy) {
+            self.proxied(&mut record, place, targets, recurse, hir);
+        } else if let Some(place) = targets.or(recurse.filter(|place| !place.is_false())) {
+            self.error(&place, "only with \"mode\": \"proxy\"".to_owned());
         }
+        record
+    }
+
+    /// What the record of a proxied route has beside the others.
+    fn proxied(
+        &mut self,
+        record: &mut Record,
+        place: Place<'j>,
+        targets: Option<Place<'j>>,
+        recurse: Option<Place<'j>>,
+        hir: Option<&Hir>,
+    ) {
+        let refused = beyond_a_proxy(record);
+        if !refused.is_empty() {
+            let fields = refused.join(", ");
+            let message =
+                format!("not with \"mode\": \"proxy\", which does not end calls: {fields}");
+            self.error(&place, message);
+        }
+        let has_own = record.target != Target::Back || record.out_user != OutUser::Keep;
+        let branches = match targets {
+            Some(targets) if has_own => {
+                let message = "either targets or outRuriHostport and outRuriUserpart".to_owned();
+                return self.error(&targets, message);
+            }
+            Some(targets) => self.targets(targets, hir),
+            None => vec![Branch {
+                target: record.target.clone(),
+                out_user: record.out_user.clone(),
+                q: Q_MAX,
+            }],
+        };
+        let recurse = self.flag(recurse);
+        record.proxied = Some(Box::new(Proxied::new(branches, recurse)));
+    }
+
+    fn targets(&mut self, place: Place<'j>, hir: Option<&Hir>) -> Vec<Branch> {
+        let elements = place.value.map(|value| json::elements(value.get()));
+        let elements = match elements {
+            Some(Ok(elements)) if (1..=BRANCHES_MAX).contains(&elements.len()) => elements,
+            _ => {
+                let message = format!("an array of 1 to {BRANCHES_MAX} targets is wanted");
+                self.error(&place, message);
+                return Vec::new();
+            }
+        };
+        let element = |value| self.branch(place.field(TARGETS, value), hir);
+        elements.into_iter().map(element).collect()
+    }
+
+    fn branch(&mut self, place: Place<'j>, hir: Option<&Hir>) -> Branch {
+        let fields = [OUT_USER, OUT_HOST, Q];
+        let [user, host, preference] = self.pick(place, fields);
+        let at = |field, value: Option<_>| value.map(|value| place.field(field, value));
+        if host.is_none() {
+            self.error(&place, "a target has an outRuriHostport".to_owned());
+        }
+        Branch {
+            out_user: self.out_user(at(OUT_USER, user), hir),
+            target: self.target(at(OUT_HOST, host)),
+            q: at(Q, preference).map_or(Q_MAX, |place| self.preference(&place)),
+        }
+    }
+
+    fn preference(&mut self, place: &Place<'j>) -> u16 {
+        let value = place.value.map_or("", RawValue::get).parse();
+        let read = value.map_err(|_| "not a number".to_owned()).and_then(q);
+        read.unwrap_or_else(|message| {
+            self.error(place, message);
+            Q_MAX
+        })
+    }
+
+    fn target(&mut self, place: Option<Place<'j>>) -> Target {
+        self.parsed(place, |text| {
+            Target::parse(text).map_err(|error| format!("{text:?}: {error}"))
+        })
     }
 
     /// The values of the named fields; the last one if a field is given twice, none if it is null.

@@ -68,6 +68,12 @@ impl Matcher {
         })
     }
 
+    /// The same for a user as it stands in a URI, and the user as text; what is not UTF-8 matches nothing.
+    pub(crate) fn find_bytes<'u>(&mut self, user: &'u [u8]) -> Option<(&'u str, Route<'_>)> {
+        let user = std::str::from_utf8(user).ok()?;
+        Some((user, self.find(user)?))
+    }
+
     /// The table that is searched.
     pub fn table(&self) -> &Arc<Table> {
         &self.table
@@ -110,7 +116,12 @@ impl Route<'_> {
     /// Appends the user of the request that leaves to `out`, given the user that was looked up.
     /// `false`, and nothing appended, when the record keeps the user.
     pub fn write_user(&mut self, user: &str, out: &mut Vec<u8>) -> bool {
-        let out_user = &self.record.out_user;
+        let record = self.record;
+        self.write_user_of(&record.out_user, user, out)
+    }
+
+    /// The same by another template of the record: that of one target of a proxied route.
+    pub fn write_user_of(&mut self, out_user: &OutUser, user: &str, out: &mut Vec<u8>) -> bool {
         if *out_user == OutUser::Keep {
             return false;
         }

@@ -19,6 +19,7 @@ mod explain;
 mod json;
 mod load;
 mod matcher;
+mod proxied;
 mod record;
 mod shape;
 mod tail;
@@ -31,6 +32,8 @@ mod trie;
 pub use error::{RdbErrors, Remark};
 pub use explain::{Explanation, Winner, explain};
 pub use matcher::{Found, Matcher, Route};
+pub(crate) use proxied::BRANCHES_MAX;
+pub use proxied::{Branch, Proxied};
 pub use record::{CallFlow, Record};
 pub use target::Target;
 pub use template::{OutUser, Part};
@@ -75,6 +78,7 @@ pub struct Table {
     compiled: compile::Compiled,
     warnings: Vec<Remark>,
     warnings_more: usize,
+    has_proxied: bool,
 }
 
 impl Table {
@@ -91,6 +95,7 @@ impl Table {
             warnings,
         } = load::load(json, limits)?;
         Ok(Table {
+            has_proxied: records.iter().any(|record| record.proxied.is_some()),
             records,
             compiled,
             warnings: warnings.shown,
@@ -111,6 +116,11 @@ impl Table {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// Whether a record is proxied: what is not may skip the question.
+    pub(crate) fn has_proxied(&self) -> bool {
+        self.has_proxied
     }
 
     /// A record by its number, counted from 0.

@@ -1,5 +1,6 @@
 //! What a record says, read and checked. Nothing here knows JSON or how records are found.
 
+use super::proxied::Proxied;
 use super::target::Target;
 use super::template::OutUser;
 use std::fmt;
@@ -28,6 +29,17 @@ pub struct Record {
     pub disallow_different_18x: bool,
     /// Let the media pass through the router.
     pub steer_media: bool,
+    /// Proxy the requests instead of bridging the call; `target` and `out_user` say nothing then.
+    pub proxied: Option<Box<Proxied>>,
+}
+
+impl Record {
+    /// Whether a new user is made of what the groups of the pattern matched.
+    pub(super) fn needs_groups(&self) -> bool {
+        let branches = self.proxied.iter().flat_map(|proxied| &proxied.targets);
+        let mut users = branches.map(|branch| &branch.out_user);
+        self.out_user.needs_groups() || users.any(OutUser::needs_groups)
+    }
 }
 
 /// How a call is carried.

@@ -98,6 +98,7 @@ fn every_field_is_read_and_has_a_default() {
         disallow_similar_18x: true,
         disallow_different_18x: true,
         steer_media: true,
+        proxied: None,
     }
     "#);
     assert_eq!(table.record(1), Some(&Record::default()));
@@ -284,7 +285,7 @@ fn what_looks_wrong_is_warned_of() {
     record 0, line 2, column 3: no userpartPattern: it matches every user
     record 0, line 2, column 88: routingRecord.noAnswerTimeout: given twice; the last one counts
     record 1, line 3, column 3: no routingRecord: the call goes back, unchanged
-    record 2, line 4, column 61: routingRecord: unknown field "timeout" is ignored; known: noAnswerTimeout, no18xTimeout, maxCallDuration, outRuriUserpart, outRuriHostport, outCallFlow, disallowSimilar18x, disallowDifferent18x, steerMedia
+    record 2, line 4, column 61: routingRecord: unknown field "timeout" is ignored; known: noAnswerTimeout, no18xTimeout, maxCallDuration, outRuriUserpart, outRuriHostport, outCallFlow, disallowSimilar18x, disallowDifferent18x, steerMedia, mode, targets, recurse
     record 2, line 4, column 3: never reached: record 1 has the same pattern
     "#);
     let first = table(json).record(0).unwrap().no_answer;
@@ -343,6 +344,66 @@ fn a_call_to_the_echo_goes_nowhere() {
     );
 }
 
+const PROXIED: &str = r#"[
+  {"userpartPattern": "^5(\\d+)$", "routingRecord": {"mode": "proxy", "noAnswerTimeout": 20, "targets": [
+    {"outRuriHostport": "10.0.0.2", "q": 0.5},
+    {"outRuriHostport": "10.0.0.1:5070", "outRuriUserpart": "$1"}]}},
+  {"userpartPattern": "^6", "routingRecord": {"mode": "proxy", "outRuriHostport": "pbx", "recurse": true}},
+  {"userpartPattern": "^7", "routingRecord": {"mode": "b2bua", "outRuriHostport": "pbx"}}
+]"#;
+
+#[test]
+fn a_proxied_route_names_its_targets_in_their_order() {
+    let table = table(PROXIED);
+    assert!(table.has_proxied());
+    let explained = |user| explain(&table, user).to_string();
+    insta::assert_snapshot!(explained("5123"), @r"
+    5123: record 0
+      pattern       ^5(\d+)$
+      found in the  trie of literals and prefixes
+      mode          proxy
+      target        123 at 10.0.0.1:5070, q 1
+      target        5123 at 10.0.0.2, q 0.5
+      flow          Transparent
+      times         no 18x off, no answer 20 s, longest call off
+      switches      none
+    ");
+    assert!(explained("6").contains("mode          proxy, follows redirections\n"));
+    assert!(explained("6").contains("target        6 at pbx, q 1\n"));
+    assert_eq!(
+        table.record(2).and_then(|record| record.proxied.as_ref()),
+        None
+    );
+}
+
+#[test]
+fn what_a_proxy_cannot_do_is_refused() {
+    let json = r#"[
+  {"routingRecord": {"mode": "stateless"}},
+  {"routingRecord": {"mode": "proxy", "steerMedia": true, "maxCallDuration": 9, "outCallFlow": "EchoResponder"}},
+  {"routingRecord": {"mode": "proxy", "outRuriHostport": "h", "targets": [{"outRuriHostport": "h"}]}},
+  {"routingRecord": {"mode": "proxy", "targets": []}},
+  {"routingRecord": {"mode": "proxy", "targets": {"outRuriHostport": "h"}}},
+  {"routingRecord": {"mode": "proxy", "targets": [{"q": 2}, 5]}},
+  {"routingRecord": {"targets": [{"outRuriHostport": "h"}]}},
+  {"routingRecord": {"recurse": true}},
+  {"routingRecord": {"recurse": false, "outRuriHostport": "h"}}
+]"#;
+    insta::assert_snapshot!(errors(json), @r#"
+    record 0, line 2, column 30: routingRecord.mode: unknown mode "stateless"; allowed: b2bua, proxy
+    record 1, line 3, column 21: routingRecord: not with "mode": "proxy", which does not end calls: outCallFlow, maxCallDuration, steerMedia
+    record 2, line 4, column 74: routingRecord.targets: either targets or outRuriHostport and outRuriUserpart
+    record 3, line 5, column 50: routingRecord.targets: an array of 1 to 16 targets is wanted
+    record 4, line 6, column 50: routingRecord.targets: an array of 1 to 16 targets is wanted
+    record 5, line 7, column 51: routingRecord.targets: a target has an outRuriHostport
+    record 5, line 7, column 57: routingRecord.q: a preference is a number from 0 to 1
+    record 5, line 7, column 61: routingRecord.targets: not an object
+    record 5, line 7, column 61: routingRecord.targets: a target has an outRuriHostport
+    record 6, line 8, column 33: routingRecord.targets: only with "mode": "proxy"
+    record 7, line 9, column 33: routingRecord.recurse: only with "mode": "proxy"
+    "#);
+}
+
 #[test]
 fn an_explanation_lists_ten_further_records() {
     let patterns: Vec<_> = (0..15)
@@ -365,7 +426,13 @@ fn an_explanation_lists_ten_further_records() {
 fn the_example_files_are_read_without_a_warning() {
     let small = table(include_str!("../../../../config/rdb/small.json"));
     let example = table(include_str!("../../../../config/rdb/example.json"));
-    assert!(small.warnings().is_empty() && example.warnings().is_empty());
+    let proxy = table(include_str!("../../../../config/rdb/proxy.json"));
+    assert!(
+        [&small, &example, &proxy]
+            .iter()
+            .all(|table| table.warnings().is_empty())
+    );
+    assert!(proxy.has_proxied() && !example.has_proxied());
     assert!(small.len() < example.len());
     assert!(
         Matcher::new(example).find("anybody").is_some(),

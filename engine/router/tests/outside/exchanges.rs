@@ -175,7 +175,7 @@ fn who_cannot_be_reached_is_told_as_503() {
 fn what_has_no_way_is_refused() {
     let mut world = world();
     let required = Asked {
-        more: "Require: replaces\r\n",
+        more: "Proxy-Require: nothing\r\n",
         ..asked("MESSAGE", NUMBER)
     };
     let last_hop = Asked {

@@ -383,3 +383,25 @@ fn a_subscriber_without_contact_is_told_so() {
     assert_eq!(refused.start(), "SIP/2.0 400 Missing Contact Header");
     world.assert_idle();
 }
+
+#[test]
+fn of_a_fragment_that_is_no_status_nothing_crosses() {
+    let mut it = subscribe(
+        "REFER",
+        "Refer-To: <sip:c@c.example>\r\nReferred-By: <sip:a@127.0.0.9>\r\n",
+    );
+    let referrer = it.seen.header("Referred-By").to_owned();
+    assert!(!referrer.contains("127.0.0.9"), "{referrer}");
+    let seen = it.seen.clone();
+    one(
+        &it.world.answers(&seen, "202 Accepted", "far", "", ""),
+        NEAR,
+        "202",
+    );
+    let more = "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n\
+        Content-Type: message/sipfrag\r\n";
+    let notify = one(&it.far_asks(FAR, "far", "NOTIFY", more), NEAR, "NOTIFY");
+    assert_eq!(notify.body(), "");
+    it.world.answers(&notify, "200 OK", "", "", "");
+    it.world.assert_idle();
+}

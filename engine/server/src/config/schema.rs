@@ -225,6 +225,10 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default)]
     pub(crate) overload_control: bool,
+    /// What becomes of its REFERs inside calls: "pass" or "handle".
+    #[garde(skip)]
+    #[serde(default)]
+    pub(crate) transfers: TransferMode,
 }
 
 /// Who does RFC 3262 with a callee whose caller does not.
@@ -246,6 +250,26 @@ impl From<ReliableProvisionals> for shard::Reliable {
             ReliableProvisionals::Pass => shard::Reliable::Pass,
             ReliableProvisionals::Interwork => shard::Reliable::Interwork,
             ReliableProvisionals::Offer => shard::Reliable::Offer,
+        }
+    }
+}
+
+/// What becomes of a REFER inside a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TransferMode {
+    /// It crosses: the other party calls the target.
+    #[default]
+    Pass,
+    /// The router calls the target, where it can.
+    Handle,
+}
+
+impl From<TransferMode> for shard::Transfers {
+    fn from(mode: TransferMode) -> shard::Transfers {
+        match mode {
+            TransferMode::Pass => shard::Transfers::Pass,
+            TransferMode::Handle => shard::Transfers::Handle,
         }
     }
 }
@@ -374,7 +398,7 @@ pub(crate) struct Timers {
     #[garde(custom(within(0, HOUR_MS)))]
     pub(crate) trying_ms: u64,
     /// A call that rings this long without an answer is cancelled, unless its routing record sets
-    /// noAnswerTimeout.
+    /// noAnswerTimeout. Timer C of what is proxied.
     #[garde(custom(within(1, DAY_S)))]
     pub(crate) ringing_s: u64,
     /// How often each leg of a connected call is asked with OPTIONS whether its dialog still lives. No

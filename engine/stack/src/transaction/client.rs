@@ -24,6 +24,8 @@ pub struct Claim<'a, U> {
     /// There are further ones. Only a proxy forwards requests of others: to everyone else such a response
     /// is misrouted (RFC 3261 8.1.3.3).
     pub several: bool,
+    /// The request was forwarded ([`Transactions::mark_forwarded`]): there must be further ones.
+    pub forwarded: bool,
 }
 
 /// From outside.
@@ -32,8 +34,8 @@ impl<U: Copy> Transactions<U> {
     /// first final, and each later 2xx whose To tag has no ACK yet; of other requests the final.
     /// Everything else is absorbed, acknowledged again, or counted as a stray.
     ///
-    /// One with several Vias is a stray, as it is for every user agent (RFC 3261 8.1.3.3); who forwards
-    /// requests uses [`Transactions::receive_response_if`].
+    /// One with several Vias is a stray, as it is for every user agent (RFC 3261 8.1.3.3), unless the request
+    /// was forwarded: then one without is for nobody (16.7).
     pub fn receive_response(
         &mut self,
         now: Time,
@@ -41,9 +43,9 @@ impl<U: Copy> Transactions<U> {
         _source: Flow,
         out: &mut Outbox,
     ) -> Option<Answer<U>> {
-        let judge = |claim: &Claim<'_, U>| match claim.several {
-            true => Err(Stray::SeveralVias),
-            false => Ok(()),
+        let judge = |claim: &Claim<'_, U>| match claim.several == claim.forwarded {
+            true => Ok(()),
+            false => Err(Stray::SeveralVias),
         };
         self.receive_response_if(now, response, judge, out)
     }
@@ -97,8 +99,13 @@ impl<U: Copy> Transactions<U> {
         };
         let id = cancel.unwrap_or(named);
         let client = self.clients.get(id).ok_or(Stray::NoTransaction)?;
-        let user = client.user;
-        judge(&Claim { user, via, several })?;
+        let (user, forwarded) = (client.user, client.forwarded);
+        judge(&Claim {
+            user,
+            via,
+            several,
+            forwarded,
+        })?;
         match client.has_method_of(response, method) {
             true => Ok(id),
             false => Err(Stray::OtherMethod),
@@ -106,12 +113,18 @@ impl<U: Copy> Transactions<U> {
     }
 
     fn named_by(&self, via: &Via<'_>) -> Result<Id, Stray> {
-        let token = via.branch.and_then(Token::parse_branch);
-        let token = token.ok_or(Stray::ForeignBranch)?;
+        let split = via.branch.and_then(Token::split_branch);
+        let (token, mark) = split.ok_or(Stray::ForeignBranch)?;
         if token.shard != self.shard {
             return Err(Stray::OtherShard);
         }
-        self.clients.by_token(&token).ok_or(Stray::NoTransaction)
+        let id = self.clients.by_token(&token).ok_or(Stray::NoTransaction)?;
+        let forwarded = self.clients.get(id).is_some_and(|client| client.forwarded);
+        // Only a request that was forwarded has a mark behind the token.
+        match mark.is_empty() == forwarded {
+            true => Err(Stray::ForeignBranch),
+            false => Ok(id),
+        }
     }
 
     /// The request whose branch is `token`, as it was sent, or the ACK that took its place: as long as it
@@ -219,6 +232,14 @@ impl<U: Copy> Transactions<U> {
             client.kept = Some(request);
         }
         Some(ClientId(id))
+    }
+
+    /// The request of this transaction is another's, forwarded (RFC 3261 16.6): what is printed bears a mark
+    /// behind its branch's token, and its responses carry the Vias of those before us.
+    pub fn mark_forwarded(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id.0) {
+            client.forwarded = true;
+        }
     }
 
     /// The name was resolved: sends the request that waited for it. Nothing when it does not wait.

@@ -37,6 +37,8 @@ pub(super) struct Client<U> {
     pub(super) cancelled: bool,
     /// The layer's own CANCEL: its end interests nobody.
     pub(super) is_cancel: bool,
+    /// The request is another's: its responses have Vias behind ours.
+    pub(super) forwarded: bool,
 }
 
 impl<U> Client<U> {
@@ -56,6 +58,7 @@ impl<U> Client<U> {
             repeats: 0,
             cancelled: false,
             is_cancel: false,
+            forwarded: false,
         }
     }
 

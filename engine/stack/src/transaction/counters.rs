@@ -59,7 +59,8 @@ pub enum Stray {
 /// Responses that were dropped, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strays {
-    /// More than one Via: it was for somebody else (RFC 3261 8.1.3.3).
+    /// More than one Via though the request was our own: it was for somebody else (RFC 3261 8.1.3.3). Or
+    /// only one though the request was forwarded: it is for nobody (16.7).
     pub several_vias: u64,
     /// No readable Via, or a branch we did not make.
     pub foreign_branch: u64,

@@ -8,7 +8,8 @@
 //!
 //! Two states of the RFC are split, so that no cell needs a condition: Proceeding, before anything was
 //! sent, is `Trying`; Accepted, after the ACK, is `Acknowledged`. The RFC leaves the retransmission of a
-//! 2xx to the transaction user (13.3.1.4); it is done here, for every user alike.
+//! 2xx to the transaction user (13.3.1.4); it is done here, for every user alike but a proxy, which is in
+//! `Acknowledged` with the first 2xx it passes on: it has nothing to repeat.
 
 use super::Wake;
 use super::table::ServerAction::{
@@ -38,6 +39,8 @@ pub(super) enum Event {
     Provisional,
     Success,
     Failure,
+    /// The transaction user, a proxy, passes a 2xx on.
+    Forwarded,
     /// The transaction user saw the ACK for its 2xx.
     Acknowledged,
     /// Nothing was answered in time: RFC 3261 17.2.1 wants a 100 within 200 ms.
@@ -53,11 +56,15 @@ pub(super) enum Event {
 pub(super) fn step(state: State, event: Event) -> Step<State, ServerAction> {
     use State::{Accepted, Acknowledged, Completed, Confirmed, Proceeding, Terminated, Trying};
     const ACCEPT: &[ServerAction] = &[Answer, Repeat(Wake::Success), Arm(Wake::TimerL)];
+    // RFC 6026 7.1: a proxy's 2xx is repeated by the one who made it, and every copy passes.
+    const FORWARD: &[ServerAction] = &[Answer, Forget, Arm(Wake::TimerL)];
     const REJECT: &[ServerAction] = &[Answer, Repeat(Wake::TimerG), Arm(Wake::TimerH)];
     match (state, event) {
         (Trying, Event::TryingTimer) => go(Proceeding, &[SendTrying]),
         (Trying | Proceeding, Event::Provisional) => go(Proceeding, &[Answer]),
         (Trying | Proceeding, Event::Success) => go(Accepted, ACCEPT),
+        (Trying | Proceeding, Event::Forwarded) => go(Acknowledged, FORWARD),
+        (Acknowledged, Event::Forwarded) => go(Acknowledged, &[Answer, Forget]),
         (Trying | Proceeding, Event::Failure) => go(Completed, REJECT),
         (Proceeding | Completed, Event::Retransmission) => go(state, &[Resend]),
 
@@ -99,6 +106,7 @@ mod tests {
             Event::Provisional,
             Event::Success,
             Event::Failure,
+            Event::Forwarded,
             Event::Acknowledged,
             Event::TryingTimer,
             Event::TimerG,

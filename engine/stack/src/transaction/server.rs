@@ -1,6 +1,7 @@
 //! The server side: requests come in, are matched, and are answered by the transaction user.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 
 use wire::{Message, Method, Via, print};
 
@@ -233,15 +234,39 @@ impl<U: Copy> Transactions<U> {
             self.answer(id.0, code, reason, tag, rest, out);
         }
         self.apply_server(now, id.0, step, out);
-        if code >= 200 {
-            self.keep_only_key(id.0);
-        }
-        if code >= 300 {
-            // It is over for its sender, who may try another target or address with the same request and a new
-            // branch, and come here again: sequential search of a proxy (RFC 3261 16.7), RFC 3263 4.3.
-            self.servers.forget_identity(id.0);
-        }
+        self.after_answer(id.0, code);
         true
+    }
+
+    /// Passes another's response on (RFC 3261 16.7): `print` prints all of it. As
+    /// [`Transactions::respond`], but a 2xx to an INVITE is not retransmitted by us, for its sender does
+    /// that, and each copy of it and every further 2xx passes (RFC 6026 7.1).
+    pub fn forward(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        code: u16,
+        print: impl FnOnce(&mut Vec<u8>),
+        out: &mut Outbox,
+    ) -> bool {
+        let state = self.servers.get(id.0).map(|server| server.state);
+        let step = state.map(|state| state.step(ServerInput::Forward(code)));
+        let Some(step) = step.filter(|step| !step.actions.is_empty()) else {
+            self.counters.answers_dropped += 1;
+            return false;
+        };
+        if step.actions.contains(&ServerAction::Answer) {
+            self.send_answer(id.0, print, out);
+        }
+        self.apply_server(now, id.0, step, out);
+        self.after_answer(id.0, code);
+        true
+    }
+
+    /// The request is proxied and has no end here: other copies of it may be, too (RFC 3261 8.2.2.2 is for
+    /// user agents).
+    pub fn allow_copies(&mut self, id: ServerId) {
+        self.servers.forget_identity(id.0);
     }
 
     /// The ACK for the 2xx was seen: it is retransmitted no more.
@@ -339,7 +364,7 @@ impl<U: Copy> Transactions<U> {
         rest: impl FnOnce(&mut Vec<u8>),
         out: &mut Outbox,
     ) {
-        let Some(server) = self.servers.get_mut(id) else {
+        let Some(server) = self.servers.get(id) else {
             return;
         };
         let range = out.push(server.flow, |bytes| {
@@ -352,6 +377,22 @@ impl<U: Copy> Transactions<U> {
             bytes.extend_from_slice(b"\r\n");
             rest(bytes);
         });
+        self.keep_answer(id, range, out);
+    }
+
+    /// Sends a response that is printed whole, and keeps it as the last one.
+    fn send_answer(&mut self, id: Id, print: impl FnOnce(&mut Vec<u8>), out: &mut Outbox) {
+        let Some(server) = self.servers.get(id) else {
+            return;
+        };
+        let range = out.push(server.flow, print);
+        self.keep_answer(id, range, out);
+    }
+
+    fn keep_answer(&mut self, id: Id, range: Range<usize>, out: &Outbox) {
+        let Some(server) = self.servers.get_mut(id) else {
+            return;
+        };
         let answer = self.pool.store(out.bytes(range));
         if let Some(former) = server.last.replace(answer) {
             self.pool.release(former);
@@ -392,6 +433,17 @@ impl<U: Copy> Transactions<U> {
             .and_then(|server| server.last.take());
         if let Some(last) = last {
             self.pool.release(last);
+        }
+    }
+
+    fn after_answer(&mut self, id: Id, code: u16) {
+        if code >= 200 {
+            self.keep_only_key(id);
+        }
+        if code >= 300 {
+            // It is over for its sender, who may try another target or address with the same request and a new
+            // branch, and come here again: sequential search of a proxy (RFC 3261 16.7), RFC 3263 4.3.
+            self.servers.forget_identity(id);
         }
     }
 

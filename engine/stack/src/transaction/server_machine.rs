@@ -20,6 +20,8 @@ pub(super) enum ServerInput {
     Ack,
     /// The transaction user answers with this code.
     Answer(u16),
+    /// The transaction user passes a response with this code on, which another made.
+    Forward(u16),
     /// The transaction user saw the ACK for its 2xx.
     Acknowledged,
     Fired(Wake),
@@ -65,6 +67,9 @@ fn invite_event(input: ServerInput) -> Option<invite_server::Event> {
         ServerInput::Answer(..200) => Event::Provisional,
         ServerInput::Answer(200..300) => Event::Success,
         ServerInput::Answer(300..) => Event::Failure,
+        ServerInput::Forward(..200) => Event::Provisional,
+        ServerInput::Forward(200..300) => Event::Forwarded,
+        ServerInput::Forward(300..) => Event::Failure,
         ServerInput::Acknowledged => Event::Acknowledged,
         ServerInput::Fired(Wake::Trying) => Event::TryingTimer,
         ServerInput::Fired(Wake::TimerG) => Event::TimerG,
@@ -80,9 +85,9 @@ fn non_invite_event(input: ServerInput) -> Option<non_invite_server::Event> {
     use non_invite_server::Event;
     Some(match input {
         ServerInput::Retransmission => Event::Retransmission,
-        ServerInput::Answer(..200) => Event::Provisional,
-        ServerInput::Answer(408) => Event::Timeout,
-        ServerInput::Answer(200..) => Event::Final,
+        ServerInput::Answer(..200) | ServerInput::Forward(..200) => Event::Provisional,
+        ServerInput::Answer(408) | ServerInput::Forward(408) => Event::Timeout,
+        ServerInput::Answer(200..) | ServerInput::Forward(200..) => Event::Final,
         ServerInput::Fired(Wake::TryingLate) => Event::TryingTimer,
         ServerInput::Fired(Wake::TimerJ) => Event::TimerJ,
         ServerInput::Ack | ServerInput::Acknowledged | ServerInput::Fired(_) => return None,

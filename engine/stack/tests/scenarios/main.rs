@@ -1,6 +1,7 @@
 //! The transaction layer on a stage: virtual time, scripted peers, one file for each subject.
 
 mod cancel;
+mod forwarding;
 mod invite_client;
 mod invite_server;
 mod leaks;

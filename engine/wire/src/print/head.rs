@@ -26,11 +26,7 @@ pub fn response_head_telling(
     source: SocketAddr,
     load: &[u8],
 ) {
-    let mut vias = request.lines(HeaderName::Via);
-    if let Some(top) = vias.next() {
-        top_via_line(out, &top, source, load);
-    }
-    vias.for_each(|line| out.extend_from_slice(line.line));
+    vias_telling(out, request, source, load);
     for line in request.lines(HeaderName::RecordRoute) {
         out.extend_from_slice(line.line);
     }
@@ -46,6 +42,19 @@ pub fn response_head_telling(
     }
     out.extend_from_slice(b"To: ");
     out.extend_from_slice(request.header(HeaderName::To).unwrap_or_default());
+}
+
+/// Every Via line of a request, the first value with `received` and `rport` filled from `source`.
+pub fn vias(out: &mut Vec<u8>, request: &Message<'_>, source: SocketAddr) {
+    vias_telling(out, request, source, b"");
+}
+
+fn vias_telling(out: &mut Vec<u8>, request: &Message<'_>, source: SocketAddr, load: &[u8]) {
+    let mut vias = request.lines(HeaderName::Via);
+    if let Some(top) = vias.next() {
+        top_via_line(out, &top, source, load);
+    }
+    vias.for_each(|line| out.extend_from_slice(line.line));
 }
 
 /// The line as it is, unless its first value must be told the source.

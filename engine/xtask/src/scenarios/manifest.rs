@@ -63,6 +63,17 @@ pub(crate) struct Scenario {
     pub(crate) traced: bool,
     /// Seconds after which the scenario has failed.
     pub(crate) limit_s: u64,
+    /// Whether the router is a proxy in it, which hides nothing of one party from the other.
+    pub(crate) proxied: bool,
+}
+
+/// The address of a second callee: the same port of the next host.
+pub(crate) fn second(callee: SocketAddr) -> SocketAddr {
+    let ip = match callee.ip() {
+        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits().wrapping_add(1)).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits().wrapping_add(1)).into(),
+    };
+    SocketAddr::new(ip, callee.port())
 }
 
 impl Default for Scenario {
@@ -89,6 +100,7 @@ impl Default for Scenario {
             alone: false,
             traced: true,
             limit_s: 20,
+            proxied: false,
         }
     }
 }
@@ -108,7 +120,7 @@ impl Scenario {
             "steerMedia": false,
         });
         if let (Some(fields), Ok(Value::Object(own))) =
-            (record.as_object_mut(), serde_json::to_value(&self.record))
+            (record.as_object_mut(), self.record_for(callee))
         {
             fields.extend(own);
         }
@@ -120,6 +132,13 @@ impl Scenario {
         entry.insert("userpartPattern".into(), pattern.into());
         entry.insert("routingRecord".into(), record);
         json!([entry])
+    }
+
+    /// The record's own fields; `{callee}` and `{callee_2}` stand for addresses.
+    fn record_for(&self, callee: SocketAddr) -> serde_json::Result<Value> {
+        let text = serde_json::to_string(&self.record)?;
+        let text = text.replace("{callee}", &callee.to_string());
+        serde_json::from_str(&text.replace("{callee_2}", &second(callee).to_string()))
     }
 
     /// The settings, with free ports for the media that it wants.
@@ -251,6 +270,15 @@ mod tests {
         assert_eq!(rdb[0]["routingRecord"]["noAnswerTimeout"], 1);
         assert_eq!(rdb[0]["routingRecord"]["outRuriHostport"], "");
         assert_eq!(rdb[0]["routingRecord"]["outCallFlow"], "Transparent");
+    }
+
+    #[test]
+    fn a_record_may_name_both_callees() {
+        let scenario: Scenario =
+            toml::from_str("record = { targets = [{ outRuriHostport = '{callee_2}' }] }").unwrap();
+        let rdb = scenario.rdb("127.0.0.22:5070".parse().unwrap());
+        let targets = &rdb[0]["routingRecord"]["targets"];
+        assert_eq!(targets[0]["outRuriHostport"], "127.0.0.23:5070");
     }
 
     #[test]

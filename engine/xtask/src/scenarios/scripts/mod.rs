@@ -18,12 +18,15 @@ mod outside;
 mod overload;
 mod ports;
 mod prack;
+mod proxy;
+mod proxy_forks;
 mod rubbish;
 mod sanity;
 mod session_timers;
 mod steer;
 mod talk;
 mod torture;
+mod transfer;
 
 use crate::agent::{Agent, Request};
 use crate::failure::Failure;
@@ -75,10 +78,26 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_481_of_caller" => modes::probe_481_of_caller,
         "modes_probe_unanswered" => modes::probe_unanswered,
         "modes_start_line" => modes::start_line,
+        "proxy_3xx_recursion" => proxy_forks::redirection,
+        "proxy_407_aggregated" => proxy_forks::challenges,
+        "proxy_6xx_wins" => proxy_forks::declined_by_one,
+        "proxy_best_response" => proxy_forks::best_response,
+        "proxy_cancel" => proxy_forks::cancel,
+        "proxy_loop_482" => proxy::looped,
+        "proxy_max_breadth_440" => proxy_forks::max_breadth,
+        "proxy_message" => proxy::message,
+        "proxy_no_answer_timeout" => proxy_forks::no_answer_timeout,
+        "proxy_parallel_fork_cancels_losers" => proxy_forks::parallel,
+        "proxy_prack_passes" => proxy::prack,
+        "proxy_serial_fork" => proxy_forks::serial,
+        "proxy_strict_route" => proxy::strict_route,
+        "proxy_timer_c" => proxy::timer_c,
         "offer_in_prack" => prack::offer_in_prack,
         "overload_limit" => admission::overload_limit,
         "overload_control" => overload::control,
         "overload_sheds_and_recovers" => overload::sheds_and_recovers,
+        "refer_handled" => transfer::handled,
+        "refer_handled_target_busy" => transfer::handled_target_busy,
         "privacy_id_untrusted" => identity::id_before_strangers,
         "privacy_user" => identity::user_before_strangers,
         "prack_by_router" => prack::by_router,
@@ -89,6 +108,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "reinvite_glare_491" => glare::reinvite,
         "reinvite_while_pending_500" => glare::reinvite_while_pending,
         "reload" => lifetime::reload,
+        "replaces_early_only_486" => transfer::early_only,
+        "replaces_unknown_481" => transfer::unknown,
         "register_without_registrar" => admission::register_without_registrar,
         "session_timer_422_callee" => session_timers::too_short_for_callee,
         "session_timer_422_caller" => session_timers::too_short_for_us,
@@ -127,6 +148,9 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "steer_strict" => nat::strict_peer,
         "steer_unknown_lines" => steer::unknown_lines_pass,
         "steer_version" => offers::version_raised_by_change_alone,
+        "transfer_attended" => transfer::attended,
+        "transfer_attended_other_shard" => transfer::attended_other_shard,
+        "transfer_blind" => transfer::blind,
         "subscribe_forked" => outside::subscribe_forked,
         "subscription_ends_with_router" => outside::subscription_ends_with_router,
         "subscription_expires" => outside::subscription_expires,

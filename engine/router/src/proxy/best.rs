@@ -1,0 +1,173 @@
+//! The choice of the one final response that goes back when no branch succeeded (RFC 3261 16.7 steps 6
+//! and 7).
+
+use stack::pool::Block;
+use stack::{Outbox, ServerId, Time};
+use wire::print::{self, Policy};
+use wire::{HeaderName, Message};
+
+use super::{CHALLENGED, RESPONSE};
+use crate::core::Core;
+
+/// The best final response so far.
+#[derive(Debug, Default)]
+pub(super) struct Best {
+    held: Option<(u16, Option<Block>)>,
+    /// The challenges of every 401 and 407, complete header lines.
+    challenges: Vec<u8>,
+}
+
+impl Best {
+    /// A branch ended without a response, or with one that has this code and no text.
+    pub(super) fn consider_own(&mut self, core: &mut Core, code: u16, cancelled: bool) {
+        if self.is_better(code, cancelled) {
+            self.hold(core, code, None);
+        }
+    }
+
+    /// A branch got this final response.
+    pub(super) fn consider(&mut self, core: &mut Core, response: &Message<'_>, cancelled: bool) {
+        let policy = match response.code() {
+            401 | 407 => &CHALLENGED,
+            _ => &RESPONSE,
+        };
+        for name in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
+            if matches!(response.code(), 401 | 407) {
+                let lines = response.lines(name).flat_map(|header| header.line);
+                self.challenges.extend(lines);
+            }
+        }
+        self.consider_as(core, response, policy, b"", cancelled);
+    }
+
+    /// The same with other headers: those that `policy` lets pass, and `extra`.
+    pub(super) fn consider_as(
+        &mut self,
+        core: &mut Core,
+        response: &Message<'_>,
+        policy: &Policy,
+        extra: &[u8],
+        cancelled: bool,
+    ) {
+        let code = response.code();
+        if self.is_better(code, cancelled) {
+            let mut text = core.scratch();
+            print::forwarded_response(&mut text, response, policy, extra);
+            let block = core.pool.store(&text);
+            core.return_scratch(text);
+            self.hold(core, code, Some(block));
+        }
+    }
+
+    fn is_better(&self, code: u16, cancelled: bool) -> bool {
+        let held = self.held.as_ref();
+        held.is_none_or(|(held, _)| rank(code, cancelled) < rank(*held, cancelled))
+    }
+
+    fn hold(&mut self, core: &mut Core, code: u16, text: Option<Block>) {
+        self.release(core);
+        self.held = Some((code, text));
+    }
+
+    /// What the client is told when there is nothing to be passed on: RFC 3261 16.7 step 6 makes a 500 of a
+    /// 503, which speaks of one hop and not of us, and a 408 of nothing at all.
+    pub(super) fn own_code(&self) -> u16 {
+        match &self.held {
+            None => 408,
+            Some((503, _)) => 500,
+            Some((code, _)) => *code,
+        }
+    }
+
+    /// Sends it.
+    pub(super) fn send(&mut self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
+        match self.held.take() {
+            Some((code, Some(text))) if code != 503 => {
+                self.forward(core, now, server, code, text.as_slice(), out);
+                core.pool.release(text);
+            }
+            held => {
+                self.held = held;
+                core.refuse(now, server, self.own_code(), b"", out);
+            }
+        }
+    }
+
+    /// The challenges of the others stand behind its status line.
+    fn forward(
+        &self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        code: u16,
+        text: &[u8],
+        out: &mut Outbox,
+    ) {
+        let line = text.iter().position(|&byte| byte == b'\n');
+        let (status, rest) = text
+            .split_at_checked(line.map_or(0, |end| end + 1))
+            .unwrap_or((text, b""));
+        let print = |out: &mut Vec<u8>| {
+            out.extend_from_slice(status);
+            if matches!(code, 401 | 407) {
+                out.extend_from_slice(&self.challenges);
+            }
+            out.extend_from_slice(rest);
+        };
+        core.transactions.forward(now, server, code, print, out);
+    }
+
+    /// Gives back what it holds.
+    pub(super) fn release(&mut self, core: &mut Core) {
+        if let Some((_, Some(text))) = self.held.take() {
+            core.pool.release(text);
+        }
+    }
+}
+
+/// The place of a code: the lower the better. RFC 3261 16.7 step 6: a 6xx before all, then the lowest class,
+/// in it what tells how to ask again. What only says that one branch was not reached comes last.
+/// `cancelled`: by the client, who waits for the 487.
+fn rank(code: u16, cancelled: bool) -> u16 {
+    let within = match code {
+        487 if cancelled => 0,
+        401 | 407 | 415 | 420 | 484 => 1,
+        404 | 410 | 480 | 604 => 3,
+        408 | 487 | 503 => 4,
+        _ => 2,
+    };
+    let class = match code / 100 {
+        6 => 0,
+        class => class,
+    };
+    10 * class + within
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best_of(codes: &[u16], cancelled: bool) -> u16 {
+        let mut codes: Vec<u16> = codes.to_vec();
+        codes.sort_by_key(|code| rank(*code, cancelled));
+        codes.first().copied().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_lowest_class_wins_and_a_6xx_wins_over_all() {
+        for (codes, best) in [
+            (&[404, 302, 503][..], 302),
+            (&[503, 500], 500),
+            (&[302, 603], 603),
+            (&[404, 486], 486),
+            (&[408, 404], 404),
+            (&[486, 407], 407),
+            (&[486, 484], 484),
+            (&[500, 408], 408),
+            (&[487, 486], 486),
+        ] {
+            assert_eq!(best_of(codes, false), best, "{codes:?}");
+        }
+        assert_eq!(best_of(&[486, 487, 407], true), 487);
+    }
+}
