@@ -145,6 +145,8 @@ pub struct CallerPlan {
     pub inside: InsidePlan,
     /// What it says of its media, and that it talks.
     pub talk: Option<TalkPlan>,
+    /// Its INVITE replaces the caller of this other call (RFC 3891), if that is up by then.
+    pub replaces: Option<usize>,
     /// It sends these outside any dialog to the same number, this long after its INVITE.
     pub asides: Vec<(Duration, &'static str)>,
 }
@@ -315,6 +317,11 @@ impl Plan {
 }
 
 impl CallPlan {
+    /// Whether the parties of this call and of that one may have to do with each other.
+    pub(crate) fn meets(&self, own: usize, that: &CallPlan, other: usize) -> bool {
+        self.caller.replaces == Some(other) || that.caller.replaces == Some(own)
+    }
+
     /// The callee rings, answers, and the caller hangs up after 10 s.
     pub fn answered() -> CallPlan {
         let second = Duration::from_secs(1);

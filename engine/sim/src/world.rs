@@ -22,7 +22,7 @@ use self::intruder::Intruder;
 pub(crate) use self::intruder::OUTSIDE;
 use self::ordeal::{Clock, Ordeal};
 use self::ports::Parties;
-use crate::agent::Agent;
+use crate::agent::{Agent, Side};
 use crate::check::Finding;
 use crate::draw::Draw;
 use crate::heard::Heard;
@@ -244,9 +244,22 @@ impl<'p> World<'p> {
                 .next_deadline()
                 .is_some_and(|due| due <= self.now)
             {
+                self.introduce(agent);
                 self.agents[agent].handle_timeout(self.now);
                 self.post(agent);
             }
+        }
+    }
+
+    /// Who is to replace another caller is told of its dialog.
+    fn introduce(&mut self, agent: usize) {
+        let id = self.agents[agent].identity.id;
+        let plan = self.plan.calls.get(id.call);
+        let replaced = plan.and_then(|call| call.caller.replaces);
+        let replaced = replaced.filter(|_| id.side == Side::Caller);
+        let line = replaced.and_then(|call| self.agents.get(call * 2)?.replaces_line());
+        if let Some(line) = line {
+            self.agents[agent].will_replace(line);
         }
     }
 

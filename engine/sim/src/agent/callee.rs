@@ -63,7 +63,7 @@ impl Agent {
     }
 
     pub(super) fn on_invite(&mut self, now: Time, server: usize) {
-        if self.refuses_interval(now, server) {
+        if self.refuses_interval(now, server) || self.is_replaced(now, server) {
             return;
         }
         if !self.rings_again() {
@@ -103,7 +103,7 @@ impl Agent {
     }
 
     /// The dialog of a branch of the fork; made when the branch first speaks.
-    fn fork(&mut self, invite: usize, fork: usize) -> usize {
+    pub(super) fn fork(&mut self, invite: usize, fork: usize) -> usize {
         if let Some((_, dialog)) = self
             .ringing
             .forks

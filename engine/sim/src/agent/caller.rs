@@ -24,7 +24,14 @@ impl Agent {
         let dialog = self.first_dialog();
         self.dialogs.push(dialog);
         let body = self.first_offer();
-        self.send_request(now, 0, "INVITE", Purpose::Invite, self.first_extra(), &body);
+        self.send_request(
+            now,
+            0,
+            "INVITE",
+            Purpose::Invite,
+            &self.first_extra(),
+            &body,
+        );
         self.dialogs[0].invite_cseq = self.dialogs[0].cseq;
         if let Some(Cancel::After(after) | Cancel::Impatient(after)) = plan.cancel {
             self.alarms.plan(now + after, Alarm::Cancel);
@@ -41,11 +48,12 @@ impl Agent {
         }
     }
 
-    pub(super) fn first_extra(&self) -> &'static str {
-        match self.caller_plan().reliable {
+    pub(super) fn first_extra(&self) -> String {
+        let reliable = match self.caller_plan().reliable {
             true => "Supported: 100rel\r\n",
             false => "",
-        }
+        };
+        format!("{reliable}{}", self.replaces)
     }
 
     /// The Request-URI of the INVITE.

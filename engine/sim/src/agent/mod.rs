@@ -13,6 +13,7 @@ mod dialog;
 mod inside;
 mod manners;
 mod print;
+mod replacing;
 mod server;
 mod session;
 mod talk;
@@ -181,6 +182,8 @@ pub struct Agent {
     manners: Manners,
     /// The client transaction of its INVITE.
     invite: usize,
+    /// The Replaces line of its INVITE.
+    replaces: String,
 }
 
 impl Agent {
@@ -200,6 +203,7 @@ impl Agent {
             talk: talk_of(&part),
             manners: Manners::new(inside.session_expires),
             invite: 0,
+            replaces: String::new(),
             identity,
             part,
             inside,

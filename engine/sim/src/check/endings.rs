@@ -12,9 +12,12 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         .map_or(stack::Time::ZERO, |crossing| crossing.at);
     for agent in evidence.agents {
         let id = agent.identity.id;
-        let again = evidence
+        let mut plans = evidence.plan.calls.iter();
+        let replaced = plans.any(|call| call.caller.replaces == Some(id.call));
+        let retries = evidence
             .call(id)
             .is_some_and(|call| call.caller.inside.retries);
+        let again = retries || replaced;
         for what in faults(agent, again) {
             findings.push(Finding {
                 at,
@@ -34,7 +37,7 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// `again`: who calls it may call again.
+/// `again`: it may be called again.
 fn faults(agent: &Agent, again: bool) -> Vec<String> {
     let facts = agent.facts();
     let mut faults = facts.faults.clone();
@@ -68,7 +71,8 @@ fn disagreement(evidence: &Evidence<'_>, call: usize) -> Option<String> {
         call,
         side: Side::Callee,
     })?;
-    if caller.is_dead() || callee.is_dead() {
+    let elsewhere = evidence.plan.calls[call].caller.replaces.is_some();
+    if caller.is_dead() || callee.is_dead() || elsewhere {
         return None;
     }
     let answered = caller.facts().final_code == Some(200);

@@ -49,7 +49,14 @@ fn fault(
     to: AgentId,
     copy: &Heard,
 ) -> Option<String> {
-    if to.call != from.call || to.side != from.side.other() {
+    let calls = &evidence.plan.calls;
+    let meets = || {
+        calls
+            .get(to.call)?
+            .meets(to.call, calls.get(from.call)?, from.call)
+            .then_some(())
+    };
+    if to.call != from.call && meets().is_none() || to.side != from.side.other() {
         return Some(format!("it crosses from {from:?}"));
     }
     let route = &evidence.call(from)?.route;

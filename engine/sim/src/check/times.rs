@@ -23,7 +23,10 @@ struct Due {
 }
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
-    for call in 0..evidence.plan.calls.len() {
+    let calls = &evidence.plan.calls;
+    let replaced = |at: usize| calls.iter().any(|call| call.caller.replaces == Some(at));
+    let plain = |at: &usize| !replaced(*at) && calls[*at].caller.replaces.is_none();
+    for call in (0..calls.len()).filter(plain) {
         let story = Story::of(evidence, call);
         let fault = story.setup_fault().or_else(|| story.duration_fault());
         if let Some((at, what)) = fault {

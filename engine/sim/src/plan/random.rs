@@ -138,6 +138,7 @@ fn caller(draw: &mut Draw) -> CallerPlan {
         inside: inside(draw),
         talk: None,
         asides: Vec::new(),
+        replaces: None,
     }
 }
 

@@ -31,6 +31,26 @@ pub(super) fn add(plan: &mut Plan) {
             challenge(&mut draw, call);
         }
     }
+    if draw.chance(40) {
+        replace(&mut draw, plan);
+    }
+}
+
+/// The last caller takes the place of the first, whose callee is there to see it.
+fn replace(draw: &mut Draw, plan: &mut Plan) {
+    let there = |call: &CallPlan| {
+        let inside = &call.callee.inside;
+        !inside.mute && inside.dies.is_none() && call.route.flow == Flow::Transparent
+    };
+    let silent = plan.media.is_none() && plan.calls.iter().all(there);
+    if let [_, .., last] = plan.calls.as_mut_slice()
+        && silent
+    {
+        last.caller.replaces = Some(0);
+        last.caller.inside.dies = None;
+        last.caller.inside.hang_up = Some(draw.millis(500, 25_000));
+        last.caller.starts = draw.millis(2_000, 12_000);
+    }
 }
 
 fn router(draw: &mut Draw) -> RouterPlan {
