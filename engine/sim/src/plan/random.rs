@@ -197,9 +197,12 @@ fn steps(draw: &mut Draw) -> Vec<Step> {
     }
     for _ in 0..draw.between(0, 4) {
         steps.push(Step::Wait(draw.millis(0, 2_500)));
+        let code = draw.pick(&[180, 180, 181, 182, 183, 199]);
+        // RFC 6228 8: a 199 takes no part in offers and answers.
+        let sdp = draw.chance(30) && code != 199;
         steps.push(Step::Provisional {
-            code: draw.pick(&[180, 180, 181, 182, 183, 199]),
-            sdp: draw.chance(30),
+            code,
+            sdp,
             reliable: draw.chance(30),
             fork: draw.between(0, forks) as usize,
         });

@@ -136,9 +136,20 @@ fn a_prack_for_no_reliable_provisional_is_found() {
 fn an_update_of_its_own_to_who_does_not_allow_it_is_found() {
     let change = |tape: &mut Vec<Crossing>| {
         let info = heard(tape, Side::Callee, "INFO");
-        (info.method, info.stamp) = ("UPDATE".to_owned(), None);
+        (info.method, info.stamp, info.sdp) = ("UPDATE".to_owned(), None, true);
     };
     assert!(rules(change).contains(&"states"));
+    let told = |tape: &mut Vec<Crossing>| {
+        let received = tape.iter_mut().find(|crossing| {
+            let ringing = crossing.received().map(|(_, heard)| heard.title());
+            ringing.as_deref() == Some("180 INVITE")
+        });
+        let ringing = received.expect("it rings").heard.as_mut().expect("a message");
+        ringing.head.extend_from_slice(b"Allow: INVITE, BYE\r\n");
+        let info = heard(tape, Side::Callee, "INFO");
+        (info.method, info.stamp, info.sdp) = ("UPDATE".to_owned(), None, false);
+    };
+    assert!(rules(told).contains(&"states"));
 }
 
 #[test]
