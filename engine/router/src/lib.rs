@@ -3,6 +3,7 @@
 //! [`Router`] takes parsed messages and time, and answers through an outbox. It owns the
 //! transactions, the calls and the caches of its shard; it knows no socket, no clock, no thread.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 #![deny(clippy::disallowed_methods)]
 
 mod admission;

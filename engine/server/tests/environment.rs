@@ -95,7 +95,7 @@ fn without_variables_the_file_says_it_all() {
     let (code, out, _) = check(&[]);
     assert_eq!(code, Some(0));
     assert!(
-        !out.contains("environment") && !out.contains("mode "),
+        !out.contains("environment") && !out.lines().any(|line| line.starts_with("mode ")),
         "{out}"
     );
     assert_eq!(

@@ -231,14 +231,14 @@ impl Call {
 
     /// The dialog a request of this side belongs to; the callee may have several early ones.
     fn dialog_of(&mut self, side: Side, request: &Message<'_>) -> &mut Dialog {
-        if side == Side::Callee && !self.forks.is_empty() {
-            let tag = request.from_tag().unwrap_or_default();
-            let at = self.forks.iter().position(|fork| fork.remote_tag() == tag);
-            if let Some(at) = at {
-                return &mut self.forks[at];
+        let tag = request.from_tag().unwrap_or_default();
+        match side {
+            Side::Caller => &mut self.caller.dialog,
+            Side::Callee => {
+                let fork = self.forks.iter_mut().find(|fork| fork.remote_tag() == tag);
+                fork.unwrap_or(&mut self.callee.dialog)
             }
         }
-        &mut self.leg_mut(side).dialog
     }
 
     /// Whether both parties speak and nobody has hung up.

@@ -10,23 +10,87 @@
 //! syntax is Go's (`dialect`), the syntax of the new user that of Go's `Regexp.Expand`
 //! (`template`).
 
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "works at load on tables it has just made"
+    )
+)]
 mod automaton;
 mod captures;
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "works at load on tables it has just made"
+    )
+)]
 mod compile;
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        reason = "reads the operator's file at load, at positions it has just found in it"
+    )
+)]
 mod dialect;
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "reads the operator's file at load, at positions it has just found in it"
+    )
+)]
 mod error;
 mod explain;
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::string_slice,
+        reason = "reads the operator's file at load, at positions it has just found in it"
+    )
+)]
 mod json;
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "reads the operator's file at load, at positions it has just found in it"
+    )
+)]
 mod load;
 mod matcher;
 mod proxied;
 mod record;
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "works at load on tables it has just made"
+    )
+)]
 mod shape;
 mod tail;
 mod target;
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::string_slice,
+        reason = "reads the operator's file at load, at positions it has just found in it"
+    )
+)]
 mod template;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "nodes, leaves and entries are numbered by the builder that stores them"
+    )
+)]
 mod trie;
 
 pub use error::{RdbErrors, Remark};

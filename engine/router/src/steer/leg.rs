@@ -100,7 +100,7 @@ impl Steering {
             Shown::Ours(local) => Some(local.address),
             Shown::Theirs | Shown::Closed => None,
         };
-        let identity = &mut self.legs[to as usize].identity;
+        let identity = &mut self.leg_mut(to).identity;
         identity.address = shown.iter().find_map(ours).or(identity.address);
         identity.origin = identity.origin.or(Some(identity.address()));
         let start = out.len();
@@ -111,8 +111,9 @@ impl Steering {
             edits.print(session.bytes(), out);
         };
         print(identity, out);
-        let text = |out: &[u8]| self.hasher.hash_one(out.get(start..));
-        let leg = &mut self.legs[to as usize];
+        let hasher = self.hasher.clone();
+        let text = |out: &[u8]| hasher.hash_one(out.get(start..));
+        let leg = self.leg_mut(to);
         if role != Role::Neither {
             // RFC 3264 8: the version rises with every change, by one, and with nothing else.
             if leg.printed.is_some_and(|printed| printed != text(out)) {
@@ -131,12 +132,7 @@ impl Steering {
         };
         let shown: SmallVec<[Shown; 8]> = session.media().iter().map(|_| Shown::Closed).collect();
         core.edits.clear();
-        body::edit(
-            &mut core.edits,
-            &session,
-            &shown,
-            &self.legs[to as usize].identity,
-        );
+        body::edit(&mut core.edits, &session, &shown, &self.leg(to).identity);
         core.edits.print(text, out);
     }
 

@@ -161,11 +161,27 @@ impl Steering {
         }
     }
 
+    fn leg(&self, side: Side) -> &Leg {
+        let [caller, callee] = &self.legs;
+        match side {
+            Side::Caller => caller,
+            Side::Callee => callee,
+        }
+    }
+
+    fn leg_mut(&mut self, side: Side) -> &mut Leg {
+        let [caller, callee] = &mut self.legs;
+        match side {
+            Side::Caller => caller,
+            Side::Callee => callee,
+        }
+    }
+
     /// The callee's name has this address: its streams have the rule of that from now on. Those of the
     /// INVITE were opened when nobody knew it.
     pub(crate) fn callee_found(&mut self, core: &mut Core, address: IpAddr) {
         let latching = core.peers.of(address).latching;
-        self.legs[Side::Callee as usize].latching = latching;
+        self.leg_mut(Side::Callee).latching = latching;
         for stream in self.slots.iter().filter_map(|slot| slot.stream) {
             core.media.set_latching(stream, End::Callee, latching);
         }

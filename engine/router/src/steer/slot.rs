@@ -127,11 +127,19 @@ impl Slot {
     }
 
     pub(super) fn said(&self, end: End) -> Option<&Described> {
-        self.said[end as usize].as_ref()
+        let [caller, callee] = &self.said;
+        match end {
+            End::Caller => caller.as_ref(),
+            End::Callee => callee.as_ref(),
+        }
     }
 
     pub(super) fn say(&mut self, end: End, described: Option<Described>) {
-        self.said[end as usize] = described;
+        let [caller, callee] = &mut self.said;
+        match end {
+            End::Caller => *caller = described,
+            End::Callee => *callee = described,
+        }
     }
 
     /// The family the pending offer of this end moves its stream to, if it does.

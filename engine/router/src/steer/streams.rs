@@ -27,7 +27,9 @@ impl Steering {
             let described = sections
                 .get(line)
                 .map(|section| Described::read(section, crossing.peer));
-            self.slots[line].proposed = Some(described.unwrap_or_default());
+            if let Some(slot) = self.slots.get_mut(line) {
+                slot.proposed = Some(described.unwrap_or_default());
+            }
             let opened = self
                 .open(core, crossing.from, line)
                 .and_then(|()| self.reserve(core, crossing.from.into(), line));
@@ -51,7 +53,9 @@ impl Steering {
     }
 
     fn open(&mut self, core: &mut Core, from: Side, line: usize) -> Result<(), Blocked> {
-        let slot = &mut self.slots[line];
+        let Some(slot) = self.slots.get_mut(line) else {
+            return Ok(());
+        };
         let Some(described) = slot.proposed.as_ref().filter(|described| described.open) else {
             return Ok(());
         };
@@ -59,18 +63,23 @@ impl Steering {
             return Ok(());
         }
         let kind = described.kind();
-        let mut families = [self.legs[0].family, self.legs[1].family];
+        let [caller, callee] = &self.legs;
+        let mut families = [caller.family, callee.family];
         if let Some(family) = described
             .family()
             .filter(|&family| core.media.serves(family))
         {
-            families[from as usize] = family;
+            let [caller, callee] = &mut families;
+            *match from {
+                Side::Caller => caller,
+                Side::Callee => callee,
+            } = family;
         }
         let terms = Terms {
             owner: self.owner,
             kind,
             families,
-            latching: [self.legs[0].latching, self.legs[1].latching],
+            latching: [caller.latching, callee.latching],
         };
         let Some(stream) = core.media.open(terms) else {
             return Err(no_ports(core));
@@ -82,7 +91,9 @@ impl Steering {
     /// An offer that moves its stream to the other address family has the ports kept that its answer will
     /// name. What had such an address before, and no ports, stays as it is.
     fn reserve(&mut self, core: &mut Core, end: End, line: usize) -> Result<(), Blocked> {
-        let slot = &mut self.slots[line];
+        let Some(slot) = self.slots.get_mut(line) else {
+            return Ok(());
+        };
         let Some(family) = slot.moves(&core.media, end) else {
             return Ok(());
         };
@@ -113,7 +124,11 @@ impl Steering {
                 if let Some(family) =
                     slot.change_family(&mut core.media, crossing.now, offerer, &said)
                 {
-                    self.legs[crossing.from.other() as usize].family = family;
+                    let [caller, callee] = &mut self.legs;
+                    match crossing.from.other() {
+                        Side::Caller => caller.family = family,
+                        Side::Callee => callee.family = family,
+                    }
                 }
                 slot.agree(offerer, said);
             } else {
@@ -160,9 +175,12 @@ impl Steering {
 
     pub(super) fn retract(&mut self, core: &mut Core, now: Time) {
         for line in 0..self.slots.len() {
-            self.slots[line].proposed = None;
-            self.slots[line].give_back(&mut core.media);
-            if self.slots[line].fresh {
+            let Some(slot) = self.slots.get_mut(line) else {
+                return;
+            };
+            slot.proposed = None;
+            slot.give_back(&mut core.media);
+            if slot.fresh {
                 self.close(core, now, line);
             }
         }
@@ -170,7 +188,9 @@ impl Steering {
 
     pub(super) fn close_refused(&mut self, core: &mut Core, now: Time) {
         for line in 0..self.slots.len() {
-            let slot = &self.slots[line];
+            let Some(slot) = self.slots.get(line) else {
+                return;
+            };
             // An offer under way may want it back.
             let wanted = slot.proposed.as_ref().is_some_and(|offer| offer.open);
             if slot.refused && !wanted {
@@ -181,7 +201,10 @@ impl Steering {
 
     /// Closes the stream of a line and tells what became of it.
     pub(super) fn close(&mut self, core: &mut Core, now: Time, line: usize) {
-        let mut slot = std::mem::take(&mut self.slots[line]);
+        let Some(slot) = self.slots.get_mut(line) else {
+            return;
+        };
+        let mut slot = std::mem::take(slot);
         slot.give_back(&mut core.media);
         let Some(stream) = slot.stream else { return };
         core.end_stream(now, stream, &self.call, line);
