@@ -65,6 +65,8 @@ fn a_caller_takes_the_place_of_another_on_any_shard() {
 fn a_session_interval_that_is_too_short_is_raised() {
     let mut call = CallPlan::answered();
     call.callee.inside.min_se = Some(20);
+    // Before the first refresh.
+    call.caller.inside.hang_up = Some(s(5));
     let mut plan = Plan::of(call);
     plan.router.session_timer = Some(SessionTimer {
         session_expires_s: 6,

@@ -131,7 +131,14 @@ impl Agent {
         self.dialogs[0].target = self.first_target();
         self.invite = self.clients.len();
         let body = self.first_offer();
-        self.send_request(now, 0, "INVITE", Purpose::Invite, &self.first_extra(), &body);
+        self.send_request(
+            now,
+            0,
+            "INVITE",
+            Purpose::Invite,
+            &self.first_extra(),
+            &body,
+        );
         self.dialogs[0].invite_cseq = self.dialogs[0].cseq;
     }
 

@@ -144,7 +144,11 @@ fn an_update_of_its_own_to_who_does_not_allow_it_is_found() {
             let ringing = crossing.received().map(|(_, heard)| heard.title());
             ringing.as_deref() == Some("180 INVITE")
         });
-        let ringing = received.expect("it rings").heard.as_mut().expect("a message");
+        let ringing = received
+            .expect("it rings")
+            .heard
+            .as_mut()
+            .expect("a message");
         ringing.head.extend_from_slice(b"Allow: INVITE, BYE\r\n");
         let info = heard(tape, Side::Callee, "INFO");
         (info.method, info.stamp, info.sdp) = ("UPDATE".to_owned(), None, false);

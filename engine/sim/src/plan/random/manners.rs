@@ -47,7 +47,7 @@ fn replace(draw: &mut Draw, plan: &mut Plan) {
         && silent
     {
         last.caller.replaces = Some(0);
-        last.caller.inside.dies = None;
+        (last.caller.inside.dies, last.caller.inside.mute) = (None, false);
         last.caller.inside.hang_up = Some(draw.millis(500, 25_000));
         last.caller.starts = draw.millis(2_000, 12_000);
     }
