@@ -251,9 +251,8 @@ impl Agent {
         let extra = match code {
             300..=399 => "Contact: <sip:elsewhere@192.0.2.77:5066>;q=0.5\r\n".to_owned(),
             503 => "Retry-After: 17\r\n".to_owned(),
-            401 | 407 | 420 | 500 => answer_headers(code).to_owned(),
             486 => format!("Warning: 399 {host} \"on, the phone\"\r\n"),
-            _ => "Reason: Q.850;cause=17;text=\"so be it\"\r\n".to_owned(),
+            _ => answer_headers(code).to_owned() + "Reason: Q.850;cause=17;text=\"so be it\"\r\n",
         };
         let dialog = self.fork(invite, 0);
         let tag = self.dialogs[dialog].local_tag.clone();
