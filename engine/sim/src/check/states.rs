@@ -242,7 +242,9 @@ pub(super) fn check_refusals(evidence: &Evidence<'_>, findings: &mut Vec<Finding
             let same = to == from && when == at && ack.branch == heard.branch;
             same && ack.method == "ACK" && ack.is_request()
         });
-        let open = same && at < first + GIVING_UP && waits(evidence, from, heard, first);
+        // ICMP from the host of a party that has died may have ended the transaction before.
+        let gone = evidence.is_excused(from);
+        let open = !gone && same && at < first + GIVING_UP && waits(evidence, from, heard, first);
         if open && !acked {
             let what = format!("the {} of {from:?} was not acknowledged", heard.title());
             findings.push(Finding {
