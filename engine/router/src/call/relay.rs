@@ -291,6 +291,7 @@ impl Call {
         response: &Message<'_>,
         out: &mut Outbox,
     ) -> After {
+        self.hear_methods(from.other(), response);
         self.note_response(core, from, server, response);
         if (200..300).contains(&response.code()) {
             self.on_request_accepted(core, response);

@@ -72,7 +72,7 @@ struct LegSession {
     tries: u8,
     /// The session description the peer was sent last, when it needs one to be refreshed.
     said: Option<Box<[u8]>>,
-    /// The peer has answered an UPDATE with 405 or 501, and has not listed it since.
+    /// The peer has answered an UPDATE with 405 or 501 and not listed it since, or has an Allow without it.
     refuses_update: bool,
     /// One that the peer has been offered in this transaction of the other leg.
     proposed: Option<(ServerId, Box<[u8]>)>,
@@ -112,8 +112,8 @@ impl LegSession {
     fn note_methods(&mut self, message: &Message<'_>) {
         if message.header(wire::HeaderName::Allow).is_some() {
             self.updates = allows_update(message);
+            self.refuses_update = !self.updates;
         }
-        self.refuses_update &= !self.updates;
         if self.updates {
             self.said = None;
             self.proposed = None;
@@ -144,6 +144,13 @@ impl Call {
 
     fn session_leg_mut(&mut self, side: Side) -> Option<&mut LegSession> {
         Some(self.sessions.as_mut()?.leg_mut(side))
+    }
+
+    /// An answer of this side to some request names the methods it takes (RFC 3261 20.5).
+    pub(super) fn hear_methods(&mut self, side: Side, answer: &Message<'_>) {
+        if let Some(leg) = self.session_leg_mut(side) {
+            leg.note_methods(answer);
+        }
     }
 
     /// The session of this leg was refreshed now.
