@@ -70,7 +70,7 @@ impl Call {
     /// RFC 3261 16.7 step 2: each provisional but the 100 starts timer C anew. `noAnswerTimeout`, where
     /// the route sets it, takes timer C's place and counts on.
     fn restart_ringing(&mut self, core: &mut Core, now: Time) {
-        if self.terms.no_answer.is_none() {
+        if self.terms.no_answer.get().is_none() {
             core.disarm(&mut self.alarm);
             self.alarm = core.arm(now, self.id, Alarm::Ringing, Some(core.timers.ringing));
         }
@@ -288,7 +288,12 @@ impl Call {
             core.transactions.acknowledge(now, self.server);
             self.acknowledge_callee(core, now, Some(ack), out);
             self.stage = Stage::Connected;
-            self.alarm = core.arm(now, self.id, Alarm::MaxDuration, self.terms.max_duration);
+            self.alarm = core.arm(
+                now,
+                self.id,
+                Alarm::MaxDuration,
+                self.terms.max_duration.get(),
+            );
             self.start_probing(core, now);
             return After::Keep;
         }

@@ -135,7 +135,7 @@ impl Call {
             return None;
         };
         let terms = Terms::of(&end.record);
-        let patience = terms.no_answer.unwrap_or(core.timers.ringing);
+        let patience = terms.no_answer.get().unwrap_or(core.timers.ringing);
         let silent = request.header(HeaderName::ReferSub);
         let silent = silent.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"false"));
         Some(Handled {
@@ -456,7 +456,7 @@ impl Call {
         self.terms = terms;
         self.referrals = None;
         core.disarm(&mut self.alarm);
-        self.alarm = core.arm(now, self.id, Alarm::MaxDuration, terms.max_duration);
+        self.alarm = core.arm(now, self.id, Alarm::MaxDuration, terms.max_duration.get());
         core.counters.transfers_done += 1;
         release(core, now, former, !left, out);
     }

@@ -105,12 +105,27 @@ struct Reinvite {
     recast: Option<Method>,
 }
 
+/// A time limit in milliseconds, which a call keeps in little room; 0 for none. 49 days at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Within(u32);
+
+impl Within {
+    fn of(limit: Option<Duration>) -> Within {
+        let millis = |limit: Duration| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        Within(limit.map_or(0, |limit| millis(limit).max(1)))
+    }
+
+    fn get(self) -> Option<Duration> {
+        (self.0 > 0).then(|| Duration::from_millis(self.0.into()))
+    }
+}
+
 /// What the call's route asks for.
 #[derive(Clone, Copy, Debug)]
 struct Terms {
-    no_answer: Option<Duration>,
-    no_18x: Option<Duration>,
-    max_duration: Option<Duration>,
+    no_answer: Within,
+    no_18x: Within,
+    max_duration: Within,
     disallow_similar_18x: bool,
     disallow_different_18x: bool,
 }

@@ -12,7 +12,7 @@ use super::media::refusal;
 use super::offers::Offers;
 use super::print::{self, Request};
 use super::session_timer::Sessions;
-use super::{Call, Leg, Rung, Stage, Terms, Text, changes};
+use super::{Call, Leg, Rung, Stage, Terms, Text, Within, changes};
 use crate::admission::entrance;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Destination, Purpose, Side, User, Waiting};
@@ -304,9 +304,9 @@ impl Call {
 
     /// The times of the routing DB count from the INVITE that leaves, whatever the callee sends.
     fn start_alarms(&mut self, core: &mut Core, now: Time) {
-        self.no_18x = core.arm(now, self.id, Alarm::No18x, self.terms.no_18x);
-        self.alarm = match self.terms.no_answer {
-            Some(_) => core.arm(now, self.id, Alarm::NoAnswer, self.terms.no_answer),
+        self.no_18x = core.arm(now, self.id, Alarm::No18x, self.terms.no_18x.get());
+        self.alarm = match self.terms.no_answer.get() {
+            Some(_) => core.arm(now, self.id, Alarm::NoAnswer, self.terms.no_answer.get()),
             None => core.arm(now, self.id, Alarm::Ringing, Some(core.timers.ringing)),
         };
     }
@@ -330,9 +330,9 @@ impl Call {
 impl Terms {
     pub(super) fn of(record: &Record) -> Terms {
         Terms {
-            no_answer: record.no_answer,
-            no_18x: record.no_18x,
-            max_duration: record.max_duration,
+            no_answer: Within::of(record.no_answer),
+            no_18x: Within::of(record.no_18x),
+            max_duration: Within::of(record.max_duration),
             disallow_similar_18x: record.disallow_similar_18x,
             disallow_different_18x: record.disallow_different_18x,
         }

@@ -144,9 +144,9 @@ impl Call {
     /// The terms of this call as a record of the routing DB.
     fn record(&self) -> Record {
         Record {
-            no_answer: self.terms.no_answer,
-            no_18x: self.terms.no_18x,
-            max_duration: self.terms.max_duration,
+            no_answer: self.terms.no_answer.get(),
+            no_18x: self.terms.no_18x.get(),
+            max_duration: self.terms.max_duration.get(),
             disallow_similar_18x: self.terms.disallow_similar_18x,
             disallow_different_18x: self.terms.disallow_different_18x,
             steer_media: self.steering.is_some(),

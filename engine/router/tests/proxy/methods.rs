@@ -90,6 +90,6 @@ fn a_bridged_route_beside_it_stays_bridged() {
         (1, None)
     );
     assert_eq!(world.counters().proxied, 0);
-    let refused = world.request("INVITE", "700", "Require: replaces\r\n");
+    let refused = world.request("INVITE", "700", "Proxy-Require: x\r\n");
     assert_eq!(kinds(&refused, CALLER), ["420"]);
 }

@@ -173,7 +173,8 @@ fn an_invite_that_waits_while_the_router_drains_is_refused() {
     world.drains = true;
     let sent = world.invite(B, "0-b", "sip:7@127.0.0.1", &more);
     let refused = one(&sent, "503");
-    assert_eq!(refused.value("Retry-After"), "5");
+    let seconds: u32 = refused.value("Retry-After").parse().expect("a number");
+    assert!((5..=10).contains(&seconds), "{seconds}");
     world.hang_up(&mut c);
     world.assert_idle();
 }

@@ -207,7 +207,12 @@ impl Call {
         if let Some(given) = self.given_mut() {
             given.acked = true;
         }
-        let duration = core.arm(now, self.id, Alarm::MaxDuration, self.terms.max_duration);
+        let duration = core.arm(
+            now,
+            self.id,
+            Alarm::MaxDuration,
+            self.terms.max_duration.get(),
+        );
         match &mut self.early {
             Some(early) if self.stage == Stage::Calling => early.duration = duration,
             _ => {
