@@ -15,7 +15,7 @@ use wire::{Message, Method, Uri};
 
 use crate::admission::entrance;
 use crate::application_server;
-use crate::call::{After, Call, Refusal, Setup, check_offer, request_uri};
+use crate::call::{After, Call, Refusal, Setup, check_offer};
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Wake};
 use crate::core::{Core, Purpose, Side};
@@ -26,7 +26,7 @@ use crate::outside;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
 use crate::sanity;
-use crate::target::target;
+use crate::target::Addressed;
 use crate::transfer::{Held, Named};
 
 /// The transaction users of one shard.
@@ -43,8 +43,6 @@ pub struct Router {
     /// INVITEs that wait for another shard's word.
     held: Held,
 }
-
-type Text = smallvec::SmallVec<[u8; 256]>;
 
 impl Router {
     /// A router with empty tables.
@@ -498,11 +496,7 @@ impl Router {
             Some((call, user)) => call.tag(user.purpose.invite_side()),
             None => echo.unwrap_or_else(|| self.core.own_tag()),
         };
-        let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
-        let text = tag.tag_text();
-        self.core
-            .transactions
-            .respond(now, cancel, 200, b"", Some(&text), end, out);
+        self.core.answer(now, cancel, (200, ""), &tag, b"", out);
         let Some((call, user)) = call else {
             return self.cancel_held(now, invite, out);
         };
@@ -573,8 +567,8 @@ impl Router {
             )
             .map(Entry::Bridge);
         }
-        let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
-        let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
+        let found = self.matcher.find_bytes(uri.user);
+        let (user, mut route) = found.ok_or_else(|| Refusal::code(404))?;
         let record = route.record;
         if record.flow == CallFlow::EchoResponder {
             let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
@@ -586,19 +580,8 @@ impl Router {
         if record.flow == CallFlow::TransformEarlyToFinal {
             check_offer(request, &self.core.door(source.listener).host_port)?;
         }
-        let mut new_user = self.core.scratch();
-        let rewritten = route.write_user(user, &mut new_user);
-        let (host, host_port, destination) = target(&mut self.core, now, &record.target, source);
-        let mut text = Text::new();
-        let new_user_bytes = rewritten.then_some(new_user.as_slice());
-        request_uri(
-            &mut text,
-            request.request_uri(),
-            &uri,
-            new_user_bytes,
-            &host_port,
-        );
-        self.core.return_scratch(new_user);
+        let (core, written) = (&mut self.core, (request.request_uri(), &uri));
+        let addressed = Addressed::by_route(core, now, (user, &mut route), written, source);
         let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
         let setup = Setup {
             id,
@@ -606,10 +589,10 @@ impl Router {
             source,
             server,
             record,
-            request_uri: &text,
-            host: &host,
-            destination,
-            through_proxy: self.core.proxy.is_some(),
+            request_uri: &addressed.request_uri,
+            host: &addressed.host,
+            destination: addressed.destination,
+            through_proxy: addressed.through_proxy,
             found: None,
         };
         Call::start(&mut self.core, now, setup, out).map(Entry::Bridge)

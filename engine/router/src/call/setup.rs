@@ -60,6 +60,11 @@ impl Refusal {
             extra: Vec::new(),
         }
     }
+
+    /// Code and phrase.
+    pub(crate) fn status(&self) -> (u16, &str) {
+        (self.code, &self.phrase)
+    }
 }
 
 impl From<DialogError> for Refusal {
