@@ -446,10 +446,7 @@ impl Router {
     /// whole dialog identity.
     fn find_call(&mut self, tag: &[u8], request: &Message<'_>) -> Option<(CallId, Side)> {
         let token = Token::parse_tag(tag)?;
-        let id = CallId {
-            slot: token.slot,
-            generation: token.generation,
-        };
+        let id = CallId::of_token(&token);
         let side = match self.calls.entry_mut(id)? {
             Entry::Bridge(call) => call.side_of(request, &token)?,
             Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,

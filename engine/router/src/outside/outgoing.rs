@@ -179,18 +179,10 @@ impl<'a, 'm> Outgoing<'a, 'm> {
         let sent = self.way.send(layers, now, method, user, print, out);
         let client = sent.ok_or_else(|| {
             core.limit_reached("transactions", core.limits.transactions);
-            at_limit(core)
+            Refusal::at_limit(core)
         })?;
         core.counters.exchanges += 1;
         core.counters.forwarded += 1;
         Ok(client)
-    }
-}
-
-/// 503 with Retry-After.
-pub(super) fn at_limit(core: &mut Core) -> Refusal {
-    Refusal {
-        extra: core.retry_after(),
-        ..Refusal::code(503)
     }
 }

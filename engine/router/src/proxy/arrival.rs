@@ -111,10 +111,7 @@ fn forward_to(
     }
     let Some(id) = calls.reserve() else {
         core.limit_reached("calls", calls.limit());
-        return Err(Refusal {
-            extra: core.retry_after(),
-            ..Refusal::code(503)
-        });
+        return Err(Refusal::at_limit(core));
     };
     let new = New {
         id,

@@ -3,16 +3,16 @@
 
 use std::net::SocketAddr;
 
-use stack::{Answer, Flow, Outbox, ServerId, Time};
+use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time};
 use wire::{Message, Method};
 
 use super::Router;
 use crate::admission::entrance;
 use crate::application_server;
-use crate::call::{After, Changes, ack_late_reinvite, end_late_fork, relay_response};
+use crate::call::{After, Call, Changes, ack_late_reinvite, end_late_fork, relay_response};
 use crate::calls::CallId;
 use crate::config::Resolved;
-use crate::core::{Purpose, Side, User};
+use crate::core::{Core, Purpose, Side, User, Waiting};
 use crate::outbound::Probed;
 use crate::outside;
 use crate::proxy;
@@ -32,49 +32,40 @@ impl Router {
                 .addresses
                 .iter()
                 .find(|address| address.is_ipv4() == ipv4);
-            if waiter.user.purpose.is_proxied() {
-                let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
-                let (core, calls) = (&mut self.core, &mut self.calls);
-                let after = proxy::found(core, calls, now, &waiter, remote, out);
-                self.finish(now, waiter.user.call, after);
-                continue;
-            }
-            if waiter.user.purpose.is_outside() {
-                let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
-                let (core, calls) = (&mut self.core, &mut self.calls);
-                outside::on_resolved(core, calls, now, &waiter, remote, out);
-                continue;
-            }
-            let Some(call) = self.calls.get_mut(waiter.user.call) else {
-                continue;
-            };
-            match address {
-                Some(&address) => {
-                    let remote = SocketAddr::new(address, waiter.port);
-                    let flow = Flow {
-                        listener: waiter.listener,
-                        remote,
-                    };
-                    if !call.target_found(waiter.client, flow) {
-                        call.callee_found(&mut self.core, now, flow);
-                    }
-                    self.core
-                        .transactions
-                        .destination_found(now, waiter.client, flow, out);
-                }
-                None if call.calls_target(waiter.client) => {
-                    self.core.transactions.fail(now, waiter.client);
-                    let after = call.on_target_failed(&mut self.core, now, waiter.client, 503, out);
-                    self.finish(now, waiter.user.call, after);
-                }
-                None => {
-                    self.core.transactions.fail(now, waiter.client);
-                    let text = "Host Name Not Found";
-                    let after = call.on_invite_failed(&mut self.core, now, 503, text, out);
-                    self.finish(now, waiter.user.call, after);
-                }
-            }
+            let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
+            self.found(now, &waiter, remote, out);
         }
+    }
+
+    /// A request may leave to this address, or its name has none.
+    fn found(&mut self, now: Time, waiter: &Waiting, remote: Option<SocketAddr>, out: &mut Outbox) {
+        let (core, calls) = (&mut self.core, &mut self.calls);
+        let (id, client) = (waiter.user.call, waiter.client);
+        if waiter.user.purpose.is_proxied() {
+            let after = proxy::found(core, calls, now, waiter, remote, out);
+            return self.finish(now, id, after);
+        }
+        if waiter.user.purpose.is_outside() {
+            return outside::on_resolved(core, calls, now, waiter, remote, out);
+        }
+        let Some(call) = calls.get_mut(id) else {
+            return;
+        };
+        let listener = waiter.listener;
+        if let Some(flow) = remote.map(|remote| Flow { listener, remote }) {
+            if !call.target_found(client, flow) {
+                call.callee_found(core, now, flow);
+            }
+            core.transactions.destination_found(now, client, flow, out);
+            return;
+        }
+        core.transactions.fail(now, client);
+        let after = if call.calls_target(client) {
+            call.on_target_failed(core, now, client, 503, out)
+        } else {
+            call.on_invite_failed(core, now, 503, "Host Name Not Found", out)
+        };
+        self.finish(now, id, after);
     }
 
     pub(super) fn receive_response(
@@ -105,46 +96,7 @@ impl Router {
         } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
             application_server::on_answer(&mut self.core, answer.client, response.code());
         } else if let Some(call) = self.calls.get_mut(id) {
-            let core = &mut self.core;
-            let after = match answer.user.purpose {
-                Purpose::Invite => call.on_invite_answer(core, now, &answer, flow, response, out),
-                Purpose::Reinvite(from) => {
-                    call.on_reinvite_answer(core, now, from, &answer, response, out)
-                }
-                Purpose::Bye if response.code() >= 200 => {
-                    call.on_bye_done(core, now, Some(response), out)
-                }
-                Purpose::Prack(held) => {
-                    call.on_prack_answer(held, response);
-                    After::Keep
-                }
-                Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
-                Purpose::Target => call.on_target_answer(core, now, &answer, flow, response, out),
-                Purpose::Rejoin => {
-                    call.on_rejoin_answer(core, now, answer.client, flow, response, out)
-                }
-                Purpose::Discard if response.code() == 481 => {
-                    call.stop_telling();
-                    After::Keep
-                }
-                Purpose::Probe if response.code() >= 200 => {
-                    call.on_probe_answer(core, now, response.code(), out)
-                }
-                Purpose::Refresh(side) => {
-                    call.on_refresh_answer(core, now, side, answer.client, response, out)
-                }
-                Purpose::Bye
-                | Purpose::Discard
-                | Purpose::Relay(..)
-                | Purpose::Probe
-                | Purpose::KeepAlive
-                | Purpose::Branch(..)
-                | Purpose::Onward(_)
-                | Purpose::Context
-                | Purpose::Exchange(..)
-                | Purpose::Subscribe(_)
-                | Purpose::Subscribed(..) => After::Keep,
-            };
+            let after = answered(&mut self.core, call, now, &answer, flow, response, out);
             self.finish(now, id, after);
         } else if let Some(echo) = self.calls.echo_mut(id) {
             if response.code() >= 200 {
@@ -233,7 +185,7 @@ impl Router {
     pub(super) fn on_failed(
         &mut self,
         now: Time,
-        client: stack::ClientId,
+        client: ClientId,
         user: User,
         code: u16,
         text: &str,
@@ -265,30 +217,7 @@ impl Router {
         let Some(call) = self.calls.get_mut(user.call) else {
             return;
         };
-        let core = &mut self.core;
-        if let Purpose::Relay(_, server) = user.purpose {
-            call.offer_failed(core, now, server);
-        }
-        let after = match user.purpose {
-            Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
-            Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),
-            Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
-            Purpose::Bye => call.on_bye_done(core, now, None, out),
-            Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
-            Purpose::Target => call.on_target_failed(core, now, client, code, out),
-            Purpose::Rejoin => call.on_rejoin_failed(core, now, client, code, out),
-            Purpose::Probe => call.on_probe_answer(core, now, code, out),
-            Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
-            Purpose::Discard
-            | Purpose::Prack(_)
-            | Purpose::KeepAlive
-            | Purpose::Branch(..)
-            | Purpose::Onward(_)
-            | Purpose::Context
-            | Purpose::Exchange(..)
-            | Purpose::Subscribe(_)
-            | Purpose::Subscribed(..) => After::Keep,
-        };
+        let after = unanswered(&mut self.core, call, now, (client, user), code, text, out);
         self.finish(now, user.call, after);
     }
 
@@ -305,6 +234,86 @@ impl Router {
         };
         let after = call.on_unacknowledged(&mut self.core, now, server, out);
         self.finish(now, user.call, after);
+    }
+}
+
+/// A call's request was answered.
+fn answered(
+    core: &mut Core,
+    call: &mut Call,
+    now: Time,
+    answer: &Answer<User>,
+    flow: Flow,
+    response: &Message<'_>,
+    out: &mut Outbox,
+) -> After {
+    match answer.user.purpose {
+        Purpose::Invite => call.on_invite_answer(core, now, answer, flow, response, out),
+        Purpose::Reinvite(from) => call.on_reinvite_answer(core, now, from, answer, response, out),
+        Purpose::Bye if response.code() >= 200 => call.on_bye_done(core, now, Some(response), out),
+        Purpose::Prack(held) => {
+            call.on_prack_answer(held, response);
+            After::Keep
+        }
+        Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
+        Purpose::Target => call.on_target_answer(core, now, answer, flow, response, out),
+        Purpose::Rejoin => call.on_rejoin_answer(core, now, answer.client, flow, response, out),
+        Purpose::Discard if response.code() == 481 => {
+            call.stop_telling();
+            After::Keep
+        }
+        Purpose::Probe if response.code() >= 200 => {
+            call.on_probe_answer(core, now, response.code(), out)
+        }
+        Purpose::Refresh(side) => {
+            call.on_refresh_answer(core, now, side, answer.client, response, out)
+        }
+        Purpose::Bye
+        | Purpose::Discard
+        | Purpose::Relay(..)
+        | Purpose::Probe
+        | Purpose::KeepAlive
+        | Purpose::Branch(..)
+        | Purpose::Onward(_)
+        | Purpose::Context
+        | Purpose::Exchange(..)
+        | Purpose::Subscribe(_)
+        | Purpose::Subscribed(..) => After::Keep,
+    }
+}
+
+/// A call's request has got no answer, which is as good as this one.
+fn unanswered(
+    core: &mut Core,
+    call: &mut Call,
+    now: Time,
+    (client, user): (ClientId, User),
+    code: u16,
+    text: &str,
+    out: &mut Outbox,
+) -> After {
+    if let Purpose::Relay(_, server) = user.purpose {
+        call.offer_failed(core, now, server);
+    }
+    match user.purpose {
+        Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
+        Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),
+        Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
+        Purpose::Bye => call.on_bye_done(core, now, None, out),
+        Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
+        Purpose::Target => call.on_target_failed(core, now, client, code, out),
+        Purpose::Rejoin => call.on_rejoin_failed(core, now, client, code, out),
+        Purpose::Probe => call.on_probe_answer(core, now, code, out),
+        Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
+        Purpose::Discard
+        | Purpose::Prack(_)
+        | Purpose::KeepAlive
+        | Purpose::Branch(..)
+        | Purpose::Onward(_)
+        | Purpose::Context
+        | Purpose::Exchange(..)
+        | Purpose::Subscribe(_)
+        | Purpose::Subscribed(..) => After::Keep,
     }
 }
 

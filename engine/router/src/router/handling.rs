@@ -76,8 +76,7 @@ impl Router {
         named: &Named,
     ) -> Result<Option<Target>, Refusal> {
         let token = named.token;
-        let same = (token.slot, token.generation) == (id.slot, id.generation);
-        if token.shard != self.core.shard || same {
+        if token.shard != self.core.shard || CallId::of_token(&token) == id {
             return Ok(None);
         }
         let end = self.other_end(now, named).map_err(Refusal::code)?;
