@@ -1,6 +1,7 @@
 //! The application server in front of the routing DB: whose calls go to it, and whether it lives. One
 //! shard asks it with OPTIONS (RFC 3261 11) and tells the others; each refuses calls while it is down.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
@@ -117,6 +118,12 @@ impl Core {
 pub(crate) fn takes(core: &Core, source: Flow) -> bool {
     let server = core.application_server.as_ref();
     server.is_some_and(|server| !server.settings.is_source(source.remote))
+}
+
+/// Whether this is an address of the application server.
+pub(crate) fn sends_from(core: &Core, source: SocketAddr) -> bool {
+    let server = core.application_server.as_ref();
+    server.is_some_and(|server| server.settings.is_source(source))
 }
 
 /// Starts a call towards the application server: the user stays, the host becomes the server's. No

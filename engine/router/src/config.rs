@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stack::TimerConfig;
 
+use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
@@ -48,6 +49,8 @@ pub struct Config {
     pub session_timer: Option<SessionTimer>,
     /// When new calls are refused because the shard is overloaded.
     pub overload: Overload,
+    /// What is asked of those who are not known to mean well.
+    pub abuse: Arc<Abuse>,
 }
 
 impl Config {
@@ -70,6 +73,7 @@ impl Config {
             relay: Methods::default(),
             session_timer: None,
             overload: Overload::default(),
+            abuse: Arc::default(),
         }
     }
 }
@@ -185,6 +189,10 @@ pub enum Command {
     },
     /// What another shard says with [`Event::ToShard`].
     FromShard(Word),
+    /// Other rules for those who are not known to mean well. Bans stay.
+    Abuse(Arc<Abuse>),
+    /// Another shard has banned a source.
+    Ban(Ban),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -235,6 +243,8 @@ pub enum Event {
         /// What is said.
         word: Word,
     },
+    /// A source was banned: the other shards are to be told.
+    Banned(Ban),
 }
 
 /// What became of one stream of a steered call.
@@ -404,6 +414,8 @@ pub struct Counters {
     pub calls_withheld: u64,
     /// Servers that have lately asked for fewer calls.
     pub limiting_servers: u64,
+    /// What was turned away because of where it came from.
+    pub abuse: AbuseCounters,
 }
 
 /// The few counters that are asked for after every turn.

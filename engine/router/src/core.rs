@@ -13,6 +13,7 @@ use stack::timer::{TimerKey, Wheel};
 use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions};
 use wire::{Host, Uri, print};
 
+use crate::abuse::Guard;
 use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
 use crate::call::Refusal;
@@ -289,7 +290,7 @@ impl Doors {
 }
 
 /// Events kept for a surrounding that does not ask; what became of further streams is not told.
-const EVENTS_MAX: usize = 4096;
+pub(crate) const EVENTS_MAX: usize = 4096;
 
 /// The outbound proxy.
 #[derive(Debug)]
@@ -336,6 +337,9 @@ pub(crate) struct Core {
     pub(crate) session_timer: Option<SessionTimer>,
     pub(crate) admission: Admission,
     pub(crate) feedback: Feedback,
+    pub(crate) guard: Guard,
+    /// What the request at hand was refused with, if the router itself refused it.
+    pub(crate) refused_with: Option<u16>,
 }
 
 impl Core {
@@ -376,6 +380,8 @@ impl Core {
             session_timer: config.session_timer,
             admission: Admission::new(config.overload, now),
             feedback: Feedback::new(now),
+            guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
+            refused_with: None,
         }
     }
 
@@ -520,6 +526,7 @@ impl Core {
         out: &mut Outbox,
     ) {
         self.counters.refused += 1;
+        self.refused_with = Some(code);
         let tag = self.own_tag();
         let name = self.server_name.as_deref();
         let rest = |out: &mut Vec<u8>| {
@@ -542,6 +549,7 @@ impl Core {
         out: &mut Outbox,
     ) {
         self.counters.refused += 1;
+        self.refused_with = Some(refusal.code);
         let tag = self.own_tag();
         self.answer(now, server, refusal.status(), &tag, &refusal.extra, out);
     }

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 #![deny(clippy::disallowed_methods)]
 
+mod abuse;
 mod admission;
 mod application_server;
 mod call;
@@ -29,6 +30,9 @@ mod steer;
 mod target;
 mod transfer;
 
+pub use abuse::{
+    Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
+};
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
 pub use headers::{WITHHELD, Withheld};

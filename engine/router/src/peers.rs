@@ -18,6 +18,8 @@ pub struct Peer {
     pub overload_control: bool,
     /// What becomes of its REFERs inside calls.
     pub transfers: Transfers,
+    /// It is trusted to mean well: neither counted nor limited nor banned.
+    pub exempt: bool,
 }
 
 /// Who acknowledges the reliable provisionals (RFC 3262) of a callee. Towards a caller that does 100rel
@@ -44,8 +46,8 @@ pub enum Transfers {
 }
 
 /// A prefix: family, bits, length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Prefix {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Prefix {
     length: u8,
     ipv6: bool,
     bits: u128,
@@ -54,7 +56,7 @@ struct Prefix {
 impl Prefix {
     /// The first `length` bits of the address. IPv4 addresses fill the upper end, so that both families
     /// are cut alike.
-    fn of(address: IpAddr, length: u8) -> Prefix {
+    pub(crate) fn of(address: IpAddr, length: u8) -> Prefix {
         let (ipv6, bits, width) = match address {
             IpAddr::V4(v4) => (false, u128::from(u32::from(v4)) << 96, 32),
             IpAddr::V6(v6) => (true, u128::from(v6), 128),
@@ -66,6 +68,11 @@ impl Prefix {
             ipv6,
             bits: bits & mask,
         }
+    }
+
+    /// Its length in bits.
+    pub(crate) fn length(&self) -> u8 {
+        self.length
     }
 }
 

@@ -5,14 +5,17 @@ mod answers;
 mod handling;
 mod naming;
 mod proxied;
+mod welcome;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use stack::transport::stateless_response;
 use stack::{Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
+use crate::abuse;
 use crate::admission::entrance;
 use crate::application_server;
 use crate::call::{After, Call, Refusal, Setup, check_offer};
@@ -71,6 +74,7 @@ impl Router {
             application_server_up: u64::from(self.core.application_server_is_up()),
             admission: self.core.admission.counters(),
             limiting_servers: self.core.feedback.servers() as u64,
+            abuse: self.core.guard.counters(),
             ..self.core.counters
         }
     }
@@ -102,6 +106,13 @@ impl Router {
     pub fn keep_alive(&mut self) {
         self.core.counters.received += 1;
         self.core.counters.keep_alives += 1;
+    }
+
+    /// Whether nothing this address sends is to be read: the datagram is counted and dropped.
+    pub fn denies(&mut self, address: IpAddr) -> bool {
+        let denied = self.core.guard.denies(address);
+        self.core.counters.received += u64::from(denied);
+        denied
     }
 
     /// A datagram was received that belongs to another shard.
@@ -168,6 +179,7 @@ impl Router {
     /// A turn of the shard's thread begins; before it there was nothing to do for `idle`.
     pub fn note_load(&mut self, now: Time, idle: Duration) {
         entrance::note_load(&mut self.core, now, idle);
+        self.core.guard.forget_ended_bans(now);
     }
 
     /// A datagram on a media port.
@@ -178,16 +190,19 @@ impl Router {
     /// A datagram that is no SIP message, or a broken one. `salvaged` is what can be answered.
     pub fn malformed(
         &mut self,
-        _now: Time,
+        now: Time,
         flow: Flow,
         salvaged: Option<Message<'_>>,
         error: wire::ParseError,
         out: &mut Outbox,
     ) {
         self.core.counters.received += 1;
-        match salvaged {
+        let banned = self.core.guard.is_banned(now, flow.remote.ip());
+        match salvaged.filter(|_| !banned) {
             Some(request) => {
                 self.core.counters.malformed_answered += 1;
+                self.core.refused_with = Some(error.code());
+                abuse::entrance::note(&mut self.core, now, flow, None);
                 stateless_response(
                     &request,
                     flow,
@@ -218,6 +233,8 @@ impl Router {
             Command::Relay(methods) => self.core.relay = *methods,
             Command::ApplicationServer { up } => self.core.set_application_server(*up),
             Command::FromShard(word) => self.hear(now, word, out),
+            Command::Abuse(abuse) => self.core.guard.set(Arc::clone(abuse)),
+            Command::Ban(ban) => self.core.guard.ban(now, ban),
         }
     }
 
@@ -287,7 +304,7 @@ impl Router {
         }
     }
 
-    fn receive_request(&mut self, now: Time, flow: Flow, request: &Message<'_>, out: &mut Outbox) {
+    fn take_request(&mut self, now: Time, flow: Flow, request: &Message<'_>, out: &mut Outbox) {
         if let Err(error) = request.check_mandatory() {
             return self.bad_request(flow, request, error, out);
         }
@@ -305,6 +322,7 @@ impl Router {
                 // RFC 3261 8.2.2.2: the same request, come another way. What is proxied may.
                 if self.draining || !self.proxy_request(now, flow, server, request, out) {
                     self.core.counters.merged += 1;
+                    abuse::entrance::answer_carefully(&mut self.core, flow, server);
                     self.core.refuse(now, server, 482, b"", out);
                 }
             }
@@ -330,6 +348,7 @@ impl Router {
             return;
         }
         self.core.counters.malformed_answered += 1;
+        self.core.refused_with = Some(error.code());
         stateless_response(
             request,
             flow,
@@ -365,6 +384,7 @@ impl Router {
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
+        abuse::entrance::answer_carefully(&mut self.core, flow, server);
         if sanity::has_looped(&self.core, request) {
             self.core.counters.looped += 1;
             return self.core.refuse(now, server, 482, b"", out);
@@ -414,6 +434,7 @@ impl Router {
         out: &mut Outbox,
     ) {
         let Some((id, side)) = self.find_call(tag, request) else {
+            abuse::entrance::answer_carefully(&mut self.core, flow, server);
             return self.core.refuse(now, server, 481, b"", out);
         };
         if let Some(echo) = self.calls.echo_mut(id) {

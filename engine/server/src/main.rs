@@ -5,6 +5,7 @@
 // The purity lint keeps clocks, threads and sockets out of the pure rooms; they are this room's work.
 #![allow(clippy::disallowed_methods)]
 
+mod abuse;
 mod board;
 mod cli;
 mod commands;

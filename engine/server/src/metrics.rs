@@ -68,6 +68,9 @@ const TIMEOUTS: &str = "Transactions that ended without what they waited for, by
 const ADMISSION: &str =
     "New requests turned away because the shard was overloaded, by what they got.";
 
+const ABUSE: &str = "What was turned away because of where it came from, by reason.";
+const BANS: &str = "Times a source was banned, by reason.";
+
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
 
 /// What only grows.
@@ -379,6 +382,54 @@ const COUNTERS: &[Metric] = &[
         "INVITEs that named a dialog which another shard was asked for.",
         |s| s.shard.dialogs_asked,
     ),
+    // Abuse.
+    kind(
+        "tipring_abuse_rejected_total",
+        ("reason", "denied"),
+        ABUSE,
+        |s| s.shard.abuse.denied,
+    ),
+    kind(
+        "tipring_abuse_rejected_total",
+        ("reason", "rate_requests"),
+        ABUSE,
+        |s| s.shard.abuse.requests,
+    ),
+    kind(
+        "tipring_abuse_rejected_total",
+        ("reason", "rate_calls"),
+        ABUSE,
+        |s| s.shard.abuse.calls,
+    ),
+    kind(
+        "tipring_abuse_rejected_total",
+        ("reason", "scanner"),
+        ABUSE,
+        |s| s.shard.abuse.scanner,
+    ),
+    kind(
+        "tipring_abuse_rejected_total",
+        ("reason", "banned"),
+        ABUSE,
+        |s| s.shard.abuse.banned,
+    ),
+    kind(
+        "tipring_abuse_bans_total",
+        ("reason", "failures"),
+        BANS,
+        |s| s.shard.abuse.bans_failures,
+    ),
+    kind(
+        "tipring_abuse_bans_total",
+        ("reason", "probing"),
+        BANS,
+        |s| s.shard.abuse.bans_probing,
+    ),
+    count(
+        "tipring_abuse_unremembered_total",
+        "Requests whose source found no place in abuse.sources_max, since those there are banned.",
+        |s| s.shard.abuse.unremembered,
+    ),
     // Probes.
     kind("tipring_probes_total", ("of", "leg"), PROBES, |s| {
         s.shard.probes
@@ -668,6 +719,14 @@ const LEVELS: &[Metric] = &[
         "tipring_limiting_servers",
         "Servers that have lately asked for fewer calls (RFC 7339).",
         |s| s.shard.limiting_servers,
+    ),
+    count("tipring_abuse_banned", "Sources that are banned.", |s| {
+        s.shard.abuse.banned_now
+    }),
+    count(
+        "tipring_abuse_sources",
+        "Sources remembered for [abuse]; abuse.sources_max is their bound.",
+        |s| s.shard.abuse.sources,
     ),
     count("tipring_calls", "Calls in progress.", |s| s.shard.calls),
     count(

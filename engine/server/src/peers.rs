@@ -122,6 +122,7 @@ mod tests {
             trusted: false,
             reliable_provisionals: Default::default(),
             overload_control: false,
+            abuse_exempt: None,
         };
         Arc::new(PeerTable::new(&[
             peer(

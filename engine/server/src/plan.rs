@@ -10,9 +10,10 @@ use reactor::{ReactorConfig, UdpListener, UdpOptions};
 use router::rdb::{CallFlow, Record, Table};
 use wire::Method;
 
+use crate::abuse;
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, Refresher,
-    Relayed, SHARDS_MAX, SessionTimerMode,
+    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
+    Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -157,6 +158,7 @@ impl Common<'_> {
             relay: relay(self.config),
             session_timer: session_timer(self.config),
             overload: overload(&self.config.overload),
+            abuse: abuse::rules(&self.config.abuse),
         }
     }
 }
@@ -187,6 +189,7 @@ pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> 
             overload_control: peer.overload_control,
             transfers: peer.transfers.into(),
             reliable: peer.reliable_provisionals.into(),
+            exempt: peer.abuse_exempt.unwrap_or(peer.class == PeerClass::Trunk),
         };
         let networks = peer.addresses.clone().into_iter();
         networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treatment))
@@ -389,6 +392,18 @@ mod tests {
         assert_eq!(of("10.0.0.1"), shard::Transfers::Handle);
         assert_eq!(of("10.0.0.2"), shard::Transfers::Pass);
         assert_eq!(of("10.0.0.3"), shard::Transfers::Pass);
+    }
+
+    #[test]
+    fn trunks_are_exempt_from_abuse_unless_told_otherwise() {
+        let text = "[[peer]]\nname = 'a'\nclass = 'trunk'\naddresses = ['10.0.0.1']\n\
+                    [[peer]]\nname = 'b'\nclass = 'trunk'\naddresses = ['10.0.0.2']\nabuse_exempt = false\n\
+                    [[peer]]\nname = 'c'\nclass = 'phone'\naddresses = ['10.0.0.3']\n\
+                    [[peer]]\nname = 'd'\nclass = 'phone'\naddresses = ['10.0.0.4']\nabuse_exempt = true\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let peers = peers(LatchingMode::Strict, &config.peer);
+        let exempt = [1, 2, 3, 4, 5].map(|last| peers.of([10, 0, 0, last].into()).exempt);
+        assert_eq!(exempt, [true, false, false, true, false]);
     }
 
     #[test]

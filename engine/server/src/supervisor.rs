@@ -214,6 +214,8 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Outbound(outbound.clone())));
         let relay = plan::relay(&loaded.config);
         self.tell_all(|| Letter::Command(Command::Relay(relay)));
+        let abuse = crate::abuse::rules(&loaded.config.abuse);
+        self.tell_all(|| Letter::Command(Command::Abuse(Arc::clone(&abuse))));
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
         for mode in modes::sentences(&loaded.config) {
@@ -229,6 +231,7 @@ impl Supervisor {
         self.config.peer = loaded.config.peer;
         self.config.routing = loaded.config.routing;
         self.config.application_server = loaded.config.application_server;
+        self.config.abuse = loaded.config.abuse;
     }
 
     /// Logs a line of numbers for each shard.

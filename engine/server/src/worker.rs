@@ -12,6 +12,7 @@ use reactor::{Completion, Reactor, Send, SendBatch, Sieve, SocketId, TurnError};
 use shard::{Applied, Command, Event, Input, Shard};
 use stack::{Flow, Outbox, Time};
 
+use crate::abuse::BanLog;
 use crate::board::{Board, Snapshot};
 use crate::drops::Drops;
 use crate::letter::{Letter, Notice, Question};
@@ -76,6 +77,7 @@ pub(crate) struct Turn {
     sieve: Option<Option<shard::Sieve>>,
     /// A sieve is set, or was since the last look for drops: those it makes are no cause for a warning.
     sieving: (bool, bool),
+    bans: BanLog,
 }
 
 /// How often the numbers on the board are renewed.
@@ -427,6 +429,9 @@ impl Station {
                     turned_away,
                     "overload is over; turned away since the start"
                 ),
+                Event::Banned(ban) => {
+                    self.turn.bans.tell(self.id, now, ban, &mut self.neighbours);
+                }
                 Event::Sieve(sieve) => self.turn.sieve = Some(sieve.map(|sieve| *sieve)),
                 Event::MediaEnded(ended) => {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")

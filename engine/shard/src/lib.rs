@@ -13,8 +13,9 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    AdmissionCounters, ApplicationServer, Command, Config, Counters, Event, Limits, Listener,
-    MediaEnded, Methods, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Progress,
-    Refreshes, Reliable, Resolved, SessionTimer, Sieve, Timers, Transfers, Wake, Word,
+    Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
+    Event, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer,
+    Peers, PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Refreshes, Reliable,
+    Resolved, Scanners, SessionTimer, Sieve, Standing, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

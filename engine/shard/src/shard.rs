@@ -147,6 +147,9 @@ impl Shard {
             self.router.receive_media(now, flow, bytes, out);
             return Applied::Done;
         }
+        if self.router.denies(flow.remote.ip()) {
+            return Applied::Done;
+        }
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             self.router.keep_alive();
             return Applied::Done;

@@ -10,6 +10,7 @@ use super::own::Own;
 use super::print::{self, Form, Reason, Request};
 use super::reliable::rseq;
 use super::{After, Call, Changes, Stage};
+use crate::abuse;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::steer::Crossed;
@@ -141,6 +142,7 @@ impl Call {
         if let Some(after) = self.on_interval_refused(core, now, response, out) {
             return after;
         }
+        abuse::entrance::note_answer(core, now, self.caller.peer.remote, response);
         if self.extends(core, now, response, out) {
             return After::Keep;
         }

@@ -2,6 +2,7 @@
 //! column and key, the environment variables that override it, and the routing DB it points to. Values only; what is done with them stands in
 //! `run`.
 
+mod abuse;
 mod document;
 mod effective;
 mod environment;
@@ -13,6 +14,7 @@ mod rules;
 mod schema;
 mod value;
 
+pub(crate) use abuse::Abuse;
 pub(crate) use effective::{Setting, settings};
 pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::abuse;
 use super::media;
 use super::schema::{Config, Listen};
 
@@ -17,6 +18,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     peers(config, &mut broken);
     timers(config, &mut broken);
     media::check(config, &mut broken);
+    abuse::check(&config.abuse, &mut broken);
     servers(config, &mut broken);
     session_timer(config, &mut broken);
     broken

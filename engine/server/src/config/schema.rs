@@ -9,6 +9,7 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::abuse::Abuse;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
@@ -59,6 +60,9 @@ pub(crate) struct Config {
     /// What happens to new calls when a shard has more to do than it can.
     #[garde(dive)]
     pub(crate) overload: Overload,
+    /// What is asked of those who are not known to mean well.
+    #[garde(dive)]
+    pub(crate) abuse: Abuse,
 }
 
 /// Threads and their end.
@@ -229,6 +233,10 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default)]
     pub(crate) transfers: TransferMode,
+    /// Whether [abuse] leaves it alone. Left out: class "trunk" yes, "phone" no.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) abuse_exempt: Option<bool>,
 }
 
 /// Who does RFC 3262 with a callee whose caller does not.

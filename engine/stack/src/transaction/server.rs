@@ -40,13 +40,18 @@ impl<U: Copy> Transactions<U> {
         }
     }
 
-    /// Whether a transaction has this request: it is a retransmission.
+    /// Whether a transaction has this request: it is a retransmission. Of a CANCEL: whether there is the
+    /// INVITE it is for.
     pub fn holds(&mut self, request: &Message<'_>) -> bool {
         let Ok(via) = request.top_via() else {
             return false;
         };
-        let found = self.servers.find(request, &via, request.method());
-        matches!(found, Ok(Ok(_)))
+        // RFC 3261 9.1: a CANCEL has the branch of the request it is for.
+        let method = match request.method() {
+            Method::Cancel => Method::Invite,
+            method => method,
+        };
+        matches!(self.servers.find(request, &via, method), Ok(Ok(_)))
     }
 
     /// What responses to requests from now on tell of this server's load: Via parameters (RFC 7339 4) for
@@ -180,6 +185,7 @@ impl<U: Copy> Transactions<U> {
             state: ServerState::new(method),
             repeats: 0,
             tagged,
+            refuse_once: false,
         });
         self.counters.servers += 1;
         self.await_answer(now, id, method, out);
@@ -274,6 +280,14 @@ impl<U: Copy> Transactions<U> {
         self.drive_server(now, id.0, ServerInput::Acknowledged, &mut Outbox::new());
     }
 
+    /// A 3xx-6xx to this INVITE will be sent when the INVITE comes, and not be repeated in between. Void when
+    /// a provisional response is sent before it: then the INVITE comes no more (RFC 3261 17.1.1.2).
+    pub fn refuse_once(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.get_mut(id.0) {
+            server.refuse_once = server.state.is_unanswered_invite();
+        }
+    }
+
     /// Where responses go: by Via, `received`, `rport` and `maddr` (RFC 3261 18.2.2, RFC 3581).
     #[must_use]
     pub fn server_flow(&self, id: ServerId) -> Option<Flow> {
@@ -314,6 +328,7 @@ impl<U: Copy> Transactions<U> {
     fn apply_server(&mut self, now: Time, id: Id, step: ServerStep, out: &mut Outbox) {
         let ends = step.next.is_terminated();
         if let Some(server) = self.servers.get_mut(id).filter(|_| !ends) {
+            server.refuse_once &= !step.next.is_proceeding_invite();
             server.state = step.next;
         }
         for action in step.actions {
@@ -410,7 +425,8 @@ impl<U: Copy> Transactions<U> {
     }
 
     fn repeat_answer(&mut self, now: Time, id: Id, wake: Wake) {
-        if let Some(server) = self.servers.get_mut(id) {
+        let found = self.servers.get_mut(id);
+        if let Some(server) = found.filter(|it| !it.refuse_once || wake != Wake::TimerG) {
             server.repeating = Some(self.alarms.repeat(now, wake, id, server.repeats));
             server.repeats = server.repeats.saturating_add(1);
         }

@@ -50,6 +50,16 @@ impl ServerState {
         step.unwrap_or(go(self, &[]))
     }
 
+    /// An INVITE of which nothing was heard yet.
+    pub(super) fn is_unanswered_invite(self) -> bool {
+        self == ServerState::Invite(invite_server::State::Trying)
+    }
+
+    /// An INVITE that got a provisional response.
+    pub(super) fn is_proceeding_invite(self) -> bool {
+        self == ServerState::Invite(invite_server::State::Proceeding)
+    }
+
     pub(super) fn is_terminated(self) -> bool {
         matches!(
             self,

@@ -36,6 +36,8 @@ pub(super) struct Server<U> {
     pub(super) repeats: u8,
     /// The request's To has a tag already.
     pub(super) tagged: bool,
+    /// Its failure is not repeated by timer G.
+    pub(super) refuse_once: bool,
 }
 
 impl<U> Server<U> {

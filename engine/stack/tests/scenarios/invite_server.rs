@@ -281,3 +281,33 @@ fn responses_follow_the_via() {
         "without rport the sent-by's port"
     );
 }
+
+#[test]
+fn what_is_refused_once_is_sent_when_the_invite_comes_and_not_between() {
+    let mut stage = Stage::new();
+    let invite = request("INVITE", "x");
+    let id = stage.receive_new(&invite);
+    stage.layer.refuse_once(id);
+    stage.respond(id, 404);
+    assert_eq!(stage.sent_lines(), ["404 Not Found"]);
+    assert_eq!(stage.pass(seconds(10)), []);
+    stage.receive(&invite);
+    assert_eq!(stage.sent_lines(), ["404 Not Found"]);
+    assert_eq!(stage.pass(seconds(100)), []);
+    stage.assert_empty();
+}
+
+#[test]
+fn after_a_provisional_a_refusal_is_repeated_and_a_2xx_always_is() {
+    for codes in [&[180, 486][..], &[200]] {
+        let mut stage = Stage::new();
+        let id = stage.receive_new(&request("INVITE", "x"));
+        stage.layer.refuse_once(id);
+        for code in codes {
+            stage.respond(id, *code);
+        }
+        stage.sent();
+        let repeated = stage.pass(seconds(10)).len();
+        assert!(repeated > 3, "{codes:?} was repeated {repeated} times");
+    }
+}

@@ -1,10 +1,12 @@
 //! Scenarios sipp cannot play, as scripts of `agent`: races with two right orders, raw bytes, one socket
 //! on both ends of a call, limits. The manifest names them; each takes the stage and says what failed.
 
+mod abuse;
 mod admission;
 mod byes;
 mod echo;
 mod fax;
+mod floods;
 mod glare;
 mod hold;
 mod identity;
@@ -57,6 +59,12 @@ pub(crate) type Script = fn(&Stage<'_>) -> Result<(), Failure>;
 /// The script of this name.
 pub(crate) fn find(name: &str) -> Option<Script> {
     Some(match name {
+        "abuse_allow_deny" => abuse::allow_deny,
+        "abuse_ban_grows" => abuse::ban_grows,
+        "abuse_number_probing_banned" => abuse::number_probing,
+        "abuse_rate_limited" => abuse::rate_limited,
+        "abuse_scanner_declined" => abuse::scanner_declined,
+        "abuse_scanner_dropped" => abuse::scanner_dropped,
         "asserted_identity_trusted" => identity::asserted_by_the_trusted,
         "answer_in_ack" => glare::answer_in_ack,
         "back_to_sender" => loops::back_to_sender,
@@ -69,6 +77,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "echo_refuses_video" => echo::refuses_video,
         "echo_reports" => echo::reports,
         "echo_rtp" => echo::rtp,
+        "half_open_flood" => floods::half_open,
         "malformed" => rubbish::malformed,
         "message_unanswered_no_408" => outside::message_unanswered,
         "modes_application_server" => modes::application_server,
@@ -158,6 +167,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "merged_request" => sanity::merged_request,
         "looped_request" => sanity::looped_request,
         "options_of_the_router" => sanity::options_of_the_router,
+        "stray_flood" => floods::strays,
         "stray_responses" => sanity::stray_responses,
         "unreadable_bodies_pass" => sanity::unreadable_bodies_pass,
         "torture" => torture::torture,
@@ -183,6 +193,13 @@ impl Stage<'_> {
     /// The number to dial.
     fn number(&self) -> &str {
         &self.scenario.number
+    }
+
+    /// What the router has logged so far.
+    fn log(&self) -> Result<String, Failure> {
+        let path = self.directory.join("router.log");
+        let cannot = Failure::machine(format!("cannot read {}", path.display()));
+        std::fs::read_to_string(path).map_err(cannot)
     }
 
     fn caller(&self) -> Result<Agent, Failure> {
