@@ -38,10 +38,11 @@ setup: ## Install what `make run` needs (a C linker)
 setup-fuzz: setup ## Install what `make fuzz` needs (a C++ compiler)
 	$(call need,c++,build-essential)
 
-setup-test: setup-fuzz ## Install what `make test` needs: a C++ compiler, sipp, sipsak, baresip
+setup-test: setup-fuzz ## Install what `make test` needs: a C++ compiler, sipp, sipsak, baresip, linphonec
 	$(call need,sipp,sip-tester)
 	$(call need,sipsak,sipsak)
 	$(call need,baresip,baresip-core)
+	$(call need,linphonec,linphone-cli)
 
 setup-bench: setup ## Install what `make bench`, `compare` and `media-compare` need: kamailio, rtpengine
 	$(call need-idle,kamailio,kamailio,kamailio)
@@ -85,7 +86,7 @@ scenarios: setup-test ## Real sipp through the router, every behaviour of sipp-s
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask scenarios --router $(CHECKED_ROUTER)
 
-clients: setup-test ## sipsak and baresip place calls, hear the echo and talk through the router
+clients: setup-test ## sipsak, baresip and linphonec in calls, holds, digits and transfers through the router
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask clients --router $(CHECKED_ROUTER)
 

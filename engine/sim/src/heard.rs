@@ -44,6 +44,8 @@ pub struct Heard {
     pub reasons: Vec<String>,
     /// Retry-After value.
     pub retry_after: Option<String>,
+    /// Content-Length.
+    pub content_length: Option<usize>,
     /// The mark that each message of an agent bears, by which it is known again behind the router.
     pub stamp: Option<String>,
     /// It holds a session description.
@@ -96,6 +98,8 @@ impl Heard {
             max_forwards: message.max_forwards()?,
             reasons: message.values(HeaderName::Reason).map(text).collect(),
             retry_after: header(message, HeaderName::RetryAfter),
+            content_length: header(message, HeaderName::ContentLength)
+                .and_then(|value| value.parse().ok()),
             stamp: stamp(message),
             sdp: message.has_sdp(),
             head: bytes[..bytes.len() - body.len()].to_vec(),
@@ -121,6 +125,19 @@ impl Heard {
     /// The head as text.
     pub fn head_text(&self) -> String {
         text(&self.head)
+    }
+
+    /// The number at the beginning of this header's value; the name as it is written out.
+    pub(crate) fn seconds(&self, name: &str) -> Option<u32> {
+        let head = self.head_text();
+        let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = lines.find(|(header, _)| header.eq_ignore_ascii_case(name))?;
+        let digits: String = value
+            .trim()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse().ok()
     }
 
     /// `INVITE`, or `180 INVITE`.

@@ -27,7 +27,7 @@ pub use network::Conditions;
 pub use packet::{Form, Mark, Packet};
 pub use plan::{
     Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Change, Death, Flow, InsidePlan,
-    MediaPlan, NamePlan, Nat, Order, Plan, RoutePlan, Step, TalkPlan,
+    MediaPlan, NamePlan, Nat, OrdealPlan, Order, Plan, RoutePlan, RouterPlan, Step, TalkPlan,
 };
 pub use run::{Run, in_all_weathers, run};
 pub use tape::{Crossing, Peer};

@@ -1,23 +1,32 @@
 //! `tipring-sim`: runs simulations by seed and says which went wrong.
 //!
-//! It is a tool at a terminal, not a pure room: it reads the clock for its rate and prints.
+//! It is a tool at a terminal, not a pure room: it reads the clock for its rate, runs threads and prints.
 #![allow(
     clippy::disallowed_methods,
-    reason = "a tool: the rate of seeds is measured by the clock"
+    reason = "a tool: the rate of seeds is measured by the clock, and seeds run on threads"
 )]
 #![allow(
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a tool: what it prints is what it is for"
 )]
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::Instant;
 
 use clap::Parser;
 use tipring_sim::{Plan, Run, run};
 
+/// A line of progress comes after so many seeds.
+const REPORT_EVERY: u64 = 5_000;
+
 /// Plays simulated calls through real shards in virtual time and checks what happened.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "tipring-sim", version)]
 struct Options {
     /// How many seeds to run.
@@ -35,34 +44,76 @@ struct Options {
     /// Stop after so many seeds that went wrong.
     #[arg(long, default_value_t = 20)]
     failures: usize,
+    /// Threads that run seeds; one for each core when not given.
+    #[arg(long)]
+    threads: Option<usize>,
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    let seeds = match options.seed {
-        Some(seed) => seed..=seed,
-        None => options.first..=options.first + options.seeds.saturating_sub(1),
-    };
+    let mut options = Options::parse();
+    if let Some(seed) = options.seed {
+        (options.first, options.seeds) = (seed, 1);
+    }
     let (begin, mut tally) = (Instant::now(), Tally::default());
-    for seed in seeds {
-        let plan = Plan::random(seed);
-        let outcome = run(&plan);
-        if options.trace {
-            println!("{plan:#?}\n{}", outcome.trace());
+    for outcome in start(&options) {
+        print!("{}", outcome.text);
+        tally.add(&outcome.tally);
+        if tally.seeds.is_multiple_of(REPORT_EVERY) || std::io::stderr().is_terminal() {
+            let rate = tally.seeds as f64 / begin.elapsed().as_secs_f64().max(1e-9);
+            let (seeds, wrong, all) = (tally.seeds, tally.wrong, options.seeds);
+            eprint!("\r{seeds} of {all} seeds, {wrong} went wrong, {rate:.0} seeds/s");
         }
-        tally.count(&outcome);
-        if !outcome.findings.is_empty() {
-            print!(
-                "seed {seed} went wrong (tipring-sim --seed {seed} --trace)\n{}",
-                outcome.verdict()
-            );
-            if tally.wrong >= options.failures {
-                break;
-            }
+        if tally.wrong >= options.failures {
+            break;
         }
     }
+    eprintln!();
     tally.print(begin.elapsed().as_secs_f64());
     ExitCode::from(u8::from(tally.wrong > 0))
+}
+
+/// What is kept of a run: its figures, and what there is to be said.
+struct Outcome {
+    tally: Tally,
+    text: String,
+}
+
+/// Runs the seeds on several threads, which stop when nobody listens any more.
+fn start(options: &Options) -> Receiver<Outcome> {
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    let threads = options.threads.unwrap_or_else(cores);
+    let next = Arc::new(AtomicU64::new(options.first));
+    let (sender, receiver) = channel();
+    for _ in 0..threads {
+        let (options, next, sender) = (options.clone(), next.clone(), sender.clone());
+        thread::spawn(move || run_seeds(&options, &next, &sender));
+    }
+    receiver
+}
+
+fn run_seeds(options: &Options, next: &AtomicU64, sender: &Sender<Outcome>) {
+    let end = options.first.saturating_add(options.seeds);
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end || sender.send(play(seed, options.trace)).is_err() {
+            return;
+        }
+    }
+}
+
+fn play(seed: u64, trace: bool) -> Outcome {
+    let plan = Plan::random(seed);
+    let outcome = run(&plan);
+    let mut text = String::new();
+    if trace {
+        text = format!("{plan:#?}\n{}\n", outcome.trace());
+    }
+    if !outcome.findings.is_empty() {
+        let verdict = outcome.verdict();
+        text += &format!("seed {seed} went wrong (tipring-sim --seed {seed} --trace)\n{verdict}");
+    }
+    let tally = Tally::of(&outcome);
+    Outcome { tally, text }
 }
 
 #[derive(Default)]
@@ -77,16 +128,27 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, run: &Run) {
-        self.seeds += 1;
-        self.wrong += usize::from(!run.findings.is_empty());
-        self.datagrams += run.tape.len() as u64;
-        self.packets += run.packets.len() as u64;
-        self.calls += run.agents.len() as u64 / 2;
-        for counters in &run.counters {
-            self.answered += counters.calls_answered;
-            self.handed_over += counters.foreign;
+    fn of(run: &Run) -> Tally {
+        let counters = run.counters.iter();
+        Tally {
+            seeds: 1,
+            wrong: usize::from(!run.findings.is_empty()),
+            datagrams: run.tape.len() as u64,
+            packets: run.packets.len() as u64,
+            calls: run.agents.len() as u64 / 2,
+            answered: counters.clone().map(|of| of.calls_answered).sum(),
+            handed_over: counters.map(|of| of.foreign).sum(),
         }
+    }
+
+    fn add(&mut self, other: &Tally) {
+        self.seeds += other.seeds;
+        self.wrong += other.wrong;
+        self.calls += other.calls;
+        self.answered += other.answered;
+        self.datagrams += other.datagrams;
+        self.packets += other.packets;
+        self.handed_over += other.handed_over;
     }
 
     fn print(&self, seconds: f64) {

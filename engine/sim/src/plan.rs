@@ -6,6 +6,8 @@ mod talk;
 
 use std::time::Duration;
 
+use router::{Reliable, SessionTimer};
+
 use crate::network::Conditions;
 
 pub use self::talk::{Change, Flow, MediaPlan, Nat, TalkPlan};
@@ -31,6 +33,35 @@ pub struct Plan {
     pub intrusions: u64,
     /// The router's ports for media and what happens to them; `None` for a router without.
     pub media: Option<MediaPlan>,
+    /// How the router is set up.
+    pub router: RouterPlan,
+    /// What befalls the router's machine and the ways to it; `None` in a fair world.
+    pub ordeal: Option<OrdealPlan>,
+}
+
+/// The router's own settings, beside those of its media.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RouterPlan {
+    /// Session timers on each leg.
+    pub session_timer: Option<SessionTimer>,
+    /// How often it asks in each leg whether its dialog still lives.
+    pub probe: Option<Duration>,
+    /// Who does RFC 3262 with callees.
+    pub reliable: Reliable,
+}
+
+/// What no timer of RFC 3261 reckons with. Whoever lives through it need not be told of everything in time,
+/// but is to be left with nothing, and must say nothing wrong.
+#[derive(Clone, Debug, Default)]
+pub struct OrdealPlan {
+    /// The router's clock leaps forward by so much: a machine that was asleep.
+    pub leaps: Vec<(Duration, Duration)>,
+    /// The router does nothing for so long, and then finds all that came meanwhile.
+    pub pauses: Vec<(Duration, Duration)>,
+    /// Old datagrams of the parties come again.
+    pub ghosts: u64,
+    /// ICMP errors for parties that are alive.
+    pub alarms: u64,
 }
 
 /// An order to the router.
@@ -42,6 +73,8 @@ pub enum Order {
     EndAll,
     /// Replace the routing DB by an empty one.
     ForgetRoutes,
+    /// Load the routing DB and the table of peers anew.
+    Reload,
 }
 
 /// One call.
@@ -112,6 +145,8 @@ pub struct CallerPlan {
     pub inside: InsidePlan,
     /// What it says of its media, and that it talks.
     pub talk: Option<TalkPlan>,
+    /// Its INVITE replaces the caller of this other call (RFC 3891), if that is up by then.
+    pub replaces: Option<usize>,
     /// It sends these outside any dialog to the same number, this long after its INVITE.
     pub asides: Vec<(Duration, &'static str)>,
 }
@@ -225,6 +260,15 @@ pub struct InsidePlan {
     pub mute: bool,
     /// It misses the first so many messages with this title (`ACK`, `200 INVITE`).
     pub misses: Option<(&'static str, u32)>,
+    /// How it answers requests other than BYE, one after the other, and over again; codes below 200 come
+    /// before a 200. `reinvite_code` and `request_code` say it for all requests of a kind.
+    pub answers: Vec<u16>,
+    /// It sends again, with credentials or after the time that was asked for, what was refused for now.
+    pub retries: bool,
+    /// It knows session timers, and accepts intervals from so many seconds on.
+    pub min_se: Option<u32>,
+    /// The interval that it asks for as a caller.
+    pub session_expires: Option<u32>,
     /// It dies at this time after the start of the simulation.
     pub dies: Option<Death>,
 }
@@ -251,7 +295,14 @@ impl Plan {
             orders: Vec::new(),
             intrusions: 0,
             media: None,
+            router: RouterPlan::default(),
+            ordeal: None,
         }
+    }
+
+    /// Whether everybody is heard and woken in time, so that calls end as they should.
+    pub fn is_fair(&self) -> bool {
+        self.ordeal.is_none()
     }
 
     /// The same with this network and seed.
@@ -266,6 +317,11 @@ impl Plan {
 }
 
 impl CallPlan {
+    /// Whether the parties of this call and of that one may have to do with each other.
+    pub(crate) fn meets(&self, own: usize, that: &CallPlan, other: usize) -> bool {
+        self.caller.replaces == Some(other) || that.caller.replaces == Some(own)
+    }
+
     /// The callee rings, answers, and the caller hangs up after 10 s.
     pub fn answered() -> CallPlan {
         let second = Duration::from_secs(1);

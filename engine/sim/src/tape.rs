@@ -35,6 +35,8 @@ pub struct Crossing {
     pub remote: SocketAddr,
     /// Whose that is.
     pub peer: Peer,
+    /// Bytes of the datagram.
+    pub size: usize,
     /// The message, or why it is none.
     pub heard: Result<Heard, String>,
 }

@@ -5,6 +5,7 @@
 mod furniture;
 mod intruder;
 mod media;
+mod ordeal;
 pub(crate) mod ports;
 
 use std::collections::HashMap;
@@ -13,14 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use router::rdb::Table;
-use shard::{Applied, Command, Counters, Event, Input, Resolved, Shard, Word};
+use shard::{Applied, Command, Counters, Event, Input, Peers, Resolved, Shard, Word};
 use stack::{Flow, Outbox, Time};
 
-use self::furniture::{agents, config, routing_db};
+use self::furniture::{agents, config, peers, routing_db};
 use self::intruder::Intruder;
 pub(crate) use self::intruder::OUTSIDE;
+use self::ordeal::{Clock, Ordeal};
 use self::ports::Parties;
-use crate::agent::Agent;
+use crate::agent::{Agent, Side};
 use crate::check::Finding;
 use crate::draw::Draw;
 use crate::heard::Heard;
@@ -36,6 +38,12 @@ pub(crate) const LISTENERS: [&str; 3] = ["192.168.7.1:5060", "192.168.7.2:5070",
 const TIME_MAX: Duration = Duration::from_secs(3_000);
 /// A turn of the loop takes a nanosecond of virtual time at least, so this many mean that it is stuck.
 const TURNS_MAX: u64 = 2_000_000;
+/// What is left when the last datagram has come or gone is over then: timers B, D, F, H, J, L and M take 64*T1
+/// (RFC 3261 17). A request that nobody answers leaves for the last time up to T2 before timer F, and its
+/// other side waits for J after that (RFC 4320 4.2).
+const LINGER_MAX: Duration = Duration::from_secs(37);
+/// Longer than anything that befalls the router.
+const ORDEAL_MAX: Duration = Duration::from_secs(1_000);
 /// How long a name of an agent that is no target takes to be resolved.
 const USUAL_NAME: NamePlan = NamePlan {
     takes: Duration::from_millis(50),
@@ -79,6 +87,8 @@ enum Arrival {
     Order(Order),
     /// A datagram of the stranger leaves.
     Intrusion,
+    /// Something befalls the router.
+    Ordeal(Ordeal),
     /// In the mailbox of a shard, from another one's router.
     Word { shard: usize, word: Word },
 }
@@ -102,6 +112,10 @@ pub(crate) struct World<'p> {
     parties: Parties,
     spoofed: u32,
     pub(crate) packets: Vec<Packet>,
+    clock: Clock,
+    /// Since when all shards have had nothing left to do.
+    idle_since: Option<Time>,
+    table: Arc<Table>,
 }
 
 impl<'p> World<'p> {
@@ -128,6 +142,9 @@ impl<'p> World<'p> {
         let mut world = World {
             plan,
             parties: Parties::new(&agents),
+            clock: Clock::default(),
+            idle_since: None,
+            table,
             spoofed: 0,
             packets: Vec::new(),
             now: Time::ZERO,
@@ -162,6 +179,7 @@ impl<'p> World<'p> {
             let at = Time::ZERO + self.draw.millis(0, 30_000);
             self.agenda.plan(at, Arrival::Spoof);
         }
+        self.plan_ordeals();
     }
 
     /// The agents and shards as they are at the end.
@@ -189,15 +207,27 @@ impl<'p> World<'p> {
             }
             self.now = self.now.max(now);
             self.turn();
+            let idle = self.shards.iter().all(Shard::is_idle);
+            self.idle_since = idle.then(|| self.idle_since.unwrap_or(self.now));
+            if self.is_deserted() {
+                return self.check_rest();
+            }
         }
         self.find("rest", "the loop is stuck".to_owned());
     }
 
+    /// After an ordeal a party may never learn that its call is over, and talk to nobody for ever.
+    fn is_deserted(&self) -> bool {
+        let deserted = |since: Time| self.now > since + ORDEAL_MAX;
+        !self.plan.is_fair() && self.idle_since.is_some_and(deserted)
+    }
+
     fn next(&self) -> Option<Time> {
-        let shards = self
-            .shards
-            .iter()
-            .map(|shard| shard.poll_timeout().map(|(time, _)| time));
+        let shards = self.shards.iter().map(|shard| {
+            shard
+                .poll_timeout()
+                .map(|(due, _)| self.clock.world_time(due))
+        });
         let agents = self.agents.iter().map(Agent::next_deadline);
         earliest(shards.chain(agents).chain([self.agenda.next()]))
     }
@@ -214,15 +244,31 @@ impl<'p> World<'p> {
                 .next_deadline()
                 .is_some_and(|due| due <= self.now)
             {
+                self.introduce(agent);
                 self.agents[agent].handle_timeout(self.now);
                 self.post(agent);
             }
         }
     }
 
+    /// Who is to replace another caller is told of its dialog.
+    fn introduce(&mut self, agent: usize) {
+        let id = self.agents[agent].identity.id;
+        let plan = self.plan.calls.get(id.call);
+        let replaced = plan.and_then(|call| call.caller.replaces);
+        let replaced = replaced.filter(|_| id.side == Side::Caller);
+        let line = replaced.and_then(|call| self.agents.get(call * 2)?.replaces_line());
+        if let Some(line) = line {
+            self.agents[agent].will_replace(line);
+        }
+    }
+
     fn wake_shard(&mut self, shard: usize) {
-        let now = self.now;
-        let due = |shard: &Shard| shard.poll_timeout().filter(|(due, _)| *due <= now);
+        let (now, clock) = (self.now, self.clock);
+        let due = |shard: &Shard| {
+            let due = shard.poll_timeout();
+            due.filter(|(due, _)| clock.world_time(*due) <= now)
+        };
         if due(&self.shards[shard]).is_none() {
             return;
         }
@@ -235,6 +281,9 @@ impl<'p> World<'p> {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
+        let Some(arrival) = self.hold(arrival) else {
+            return;
+        };
         match arrival {
             Arrival::Router { flow, bytes } => {
                 let shard = self.steer(&bytes);
@@ -263,6 +312,7 @@ impl<'p> World<'p> {
             Arrival::Resolved { shard, host } => self.resolved(shard, &host),
             Arrival::Order(order) => self.order(order),
             Arrival::Intrusion => self.intrude(),
+            Arrival::Ordeal(ordeal) => self.befall(ordeal),
             Arrival::Word { shard, word } if shard < self.shards.len() => {
                 self.apply(shard, Input::Command(&Command::FromShard(word)));
             }
@@ -356,9 +406,17 @@ impl<'p> World<'p> {
             Order::Drain => Command::Drain,
             Order::EndAll => Command::EndAll,
             Order::ForgetRoutes => Command::Route(Arc::new(Table::empty())),
+            Order::Reload => {
+                self.order_all(&Command::Peers(Arc::new(Peers::new(peers(self.plan)))));
+                Command::Route(self.table.clone())
+            }
         };
+        self.order_all(&command);
+    }
+
+    fn order_all(&mut self, command: &Command) {
         for shard in 0..self.shards.len() {
-            self.apply(shard, Input::Command(&command));
+            self.apply(shard, Input::Command(command));
         }
     }
 
@@ -375,7 +433,8 @@ impl<'p> World<'p> {
     /// Applies an input to a shard and carries out what comes of it.
     fn apply(&mut self, shard: usize, input: Input<'_>) -> Applied {
         let mut outbox = std::mem::take(&mut self.outbox);
-        let applied = self.shards[shard].apply(self.now, input, &mut outbox);
+        let applied =
+            self.shards[shard].apply(self.clock.router_time(self.now), input, &mut outbox);
         for (flow, bytes) in outbox.iter() {
             self.send(shard, flow, bytes);
         }
@@ -468,12 +527,19 @@ impl<'p> World<'p> {
             listener: flow.listener,
             remote: flow.remote,
             peer,
+            size: bytes.len(),
             heard: Heard::read(bytes),
         });
     }
 
     /// Everything is over: nothing may be left, and the books must balance.
     fn check_rest(&mut self) {
+        let last = self.tape.last().map_or(Time::ZERO, |last| last.at);
+        let idle = self.idle_since.unwrap_or(self.now);
+        if self.plan.is_fair() && idle > last + LINGER_MAX {
+            let lingered = idle.duration_since(last);
+            self.find("rest", format!("something lingered for {lingered:?}"));
+        }
         for at in 0..self.shards.len() {
             let shard = &self.shards[at];
             let (calls, counters) = (shard.calls(), shard.counters());

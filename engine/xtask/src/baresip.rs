@@ -1,7 +1,10 @@
-//! baresip as a softphone without a sound device: it plays a tone from a file, records what it decodes, and
-//! tells its calls in its log. What it must have heard is asked here; whom it calls is the caller's business.
+//! baresip as a softphone without a sound device: it plays a tone from a file, records what it decodes, does
+//! what is typed on its console, and tells its calls and its SIP messages in its log. What it must have heard
+//! and seen is asked here; whom it calls is the caller's business.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, check};
+use crate::log::Log;
+use crate::sip::Message;
 use crate::spawned::Spawned;
 use crate::tone::Sound;
 use std::net::SocketAddr;
@@ -16,12 +19,18 @@ const MODULES: &[&str] = &[
 ];
 /// What baresip says on both sides when a call is up.
 pub(crate) const ESTABLISHED: &str = "Call established";
-/// How long a line in the log, or a recording, is waited for.
+/// What baresip says on both sides when a call is over.
+pub(crate) const CLOSED: &str = "session closed";
+/// How long a recording is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Seconds of tone in the file that is played: longer than any call here.
 const TONE_S: u32 = 30;
 /// Seconds of the other's tone that must have been heard.
 const HEARD_S: f64 = 1.0;
+/// Bytes of a recording that long, and half as long again: 8000 samples of 16 bits in a second.
+const RECORDED_BYTES: u64 = 24_000;
+/// What baresip writes before and after each message of its SIP trace.
+const TRACED: (&str, &str) = ("\x1b[36;1m#\n", "\x1b[;m");
 
 /// A baresip that is to be started.
 #[derive(Debug)]
@@ -54,23 +63,65 @@ impl Phone<'_> {
         ] {
             std::fs::write(home.join(file), text).map_err(what(file))?;
         }
-        let mut arguments = vec!["-4".to_owned(), "-f".into(), home.display().to_string()];
+        let mut arguments = vec![
+            "-4".to_owned(),
+            "-s".into(),
+            "-f".into(),
+            home.display().to_string(),
+        ];
         arguments.extend(options.iter().cloned());
-        Spawned::start(self.name, "baresip".as_ref(), &arguments, self.directory)
+        let command = ("baresip".as_ref(), &arguments[..]);
+        Spawned::start_console(self.name, command, self.directory, &[])
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn ready(&self) -> Result<Spawned, Failure> {
+        let running = self.start(&[])?;
+        self.says("baresip is ready")?;
+        Ok(running)
     }
 
     /// Waits until its log has `words`.
     pub(crate) fn says(&self, words: &str) -> Result<(), Failure> {
-        let log = self.directory.join(format!("{}.log", self.name));
+        self.log().says(words)
+    }
+
+    /// Waits until its log has `words` this often.
+    pub(crate) fn says_often(&self, words: &str, times: usize) -> Result<(), Failure> {
+        self.log().says_often(words, times)
+    }
+
+    /// Waits until it has sent or received a SIP message that `is_it`.
+    pub(crate) fn traces(
+        &self,
+        what: &str,
+        is_it: impl Fn(&Message) -> bool,
+    ) -> Result<Message, Failure> {
+        self.log()
+            .find(what, |text| traced(text).find(|seen| is_it(seen)))
+    }
+
+    /// Fails when it has sent or received a request of this method so far.
+    pub(crate) fn traced_no(&self, method: &str) -> Result<(), Failure> {
+        let text = self.log().text();
+        let seen = traced(&text).any(|seen| seen.request_method() == Some(method));
+        check(!seen, || format!("{} met {method}", self.name))
+    }
+
+    /// Waits until its newest recording is long enough for [`Phone::heard`].
+    pub(crate) fn records(&self) -> Result<(), Failure> {
         let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            let text = std::fs::read(&log).unwrap_or_default();
-            if String::from_utf8_lossy(&text).contains(words) {
-                return Ok(());
-            }
+        let length = || {
+            let file = self.recording().ok()?;
+            std::fs::metadata(file).ok().map(|file| file.len())
+        };
+        while length().unwrap_or(0) < RECORDED_BYTES {
+            check(Instant::now() < until, || {
+                format!("{} records {:?} bytes of sound", self.name, length())
+            })?;
             std::thread::sleep(Duration::from_millis(50));
         }
-        Err(Failure::Timeout(format!("{words:?} in {}", log.display())))
+        Ok(())
     }
 
     /// Waits until it has heard a tone of `hertz`.
@@ -89,6 +140,10 @@ impl Phone<'_> {
         }
     }
 
+    fn log(&self) -> Log {
+        Log(self.directory.join(format!("{}.log", self.name)))
+    }
+
     fn home(&self) -> PathBuf {
         self.directory.join(format!("{}-home", self.name))
     }
@@ -104,14 +159,15 @@ impl Phone<'_> {
         found.ok_or_else(|| Failure::Check(format!("no recording in {}", home.display())))
     }
 
-    /// A codec, the menu, and for one that plays: its source, a player that needs no device, the recorder.
+    /// The console, a codec, the menu, and for one that plays: its source, a player that needs no device, the recorder.
     fn configuration(&self) -> String {
         let modules = MODULES
             .iter()
             .find(|path| Path::new(path).is_dir())
             .unwrap_or(&MODULES[0]);
         let (address, home) = (self.address, self.home());
-        let mut text = format!("sip_listen {address}\nmodule_path {modules}\nmodule g711.so\n");
+        let mut text = format!("sip_listen {address}\nmodule_path {modules}\n");
+        text += "module stdio.so\nmodule g711.so\n";
         if self.plays.is_some() {
             let home = home.display();
             text += "module aufile.so\nmodule aubridge.so\nmodule sndfile.so\n";
@@ -122,9 +178,32 @@ impl Phone<'_> {
     }
 }
 
+/// The SIP messages in a log, those that have been written to their end.
+fn traced(log: &str) -> impl Iterator<Item = Message> {
+    let (begin, end) = TRACED;
+    let pieces = log.split(begin).skip(1);
+    pieces.filter_map(move |piece| {
+        let (text, _) = piece.split_once(end)?;
+        let (_addresses, message) = text.split_once('\n')?;
+        Message::parse(message)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_trace_is_read_to_the_last_whole_message() {
+        let log = "call: up\n\x1b[36;1m#\nUDP 127.0.0.1:1 -> 127.0.0.2:2\nINFO sip:a@b SIP/2.0\r\n\
+            CSeq: 7 INFO\r\n\r\nSignal=1\x1b[;m\n0:01 audio\x1b[36;1m#\nUDP 127.0.0.1:1 -> 127";
+        let seen: Vec<Message> = traced(log).collect();
+        assert_eq!(seen.len(), 1);
+        assert_eq!(
+            (seen[0].cseq_number(), seen[0].body.as_str()),
+            (Some(7), "Signal=1")
+        );
+    }
 
     fn phone(directory: &Path, plays: Option<u32>) -> Phone<'_> {
         Phone {

@@ -4,6 +4,7 @@
 use crate::failure::Failure;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -30,9 +31,29 @@ impl Spawned {
     /// The same with these variables in its environment.
     pub(crate) fn start_with(
         name: &str,
+        command: (&OsStr, &[String]),
+        directory: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Spawned, Failure> {
+        Spawned::launch(name, command, directory, environment, Stdio::null())
+    }
+
+    /// The same with a standard input that [`Spawned::types`] writes to.
+    pub(crate) fn start_console(
+        name: &str,
+        command: (&OsStr, &[String]),
+        directory: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Spawned, Failure> {
+        Spawned::launch(name, command, directory, environment, Stdio::piped())
+    }
+
+    fn launch(
+        name: &str,
         (program, arguments): (&OsStr, &[String]),
         directory: &Path,
         environment: &[(String, String)],
+        input: Stdio,
     ) -> Result<Spawned, Failure> {
         let say = format!("cannot start {name} ({})", program.to_string_lossy());
         let log = File::create(directory.join(format!("{name}.log")))
@@ -42,7 +63,7 @@ impl Spawned {
             .args(arguments)
             .envs(environment.iter().map(|(name, text)| (name, text)))
             .current_dir(directory)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(log)
             .stderr(errors)
             .spawn()
@@ -51,6 +72,15 @@ impl Spawned {
             child,
             name: name.to_owned(),
         })
+    }
+
+    /// Types on its console; nothing follows that is not in `text`, no end of line either.
+    pub(crate) fn types(&self, text: &str) -> Result<(), Failure> {
+        let what = Failure::machine(format!("cannot type {text:?} at {}", self.name));
+        let mut console = self.child.stdin.as_ref().ok_or_else(|| {
+            Failure::Check(format!("{} was started without a console", self.name))
+        })?;
+        console.write_all(text.as_bytes()).map_err(what)
     }
 
     /// Whether it still runs.
@@ -146,6 +176,19 @@ mod tests {
         child.signal("TERM");
         assert!(!child.wait(Duration::from_secs(10)).unwrap().success());
         assert!(!child.is_running());
+    }
+
+    #[test]
+    fn what_is_typed_is_read() {
+        let directory = std::env::temp_dir();
+        let line = ["-c", "read word; test \"$word\" = hello"].map(str::to_owned);
+        let command = ("sh".as_ref(), &line[..]);
+        let mut shell =
+            Spawned::start_console("xtask-test-console", command, &directory, &[]).unwrap();
+        shell.types("hel").unwrap();
+        shell.types("lo\n").unwrap();
+        assert!(shell.wait(Duration::from_secs(10)).unwrap().success());
+        assert!(sleeper().types("hello\n").is_err());
     }
 
     #[test]

@@ -253,6 +253,20 @@ fn a_refresh_refused_by_a_peer_with_timers_is_tried_until_the_end_is_near() {
 }
 
 #[test]
+fn regression_a_peer_that_answered_405_is_sent_no_other_update() {
+    let mut world = refreshed(KNOWS);
+    let update = one(&world.seconds(90), CALLEE, "UPDATE");
+    let allow = "Allow: INVITE, ACK, BYE\r\n";
+    world.answer(&update, "405 Method Not Allowed", "", allow, "");
+    let sent = world.seconds(90);
+    assert!(
+        !kinds(&sent, CALLEE).contains(&"UPDATE".to_owned()),
+        "{sent:#?}"
+    );
+    assert_eq!(world.counters().sessions_expired, 1);
+}
+
+#[test]
 fn an_update_the_peer_does_not_know_after_all_is_no_end() {
     let mut world = refreshed("Supported: timer\r\nAllow: INVITE\r\n");
     let sent = world.callee_sends("INFO", "x", "", "");

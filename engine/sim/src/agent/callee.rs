@@ -5,6 +5,7 @@ use std::time::Duration;
 use stack::Time;
 
 use super::dialog::{Dialog, End, without_tag};
+use super::manners::answer_headers;
 use super::print::Body;
 use super::session::{Place, Session};
 use super::{Agent, Alarm, PATIENCE, Part, T1};
@@ -31,6 +32,19 @@ impl Ringing {
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
     }
+
+    /// Whether the plan goes on after the INVITE has failed.
+    pub(super) fn has_more(&self, steps: &[Step]) -> bool {
+        self.stopped && self.step < steps.len()
+    }
+
+    /// The state in which another INVITE finds a party whose plan goes on.
+    pub(super) fn after(last: &Ringing) -> Ringing {
+        Ringing {
+            step: last.step,
+            ..Ringing::default()
+        }
+    }
 }
 
 impl Agent {
@@ -41,8 +55,20 @@ impl Agent {
         }
     }
 
+    pub(super) fn steps(&self) -> &[Step] {
+        match &self.part {
+            Part::Callee(plan) => &plan.steps,
+            Part::Caller(_) => &[],
+        }
+    }
+
     pub(super) fn on_invite(&mut self, now: Time, server: usize) {
-        self.facts.invites += 1;
+        if self.refuses_interval(now, server) || self.is_replaced(now, server) {
+            return;
+        }
+        if !self.rings_again() {
+            self.facts.invites += 1;
+        }
         if self.ringing.invite.is_some() || matches!(self.part, Part::Caller(_)) {
             return self.answer(now, server, 482, "", "", &Body::NONE);
         }
@@ -77,7 +103,7 @@ impl Agent {
     }
 
     /// The dialog of a branch of the fork; made when the branch first speaks.
-    fn fork(&mut self, invite: usize, fork: usize) -> usize {
+    pub(super) fn fork(&mut self, invite: usize, fork: usize) -> usize {
         if let Some((_, dialog)) = self
             .ringing
             .forks
@@ -226,7 +252,7 @@ impl Agent {
             300..=399 => "Contact: <sip:elsewhere@192.0.2.77:5066>;q=0.5\r\n".to_owned(),
             503 => "Retry-After: 17\r\n".to_owned(),
             486 => format!("Warning: 399 {host} \"on, the phone\"\r\n"),
-            _ => "Reason: Q.850;cause=17;text=\"so be it\"\r\n".to_owned(),
+            _ => answer_headers(code).to_owned() + "Reason: Q.850;cause=17;text=\"so be it\"\r\n",
         };
         let dialog = self.fork(invite, 0);
         let tag = self.dialogs[dialog].local_tag.clone();

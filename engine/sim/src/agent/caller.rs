@@ -6,7 +6,7 @@ use super::client::{Purpose, State};
 use super::dialog::{Dialog, End};
 use super::print::{Body, Line};
 use super::session::{Place, Session};
-use super::{Agent, Alarm, PATIENCE, Part};
+use super::{Agent, Alarm, Identity, PATIENCE, Part};
 use crate::heard::Heard;
 use crate::plan::{Ack, CallerPlan, Cancel};
 
@@ -23,17 +23,15 @@ impl Agent {
         let plan = self.caller_plan();
         let dialog = self.first_dialog();
         self.dialogs.push(dialog);
-        let body = if plan.delayed_offer {
-            Body::NONE
-        } else {
-            self.invitation()
-        };
-        let extra = if plan.reliable {
-            "Supported: 100rel\r\n"
-        } else {
-            ""
-        };
-        self.send_request(now, 0, "INVITE", Purpose::Invite, extra, &body);
+        let body = self.first_offer();
+        self.send_request(
+            now,
+            0,
+            "INVITE",
+            Purpose::Invite,
+            &self.first_extra(),
+            &body,
+        );
         self.dialogs[0].invite_cseq = self.dialogs[0].cseq;
         if let Some(Cancel::After(after) | Cancel::Impatient(after)) = plan.cancel {
             self.alarms.plan(now + after, Alarm::Cancel);
@@ -41,6 +39,27 @@ impl Agent {
         for (after, method) in plan.asides {
             self.alarms.plan(now + after, Alarm::Aside(method));
         }
+    }
+
+    pub(super) fn first_offer(&mut self) -> Body {
+        match self.caller_plan().delayed_offer {
+            true => Body::NONE,
+            false => self.invitation(),
+        }
+    }
+
+    pub(super) fn first_extra(&self) -> String {
+        let reliable = match self.caller_plan().reliable {
+            true => "Supported: 100rel\r\n",
+            false => "",
+        };
+        format!("{reliable}{}", self.replaces)
+    }
+
+    /// The Request-URI of the INVITE.
+    pub(super) fn first_target(&self) -> String {
+        let Identity { number, router, .. } = &self.identity;
+        format!("sip:{number}@{router};q=1")
     }
 
     fn first_dialog(&mut self) -> Dialog {
@@ -60,7 +79,7 @@ impl Agent {
             local_tag: self.name("tag"),
             remote: format!("<sip:{number}@{router}>"),
             remote_tag: String::new(),
-            target: format!("sip:{number}@{router};q=1"),
+            target: self.first_target(),
             cseq: self.draw.between(0, 2_000) as u32,
             remote_cseq: None,
             invite_cseq: 0,
@@ -150,13 +169,14 @@ impl Agent {
     pub(super) fn cancel(&mut self, now: Time) {
         let impatient = matches!(self.caller_plan().cancel, Some(Cancel::Impatient(_)));
         self.cancelled = true;
-        if impatient || self.clients[0].state == State::Proceeding {
+        if impatient || self.clients[self.invite].state == State::Proceeding {
             self.send_cancel(now);
         }
     }
 
     fn send_cancel(&mut self, now: Time) {
-        let invite = &mut self.clients[0];
+        let at = self.invite;
+        let invite = &mut self.clients[at];
         if invite.state == State::Done || std::mem::replace(&mut invite.cancelled, true) {
             return;
         }
@@ -170,12 +190,13 @@ impl Agent {
         let bytes =
             self.print_hop_request(&line, "Reason: SIP;cause=487;text=\"changed my mind\"\r\n");
         self.start_client(now, to, line, Purpose::Cancel, bytes);
-        self.alarms.plan(now + PATIENCE, Alarm::GiveUp(0));
+        self.alarms.plan(now + PATIENCE, Alarm::GiveUp(at));
     }
 
     /// RFC 3261 15: a caller may end an early dialog with BYE.
     pub(super) fn early_bye(&mut self, now: Time) {
-        let early = self.clients[0].state == State::Proceeding && self.dialogs[0].end.is_none();
+        let early =
+            self.clients[self.invite].state == State::Proceeding && self.dialogs[0].end.is_none();
         if early {
             self.dialogs[0].end = Some(End::ByeSent);
             self.send_request(now, 0, "BYE", Purpose::Bye, "", &Body::NONE);
@@ -183,7 +204,7 @@ impl Agent {
     }
 
     pub(super) fn early_request(&mut self, now: Time, method: &'static str) {
-        if self.clients[0].state == State::Proceeding && self.dialogs[0].end.is_none() {
+        if self.clients[self.invite].state == State::Proceeding && self.dialogs[0].end.is_none() {
             let session = &self.dialogs[0].session;
             let body = match (method, self.talks()) {
                 ("UPDATE", true) if session.reliable && session.is_settled() => self.offer(0),
@@ -198,7 +219,13 @@ impl Agent {
     pub(super) fn on_call_answer(&mut self, now: Time, heard: &Heard) {
         self.facts.reasons.clone_from(&heard.reasons);
         if heard.code >= 300 {
-            return self.on_call_failed();
+            let free = !self.cancelled && !self.talks();
+            let again = self.tries_again(heard).filter(|_| free);
+            self.hear_response(0, heard, false);
+            return match again {
+                Some(after) => self.alarms.plan(now + after, Alarm::CallAgain),
+                None => self.on_call_failed(),
+            };
         }
         self.check_tag(heard);
         self.hear_response(0, heard, false);
@@ -253,8 +280,8 @@ impl Agent {
         line.cseq = self.dialogs[0].invite_cseq;
         let bytes = self.print_request(&line, "", &body);
         let to = self.dialogs[0].next_hop(self.identity.router);
-        self.clients[0].ack = Some(bytes.clone());
-        self.clients[0].to = to;
+        self.clients[self.invite].ack = Some(bytes.clone());
+        self.clients[self.invite].to = to;
         self.post(to, bytes);
     }
 }

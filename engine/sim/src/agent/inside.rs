@@ -6,10 +6,22 @@ use stack::Time;
 
 use super::client::{Purpose, State};
 use super::dialog::End;
+use super::manners::answer_headers;
 use super::print::Body;
 use super::session::Place;
 use super::{Agent, Alarm};
 use crate::heard::Heard;
+
+/// Requests that may be sent again after a refusal.
+const KNOWN: [&str; 7] = [
+    "INVITE",
+    "UPDATE",
+    "INFO",
+    "MESSAGE",
+    "NOTIFY",
+    "OPTIONS",
+    "SUBSCRIBE",
+];
 
 impl Agent {
     /// The ACK of the first INVITE was sent or received.
@@ -166,6 +178,10 @@ impl Agent {
         if self.inside.mute {
             return;
         }
+        let code = code.or_else(|| self.next_answer());
+        if self.refuses_interval(now, server) {
+            return;
+        }
         let offers = matches!(method.as_str(), "INVITE" | "UPDATE");
         match offers.then(|| self.hear_request(server, dialog)).flatten() {
             None => {}
@@ -175,11 +191,13 @@ impl Agent {
             Some(code) => return self.reply(now, server, code),
         }
         self.refresh_target(server, dialog);
-        match self.inside.replies_after {
-            Duration::ZERO => self.reply(now, server, code.unwrap_or(200)),
-            after => self
-                .alarms
-                .plan(now + after, Alarm::Reply(server, code.unwrap_or(200))),
+        match (code.unwrap_or(200), self.inside.replies_after) {
+            (code @ 100..200, after) => {
+                self.answer(now, server, code, "", "", &Body::NONE);
+                self.alarms.plan(now + after, Alarm::Reply(server, 200));
+            }
+            (code, Duration::ZERO) => self.reply(now, server, code),
+            (code, after) => self.alarms.plan(now + after, Alarm::Reply(server, code)),
         }
     }
 
@@ -214,10 +232,9 @@ impl Agent {
             None if offer => self.sdp(),
             None => Body::NONE,
         };
-        let contact = if code == 200 {
-            self.contact()
-        } else {
-            String::new()
+        let contact = match code {
+            200 => self.contact(),
+            code => answer_headers(code).to_owned(),
         };
         self.answer(now, server, code, "", &contact, &body);
     }
@@ -270,7 +287,13 @@ impl Agent {
             "SUBSCRIBE" | "NOTIFY" | "REFER" | "PRACK"
         );
         if matches!(heard.code, 408 | 481) && !usage {
-            self.hang_up(now, dialog);
+            return self.hang_up(now, dialog);
+        }
+        let method = KNOWN.iter().find(|known| **known == heard.method);
+        if let Some(method) = method
+            && let Some(after) = self.tries_again(heard)
+        {
+            self.alarms.plan(now + after, Alarm::Inside(dialog, method));
         }
     }
 }

@@ -11,7 +11,9 @@ mod client;
 mod description;
 mod dialog;
 mod inside;
+mod manners;
 mod print;
+mod replacing;
 mod server;
 mod session;
 mod talk;
@@ -23,6 +25,7 @@ use stack::Time;
 
 use self::callee::Ringing;
 use self::client::Client;
+use self::manners::Manners;
 use self::server::Server;
 use self::talk::{Talk, talk_of};
 use crate::draw::Draw;
@@ -132,6 +135,7 @@ enum Alarm {
     Reply(usize, u16),
     Talk,
     Aside(&'static str),
+    CallAgain,
 }
 
 /// The part an agent plays.
@@ -175,6 +179,11 @@ pub struct Agent {
     refusing: bool,
     facts: Facts,
     talk: Talk,
+    manners: Manners,
+    /// The client transaction of its INVITE.
+    invite: usize,
+    /// The Replaces line of its INVITE.
+    replaces: String,
 }
 
 impl Agent {
@@ -192,6 +201,9 @@ impl Agent {
         }
         Agent {
             talk: talk_of(&part),
+            manners: Manners::new(inside.session_expires),
+            invite: 0,
+            replaces: String::new(),
             identity,
             part,
             inside,
@@ -298,6 +310,7 @@ impl Agent {
             Alarm::Reply(server, code) => self.reply(now, server, code),
             Alarm::Talk => self.talk(now),
             Alarm::Aside(method) => self.say_aside(now, method),
+            Alarm::CallAgain => self.call_again(now),
         }
     }
 

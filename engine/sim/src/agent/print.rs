@@ -85,9 +85,9 @@ impl Agent {
             "CANCEL" | "ACK" | "BYE" | "PRACK" => String::new(),
             _ => self.contact(),
         };
-        let cargo = self.cargo();
+        let (cargo, timer) = (self.cargo(), self.session_request(&line.method));
         let mut bytes = self.print_head(line);
-        bytes.extend_from_slice(format!("{contact}{extra}{cargo}").as_bytes());
+        bytes.extend_from_slice(format!("{contact}{timer}{extra}{cargo}").as_bytes());
         body.print(&mut bytes);
         bytes
     }
@@ -150,9 +150,10 @@ impl Agent {
             ..
         } = request;
         let (phrase, cargo) = (self.phrase(code), self.cargo());
+        let timer = self.session_answer(request, code);
         let mut bytes = format!(
             "SIP/2.0 {code} {phrase}\r\n{vias}From: {from}\r\nTo: {to}{tag}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{extra}{cargo}"
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{timer}{extra}{cargo}"
         )
         .into_bytes();
         body.print(&mut bytes);

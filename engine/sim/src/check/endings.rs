@@ -12,7 +12,13 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         .map_or(stack::Time::ZERO, |crossing| crossing.at);
     for agent in evidence.agents {
         let id = agent.identity.id;
-        for what in faults(agent) {
+        let mut plans = evidence.plan.calls.iter();
+        let replaced = plans.any(|call| call.caller.replaces == Some(id.call));
+        let retries = evidence
+            .call(id)
+            .is_some_and(|call| call.caller.inside.retries);
+        let again = retries || replaced;
+        for what in faults(agent, again) {
             findings.push(Finding {
                 at,
                 rule: "endings",
@@ -31,7 +37,8 @@ pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn faults(agent: &Agent) -> Vec<String> {
+/// `again`: it may be called again.
+fn faults(agent: &Agent, again: bool) -> Vec<String> {
     let facts = agent.facts();
     let mut faults = facts.faults.clone();
     if agent.is_dead() {
@@ -41,7 +48,7 @@ fn faults(agent: &Agent) -> Vec<String> {
     if caller && facts.final_code.is_none() {
         faults.push("its INVITE was never answered".to_owned());
     }
-    if facts.invites > 1 {
+    if facts.invites > 1 && !again {
         faults.push(format!("{} INVITEs", facts.invites));
     }
     for dialog in agent.dialogs() {
@@ -64,7 +71,8 @@ fn disagreement(evidence: &Evidence<'_>, call: usize) -> Option<String> {
         call,
         side: Side::Callee,
     })?;
-    if caller.is_dead() || callee.is_dead() {
+    let elsewhere = evidence.plan.calls[call].caller.replaces.is_some();
+    if caller.is_dead() || callee.is_dead() || elsewhere {
         return None;
     }
     let answered = caller.facts().final_code == Some(200);

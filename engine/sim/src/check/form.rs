@@ -43,7 +43,20 @@ fn fault(crossing: &Crossing) -> Option<String> {
     if heard.is_request() && crossing.peer == Peer::Stranger {
         return Some(format!("{} to the stranger", heard.title()));
     }
-    misleading_contact(heard, listener)
+    misleading_contact(heard, listener).or_else(|| wrong_length(crossing, heard))
+}
+
+/// RFC 3261 18.3, 20.14: Content-Length tells the bytes of the body, and nothing follows them.
+fn wrong_length(crossing: &Crossing, heard: &Heard) -> Option<String> {
+    let exact = crossing.size == heard.head.len() + heard.body.len();
+    let title = heard.title();
+    if !exact || heard.content_length != Some(heard.body.len()) {
+        let (size, told) = (crossing.size, heard.content_length);
+        return Some(format!(
+            "{title} of {size} bytes has the Content-Length {told:?}"
+        ));
+    }
+    None
 }
 
 /// Contacts of redirections pass (RFC 3261 8.1.3.4, 21.4.22); any other is the router's own.

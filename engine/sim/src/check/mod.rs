@@ -1,13 +1,16 @@
 //! What must hold whatever happens: the checkers, one subject a file. Each reads the evidence of a
 //! finished run and says what is wrong with it; none of them knows how the router works inside.
 
+mod amounts;
 mod dialogs;
 mod endings;
 mod form;
 mod hiding;
+mod identities;
 mod media;
 mod passing;
 mod ringing;
+mod states;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,10 @@ use crate::tape::{Crossing, seconds};
 
 /// 64*T1: when anybody gives up.
 const GIVING_UP: Duration = Duration::from_secs(32);
+/// RFC 3261 17.2.1: how long a refused INVITE is remembered after its ACK.
+const TIMER_I: Duration = Duration::from_secs(5);
+/// Within this time of a timer's end a message may come before or after it.
+const TICK: Duration = Duration::from_millis(5);
 /// How exactly times are kept.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
@@ -113,6 +120,32 @@ impl Evidence<'_> {
         sent.any(|(.., heard)| !acked(heard.cseq))
     }
 
+    /// What the router's clock says at this time: it may leap.
+    fn router_time(&self, at: Time) -> Time {
+        let leaps = self.plan.ordeal.iter().flat_map(|ordeal| &ordeal.leaps);
+        let past = leaps.filter(|(when, _)| Time::ZERO + *when <= at);
+        past.fold(at, |time, (_, by)| time + *by)
+    }
+
+    /// Whether the transaction that was answered finally like this and then may be over, so that a copy of its
+    /// request begins a new one: timers J and L, and timer I after the ACK (RFC 3261 17.2, RFC 6026 7.1).
+    fn is_over(&self, to: AgentId, answer: (Time, &Heard), at: Time) -> bool {
+        let (first, heard) = answer;
+        let now = self.router_time(at);
+        let since = |then: Time| now.duration_since(self.router_time(then)) + TICK;
+        if since(first) >= GIVING_UP {
+            return true;
+        }
+        let refused = heard.method == "INVITE" && heard.code >= 300;
+        let ack =
+            |heard: &Heard, other: &Heard| heard.method == "ACK" && heard.branch == other.branch;
+        let mut received = self.received();
+        refused
+            && received
+                .find(|(_, from, known)| *from == to && ack(known, heard))
+                .is_some_and(|(then, ..)| since(then) >= TIMER_I)
+    }
+
     /// When all calls were ended by an order, if they were.
     fn ended_by_order(&self) -> Option<Time> {
         let mut orders = self.plan.orders.iter();
@@ -121,23 +154,40 @@ impl Evidence<'_> {
     }
 }
 
+type Rule = fn(&Evidence<'_>, &mut Vec<Finding>);
+
+/// What holds in every world.
+const ALWAYS: [Rule; 8] = [
+    form::check,
+    hiding::check,
+    passing::check,
+    transactions::check,
+    states::check,
+    identities::check,
+    amounts::check,
+    strangers::check,
+];
+
+/// What can be asked where nobody is kept from keeping time: see [`Plan::is_fair`].
+const FAIR: [Rule; 7] = [
+    transactions::check_fair,
+    dialogs::check,
+    states::check_refusals,
+    times::check,
+    ringing::check,
+    endings::check,
+    media::check,
+];
+
 /// Lists what is wrong.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
-    type Rule = fn(&Evidence<'_>, &mut Vec<Finding>);
-    const RULES: [Rule; 10] = [
-        form::check,
-        hiding::check,
-        passing::check,
-        transactions::check,
-        dialogs::check,
-        times::check,
-        ringing::check,
-        endings::check,
-        strangers::check,
-        media::check,
-    ];
+    let fair = if evidence.plan.is_fair() {
+        &FAIR[..]
+    } else {
+        &[]
+    };
     let mut findings = Vec::new();
-    for rule in RULES {
+    for rule in ALWAYS.iter().chain(fair) {
         rule(evidence, &mut findings);
     }
     findings.sort_by_key(|finding| finding.at);

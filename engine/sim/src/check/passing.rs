@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{Evidence, Finding};
-use crate::agent::{AgentId, Side};
+use crate::agent::{AgentId, Description, Side};
 use crate::heard::{Heard, STAMP};
 use crate::plan::Flow;
 
@@ -49,7 +49,14 @@ fn fault(
     to: AgentId,
     copy: &Heard,
 ) -> Option<String> {
-    if to.call != from.call || to.side != from.side.other() {
+    let calls = &evidence.plan.calls;
+    let meets = || {
+        calls
+            .get(to.call)?
+            .meets(to.call, calls.get(from.call)?, from.call)
+            .then_some(())
+    };
+    if to.call != from.call && meets().is_none() || to.side != from.side.other() {
         return Some(format!("it crosses from {from:?}"));
     }
     let route = &evidence.call(from)?.route;
@@ -64,7 +71,8 @@ fn fault(
     }
     // What is steered is rewritten, and looked at elsewhere; a bodiless 18x is as it should be.
     let rewritten = route.steer && original.sdp && copy.sdp || recast && copy.body.is_empty();
-    if original.body != copy.body && !rewritten {
+    let said_again = original.body.is_empty() && is_said_again(evidence, to, copy);
+    if original.body != copy.body && !rewritten && !said_again {
         return Some(format!(
             "a body of {} bytes was {}",
             copy.body.len(),
@@ -82,6 +90,18 @@ fn fault(
     let begins = copy.is_request() && copy.to_tag.is_empty();
     (begins && person(&copy.from) != person(&original.from))
         .then(|| format!("From {:?} was {:?}", copy.from, original.from))
+}
+
+/// A caller without 100rel hears the answer of a reliable provisional again in the 2xx, where the callee said it
+/// once (RFC 3261 13.2.1, RFC 6337 2.2).
+fn is_said_again(evidence: &Evidence<'_>, to: AgentId, copy: &Heard) -> bool {
+    let mut sent = evidence.sent();
+    let said = |heard: &Heard| heard.is_answer("INVITE", 1) && heard.branch == copy.branch;
+    // Another fork may have spoken meanwhile: then its version is higher.
+    let name = |heard: &Heard| Description::read(&heard.body).map(|said| said.id);
+    let same = |heard: &Heard| heard.body == copy.body || heard.sdp && name(heard) == name(copy);
+    copy.is_answer("INVITE", 2)
+        && sent.any(|(_, id, heard)| id == to && said(heard) && heard.rseq.is_none() && same(heard))
 }
 
 /// A late answer that came without its description.

@@ -7,13 +7,13 @@ use crate::agent::{AgentId, Side};
 use crate::heard::Heard;
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
-    let mut rung: HashMap<usize, Vec<&Heard>> = HashMap::new();
+    let mut rung: HashMap<(usize, &str), Vec<&Heard>> = HashMap::new();
     for (at, to, heard) in evidence.sent() {
         if to.side != Side::Caller || heard.method != "INVITE" || !(180..190).contains(&heard.code)
         {
             continue;
         }
-        let before = rung.entry(to.call).or_default();
+        let before = rung.entry((to.call, heard.branch.as_str())).or_default();
         if !before.contains(&heard)
             && let Some(what) = fault(evidence, to, before, heard)
         {

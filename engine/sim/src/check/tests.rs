@@ -1,5 +1,7 @@
 //! Each checker is shown a run in which one thing was made wrong, and has to say so.
 
+mod peers;
+
 use super::{Evidence, Finding, check};
 use crate::agent::Side;
 use crate::heard::Heard;
@@ -33,8 +35,24 @@ fn good() -> (Plan, Run) {
     (plan, run)
 }
 
-/// What the checkers say when the tape is changed like this.
+/// What the checkers say when the tape is changed like this, and every message is told to be as long as it is.
 fn findings(change: impl FnOnce(&mut Vec<Crossing>)) -> Vec<Finding> {
+    findings_as_is(|tape| {
+        change(tape);
+        settle(tape);
+    })
+}
+
+fn settle(tape: &mut [Crossing]) {
+    for crossing in tape {
+        if let Ok(heard) = &mut crossing.heard {
+            crossing.size = heard.head.len() + heard.body.len();
+            heard.content_length = Some(heard.body.len());
+        }
+    }
+}
+
+fn findings_as_is(change: impl FnOnce(&mut Vec<Crossing>)) -> Vec<Finding> {
     let (plan, mut run) = good();
     change(&mut run.tape);
     check(&Evidence {
@@ -46,10 +64,11 @@ fn findings(change: impl FnOnce(&mut Vec<Crossing>)) -> Vec<Finding> {
 }
 
 fn rules(change: impl FnOnce(&mut Vec<Crossing>)) -> Vec<&'static str> {
-    let mut rules: Vec<&str> = findings(change)
-        .iter()
-        .map(|finding| finding.rule)
-        .collect();
+    rules_of(&findings(change))
+}
+
+fn rules_of(findings: &[Finding]) -> Vec<&'static str> {
+    let mut rules: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
     rules.sort_unstable();
     rules.dedup();
     rules

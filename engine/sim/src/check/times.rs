@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use stack::Time;
 
-use super::{Evidence, Finding, GIVING_UP, TOLERANCE};
+use super::{Evidence, Finding, GIVING_UP, TICK, TOLERANCE};
 use crate::agent::{AgentId, Side};
 use crate::heard::Heard;
 use crate::plan::Flow;
 
 /// The ringing limit where the route sets no `noAnswerTimeout` (`router::Timers::ringing`).
 const RINGING: Duration = Duration::from_secs(185);
-
-/// Within this time of a timer's end a message may come before or after it.
-const TICK: Duration = Duration::from_millis(5);
 
 /// How a call that nobody ends otherwise will end.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +23,10 @@ struct Due {
 }
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
-    for call in 0..evidence.plan.calls.len() {
+    let calls = &evidence.plan.calls;
+    let replaced = |at: usize| calls.iter().any(|call| call.caller.replaces == Some(at));
+    let plain = |at: &usize| !replaced(*at) && calls[*at].caller.replaces.is_none();
+    for call in (0..calls.len()).filter(plain) {
         let story = Story::of(evidence, call);
         let fault = story.setup_fault().or_else(|| story.duration_fault());
         if let Some((at, what)) = fault {
@@ -161,6 +161,9 @@ impl<'a> Story<'a> {
 
     fn setup_fault(&self) -> Option<(Time, String)> {
         let begin = self.begin()?;
+        if self.calls_again() {
+            return None;
+        }
         let dues = self.dues(begin)?;
         let due = dues.first()?;
         let soon = |at: Time| at <= due.at + TOLERANCE;
@@ -190,6 +193,21 @@ impl<'a> Story<'a> {
             at,
             format!("{} {:?}, though {due:?}", answer.title(), answer.reasons),
         ))
+    }
+
+    /// The times of a setup are those of one INVITE.
+    fn calls_again(&self) -> bool {
+        let from = AgentId {
+            call: self.call,
+            side: Side::Caller,
+        };
+        let begins = |heard: &Heard| heard.method == "INVITE" && heard.to_tag.is_empty();
+        let received = self.evidence.received();
+        let mut invites = received
+            .filter(|(_, id, heard)| *id == from && heard.is_request() && begins(heard))
+            .map(|(.., heard)| heard.branch.as_str());
+        let first = invites.next();
+        invites.any(|branch| Some(branch) != first)
     }
 
     fn flow(&self) -> Option<Flow> {

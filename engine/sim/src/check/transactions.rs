@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stack::Time;
 
-use super::{Evidence, Finding, GIVING_UP};
+use super::{Evidence, Finding};
 use crate::agent::AgentId;
 use crate::heard::Heard;
 
@@ -19,6 +19,10 @@ const TRYING: Duration = Duration::from_millis(201);
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     check_answers(evidence, findings);
+}
+
+/// Who is kept waiting by the world itself cannot be asked to answer in time, or at all.
+pub(super) fn check_fair(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     check_trying(evidence, findings);
     check_unanswered(evidence, findings);
     check_copies(evidence, findings);
@@ -36,8 +40,14 @@ fn check_answers(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     for (at, to, heard) in evidence.sent().filter(|(.., heard)| !heard.is_request()) {
         let title = heard.title();
         let what = match finals.get(&key(to, heard)) {
-            // Timers J and L: whoever still repeats its request after 64*T1 makes a new one.
-            Some((first, last)) if last != &heard && at >= *first + GIVING_UP => continue,
+            // Whoever still repeats its request then makes a new one.
+            Some(answer) if answer.1 != heard && evidence.is_over(to, *answer, at) => {
+                match heard.is_final() {
+                    true => finals.insert(key(to, heard), (at, heard)),
+                    false => finals.remove(&key(to, heard)),
+                };
+                continue;
+            }
             Some((_, last)) if !heard.is_final() => {
                 format!("{title} to {to:?} after {}", last.code)
             }

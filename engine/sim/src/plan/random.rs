@@ -1,5 +1,7 @@
 //! Plans drawn from a seed: anything that people and networks do, in any combination that must end.
 
+mod manners;
+mod ordeal;
 mod talk;
 
 use std::time::Duration;
@@ -8,7 +10,7 @@ use crate::draw::Draw;
 use crate::network::Conditions;
 use crate::plan::{
     Ack, CallPlan, CalleePlan, CallerPlan, Cancel, Cancelled, Death, Flow, InsidePlan, NamePlan,
-    Order, Plan, RoutePlan, Step,
+    Order, Plan, RoutePlan, RouterPlan, Step,
 };
 
 /// Methods of requests inside a call, PING standing for those nobody has heard of.
@@ -50,8 +52,12 @@ impl Plan {
                 0
             },
             media: None,
+            router: RouterPlan::default(),
+            ordeal: None,
         };
         talk::add(&mut plan);
+        ordeal::add(&mut plan);
+        manners::add(&mut plan);
         for call in &mut plan.calls {
             call.caller.asides = asides(&mut draw);
         }
@@ -132,6 +138,7 @@ fn caller(draw: &mut Draw) -> CallerPlan {
         inside: inside(draw),
         talk: None,
         asides: Vec::new(),
+        replaces: None,
     }
 }
 
@@ -190,9 +197,12 @@ fn steps(draw: &mut Draw) -> Vec<Step> {
     }
     for _ in 0..draw.between(0, 4) {
         steps.push(Step::Wait(draw.millis(0, 2_500)));
+        let code = draw.pick(&[180, 180, 181, 182, 183, 199]);
+        // RFC 6228 8: a 199 takes no part in offers and answers.
+        let sdp = draw.chance(30) && code != 199;
         steps.push(Step::Provisional {
-            code: draw.pick(&[180, 180, 181, 182, 183, 199]),
-            sdp: draw.chance(30),
+            code,
+            sdp,
             reliable: draw.chance(30),
             fork: draw.between(0, forks) as usize,
         });
@@ -248,6 +258,7 @@ fn inside(draw: &mut Draw) -> InsidePlan {
             at: draw.millis(0, 25_000),
             refusing: draw.chance(50),
         }),
+        ..InsidePlan::default()
     }
 }
 

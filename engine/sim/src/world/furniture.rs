@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use router::Timers;
 use router::rdb::Table;
 use shard::{Config, Limits, Listener, Peer, Peers};
 
@@ -28,7 +29,13 @@ pub(super) fn config(
         },
         advertise_port: address.port(),
     };
+    let timers = Timers {
+        in_dialog_probe: plan.router.probe,
+        ..Timers::default()
+    };
     Config {
+        timers,
+        session_timer: plan.router.session_timer,
         shard,
         shards: plan.shards,
         steer_key,
@@ -44,8 +51,8 @@ pub(super) fn config(
     }
 }
 
-/// The rules for the media of each party that talks.
-fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Peer)> {
+/// How each party is treated.
+pub(super) fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Peer)> {
     let mut peers = Vec::new();
     for (call, planned) in plan.calls.iter().enumerate() {
         let talks = [
@@ -54,13 +61,13 @@ fn peers(plan: &Plan) -> Vec<(IpAddr, u8, Peer)> {
         ];
         for (side, talk) in talks {
             let host = agent_address(AgentId { call, side }, &planned.route).ip();
-            peers.extend(talk.as_ref().map(|talk| {
-                let peer = Peer {
-                    latching: talk.latching,
-                    ..Peer::default()
-                };
-                (host, 128, peer)
-            }));
+            let latching = talk.as_ref().map(|talk| talk.latching);
+            let peer = Peer {
+                latching: latching.unwrap_or_default(),
+                reliable: plan.router.reliable,
+                ..Peer::default()
+            };
+            peers.push((host, 128, peer));
         }
     }
     peers

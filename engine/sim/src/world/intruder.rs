@@ -16,7 +16,7 @@ pub(crate) fn address() -> SocketAddr {
 /// Requests outside any dialog and the codes that answer them (RFC 3261 8.2.1, 9.2, 11.2, 12.2.2, 21.5.2);
 /// a call to a number without a route gets 503 while the router takes none.
 pub(crate) const OUTSIDE: [(&str, &[u16]); 10] = [
-    ("OPTIONS", &[200]),
+    ("OPTIONS", &[200, 503]),
     ("REGISTER", &[405]),
     ("MESSAGE", &[404]),
     ("SUBSCRIBE", &[404]),

@@ -72,6 +72,8 @@ struct LegSession {
     tries: u8,
     /// The session description the peer was sent last, when it needs one to be refreshed.
     said: Option<Box<[u8]>>,
+    /// The peer has answered an UPDATE with 405 or 501, and has not listed it since.
+    refuses_update: bool,
     /// One that the peer has been offered in this transaction of the other leg.
     proposed: Option<(ServerId, Box<[u8]>)>,
 }
@@ -111,6 +113,7 @@ impl LegSession {
         if message.header(wire::HeaderName::Allow).is_some() {
             self.updates = allows_update(message);
         }
+        self.refuses_update &= !self.updates;
         if self.updates {
             self.said = None;
             self.proposed = None;

@@ -75,9 +75,13 @@ impl Call {
         side: Side,
         out: &mut Outbox,
     ) -> After {
-        let Some(method) = self.session_leg(side).map(LegSession::refresh_method) else {
+        let Some(leg) = self.session_leg(side) else {
             return After::Keep;
         };
+        let method = leg.refresh_method();
+        if method == Method::Update && leg.refuses_update {
+            return self.not_refreshed(core, now, side, out);
+        }
         if method == Method::Invite && !self.may_offer_again() {
             return self.refresh_later(core, now, side, out);
         }
@@ -285,6 +289,7 @@ impl Call {
         let leg = self.session_leg_mut(side);
         let other = leg.is_some_and(|leg| {
             leg.updates = false;
+            leg.refuses_update = true;
             leg.said.is_some()
         });
         if other {

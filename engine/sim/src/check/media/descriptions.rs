@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use stack::Time;
+
 use super::{Finding, Index};
 use crate::agent::{AgentId, Side};
 use crate::heard::Heard;
@@ -25,7 +27,8 @@ pub(super) fn check(index: &Index<'_>, findings: &mut Vec<Finding>) {
         };
         let ours = call.route.steer || call.route.flow == Flow::Echo;
         // Answers that cross the end of their call have no ports to name, and nobody reads them.
-        if !ours || index.has_ended(to.call, at) || seen.contains(&(to, heard)) {
+        let over = index.has_ended(to.call, at) || has_left(index, to, heard, at);
+        if !ours || over || seen.contains(&(to, heard)) {
             continue;
         }
         seen.push((to, heard));
@@ -47,6 +50,15 @@ pub(super) fn check(index: &Index<'_>, findings: &mut Vec<Finding>) {
             });
         }
     }
+}
+
+/// Whether a party had sent its BYE, so that its own requests that still wait are answered to nobody.
+fn has_left(index: &Index<'_>, to: AgentId, answer: &Heard, at: Time) -> bool {
+    let mut received = index.evidence.received();
+    let bye = |heard: &Heard| heard.is_request() && heard.method == "BYE";
+    received.any(|(when, from, heard)| {
+        from == to && when < at && bye(heard) && heard.call_id == answer.call_id
+    })
 }
 
 /// The last description on a leg.

@@ -211,11 +211,14 @@ fn admission(index: &Index<'_>, stream: &Stream<'_>, packet: &Packet) -> Option<
         Latching::LatchSameHost => packet.remote.ip() == inside.ip(),
         Latching::Latch => true,
     };
-    // Packets from the signalled address are always taken: it gets its stream back from anybody. RTCP
-    // on the RTP port waits for the RTP that does.
+    // Packets from the signalled address are taken: it gets its stream back from anybody, within the
+    // window. RTCP on the RTP port waits for the RTP that does.
     let apart = Some(packet.ours) != stream.own_ours.address();
     if !translated && (is_media(packet.form) || apart) {
-        return Some(true);
+        let late = packet.at >= stream.agreed + WINDOW;
+        let since = index.first_named(stream.speaker, inside)?;
+        let lost = late && index.intruded(packet.ours, since, packet, stream.plan.latching);
+        return (!lost).then_some(true);
     }
     if !moves {
         return Some(false);

@@ -5,10 +5,10 @@ use super::talk::Side;
 use super::{CALLEE_TAG, Call, Stage};
 use crate::agent::{Agent, Request};
 use crate::failure::{Failure, check};
+use crate::metrics;
 use crate::sip::Message;
 use std::collections::HashSet;
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 /// How long a mode may take to show: some rounds of its question, which is asked each second.
@@ -22,20 +22,10 @@ const KNOWN: &str = "99999";
 /// file says.
 pub(super) fn start_line(stage: &Stage<'_>) -> Result<(), Failure> {
     stage.establish()?.hang_up()?;
-    let answer = metrics(stage.router.address)
-        .map_err(Failure::machine("asking for the metrics at http_port"))?;
+    let answer = metrics::ask(stage.router.address)?;
     check(answer.starts_with("HTTP/1.1 200"), || {
         format!("the metrics: {:?}", answer.lines().next())
     })
-}
-
-fn metrics(address: SocketAddr) -> std::io::Result<String> {
-    let mut connection = TcpStream::connect(address)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: router\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    connection.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// A number no record matches goes to the application server all the same; a call from there goes by the
