@@ -7,13 +7,13 @@ use std::time::Duration;
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri, print};
 
-use crate::call::{ACCEPT, Call, MAX_FORWARDS, Reason, Refusal, Setup, request_uri};
+use crate::call::{ACCEPT, Call, MAX_FORWARDS, Reason, Refusal, Setup};
 use crate::calls::{CallId, Calls};
 use crate::config::Event;
-use crate::core::{Core, Destination, Door, Proxy, Purpose, User};
+use crate::core::{Core, Door, Proxy, Purpose, User};
 use crate::outbound::{ApplicationServer, Outbound, Probed};
 use crate::rdb::Record;
-use crate::target::{HostText, host_port, ip_text};
+use crate::target::{Addressed, HostText, host_port, ip_text};
 
 /// What a shard knows of the application server.
 #[derive(Debug)]
@@ -139,9 +139,7 @@ pub(crate) fn start_call(
     uri: &Uri<'_>,
     out: &mut Outbox,
 ) -> Result<Call, Refusal> {
-    let (host, host_port, address) = way(core)?;
-    let mut text = smallvec::SmallVec::new();
-    request_uri(&mut text, request.request_uri(), uri, None, &host_port);
+    let addressed = addressed(core, (request.request_uri(), uri))?;
     let id = calls.reserve().ok_or_else(|| Refusal::code(503))?;
     let setup = Setup {
         id,
@@ -149,23 +147,22 @@ pub(crate) fn start_call(
         source,
         server: invite,
         record: &Record::default(),
-        request_uri: &text,
-        host: &host,
-        destination: Destination::Known(address),
-        through_proxy: false,
+        request_uri: &addressed.request_uri,
+        host: &addressed.host,
+        destination: addressed.destination,
+        through_proxy: addressed.through_proxy,
         found: None,
     };
     Call::start(core, now, setup, out)
 }
 
-/// The server's host, host and port, and address, unless it is down.
-pub(crate) fn way(core: &mut Core) -> Result<(HostText, HostText, SocketAddr), Refusal> {
+/// A request to this URI, which is written so, goes to the server, unless that is down.
+pub(crate) fn addressed(core: &mut Core, uri: (&[u8], &Uri<'_>)) -> Result<Addressed, Refusal> {
     match &core.application_server {
-        Some(server) if server.up => Ok((
-            server.host.clone(),
-            server.host_port.clone(),
-            server.settings.address,
-        )),
+        Some(server) if server.up => {
+            let written = (server.host.clone(), server.host_port.clone());
+            Ok(Addressed::at(server.settings.address, written, uri))
+        }
         _ => Err(down(core)),
     }
 }

@@ -23,6 +23,14 @@ impl CallId {
         generation: 0,
     };
 
+    /// The call that a tag of ours names.
+    pub(crate) fn of_token(token: &Token) -> CallId {
+        CallId {
+            slot: token.slot,
+            generation: token.generation,
+        }
+    }
+
     /// Our tag of this call on one leg, which `random` tells from others.
     pub(crate) fn token(self, shard: u8, random: u64) -> Token {
         Token {

@@ -550,14 +550,27 @@ impl Core {
     ) {
         self.counters.refused += 1;
         self.refused_with = Some(refusal.code);
-        let tag = self.own_tag().tag_text();
-        let end = |out: &mut Vec<u8>| {
-            out.extend_from_slice(&refusal.extra);
+        let tag = self.own_tag();
+        self.answer(now, server, refusal.status(), &tag, &refusal.extra, out);
+    }
+
+    /// Answers a request with this status, a tag of ours and complete header lines, without a body.
+    pub(crate) fn answer(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        (code, phrase): (u16, &str),
+        tag: &Token,
+        extra: &[u8],
+        out: &mut Outbox,
+    ) {
+        let rest = |out: &mut Vec<u8>| {
+            out.extend_from_slice(extra);
             print::end(out, b"");
         };
-        let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
+        let (phrase, tag) = (phrase.as_bytes(), tag.tag_text());
         self.transactions
-            .respond(now, server, code, phrase, Some(&tag), end, out);
+            .respond(now, server, code, phrase, Some(&tag), rest, out);
     }
 
     /// Answers a request that would need a transaction of ours when there is none left.

@@ -1,8 +1,10 @@
 //! The door of the router: finds out whether a message belongs to a call, starts one, or is for the
 //! router itself, and hands events to the calls they concern.
 
+mod answers;
 mod handling;
 mod naming;
+mod proxied;
 mod welcome;
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,29 +12,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stack::transport::stateless_response;
-use stack::{Answer, Flow, Inbound, Outbox, ServerId, Time, Token};
+use stack::{Flow, Inbound, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
 use crate::abuse;
 use crate::admission::entrance;
 use crate::application_server;
-use crate::call::{
-    After, Call, Changes, Refusal, Setup, ack_late_reinvite, check_offer, end_late_fork,
-    relay_response, request_uri,
-};
+use crate::call::{After, Call, Refusal, Setup, check_offer};
 use crate::calls::{CallId, Calls};
-use crate::config::{Command, Config, Counters, Event, Progress, Resolved, Wake};
-use crate::core::{Core, Purpose, Side, User};
+use crate::config::{Command, Config, Counters, Event, Progress, Wake};
+use crate::core::{Core, Purpose, Side};
 use crate::echo::EchoCall;
 use crate::entry::Entry;
 use crate::local;
-use crate::outbound::Probed;
 use crate::outside;
-use crate::proxy::{self, Arrived, Path, Routed};
+use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
 use crate::sanity;
-use crate::steer::Crossed;
-use crate::target::target;
+use crate::target::Addressed;
 use crate::transfer::{Held, Named};
 
 /// The transaction users of one shard.
@@ -49,8 +46,6 @@ pub struct Router {
     /// INVITEs that wait for another shard's word.
     held: Held,
 }
-
-type Text = smallvec::SmallVec<[u8; 256]>;
 
 impl Router {
     /// A router with empty tables.
@@ -225,63 +220,6 @@ impl Router {
     pub fn unreachable(&mut self, now: Time, remote: SocketAddr, out: &mut Outbox) {
         self.core.transactions.transport_error(now, remote);
         self.drain_transactions(now, out);
-    }
-
-    /// The resolver's answer: the requests that waited for it leave, or fail.
-    pub fn resolved(&mut self, now: Time, answer: Resolved<'_>, out: &mut Outbox) {
-        let waiting = self
-            .core
-            .names
-            .answer(now, answer.host, answer.addresses, answer.ttl);
-        for waiter in waiting {
-            let ipv4 = self.core.door(waiter.listener).listener.address.is_ipv4();
-            let address = answer
-                .addresses
-                .iter()
-                .find(|address| address.is_ipv4() == ipv4);
-            if waiter.user.purpose.is_proxied() {
-                let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
-                let (core, calls) = (&mut self.core, &mut self.calls);
-                let after = proxy::found(core, calls, now, &waiter, remote, out);
-                self.finish(now, waiter.user.call, after);
-                continue;
-            }
-            if waiter.user.purpose.is_outside() {
-                let remote = address.map(|&address| SocketAddr::new(address, waiter.port));
-                let (core, calls) = (&mut self.core, &mut self.calls);
-                outside::on_resolved(core, calls, now, &waiter, remote, out);
-                continue;
-            }
-            let Some(call) = self.calls.get_mut(waiter.user.call) else {
-                continue;
-            };
-            match address {
-                Some(&address) => {
-                    let remote = SocketAddr::new(address, waiter.port);
-                    let flow = Flow {
-                        listener: waiter.listener,
-                        remote,
-                    };
-                    if !call.target_found(waiter.client, flow) {
-                        call.callee_found(&mut self.core, now, flow);
-                    }
-                    self.core
-                        .transactions
-                        .destination_found(now, waiter.client, flow, out);
-                }
-                None if call.calls_target(waiter.client) => {
-                    self.core.transactions.fail(now, waiter.client);
-                    let after = call.on_target_failed(&mut self.core, now, waiter.client, 503, out);
-                    self.finish(now, waiter.user.call, after);
-                }
-                None => {
-                    self.core.transactions.fail(now, waiter.client);
-                    let text = "Host Name Not Found";
-                    let after = call.on_invite_failed(&mut self.core, now, 503, text, out);
-                    self.finish(now, waiter.user.call, after);
-                }
-            }
-        }
     }
 
     /// An order from the control side.
@@ -529,10 +467,7 @@ impl Router {
     /// whole dialog identity.
     fn find_call(&mut self, tag: &[u8], request: &Message<'_>) -> Option<(CallId, Side)> {
         let token = Token::parse_tag(tag)?;
-        let id = CallId {
-            slot: token.slot,
-            generation: token.generation,
-        };
+        let id = CallId::of_token(&token);
         let side = match self.calls.entry_mut(id)? {
             Entry::Bridge(call) => call.side_of(request, &token)?,
             Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
@@ -579,11 +514,7 @@ impl Router {
             Some((call, user)) => call.tag(user.purpose.invite_side()),
             None => echo.unwrap_or_else(|| self.core.own_tag()),
         };
-        let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
-        let text = tag.tag_text();
-        self.core
-            .transactions
-            .respond(now, cancel, 200, b"", Some(&text), end, out);
+        self.core.answer(now, cancel, (200, ""), &tag, b"", out);
         let Some((call, user)) = call else {
             return self.cancel_held(now, invite, out);
         };
@@ -622,82 +553,6 @@ impl Router {
         }
     }
 
-    /// Forwards a request whose route has it proxied; false when it is for somebody else here. OPTIONS and
-    /// REGISTER that name no user are for the router itself.
-    fn proxy_request(
-        &mut self,
-        now: Time,
-        source: Flow,
-        server: ServerId,
-        request: &Message<'_>,
-        out: &mut Outbox,
-    ) -> bool {
-        if !self.matcher.table().has_proxied() || application_server::takes(&self.core, source) {
-            return false;
-        }
-        let Ok(uri) = Uri::parse(request.request_uri()) else {
-            return false;
-        };
-        if uri.user.is_empty() && matches!(request.method(), Method::Options | Method::Register) {
-            return false;
-        }
-        let Some((user, route)) = self.matcher.find_bytes(uri.user) else {
-            return false;
-        };
-        let Some(proxied) = &route.record.proxied else {
-            return false;
-        };
-        let routed = Routed {
-            proxied,
-            route,
-            uri: &uri,
-            user,
-        };
-        let arrived = Arrived {
-            request,
-            source,
-            server,
-        };
-        let (core, calls) = (&mut self.core, &mut self.calls);
-        let started = proxy::start(core, calls, now, arrived, routed, out);
-        self.proxy_started(now, server, started, out);
-        true
-    }
-
-    /// A request inside a dialog whose path leads through us (RFC 3261 16.12).
-    fn proxy_in_dialog(
-        &mut self,
-        now: Time,
-        source: Flow,
-        server: ServerId,
-        path: &Path<'_>,
-        request: &Message<'_>,
-        out: &mut Outbox,
-    ) {
-        let arrived = Arrived {
-            request,
-            source,
-            server,
-        };
-        let (core, calls) = (&mut self.core, &mut self.calls);
-        let started = proxy::receive_in_dialog(core, calls, now, arrived, path, out);
-        self.proxy_started(now, server, started, out);
-    }
-
-    fn proxy_started(
-        &mut self,
-        now: Time,
-        server: ServerId,
-        started: Result<Option<Entry>, Refusal>,
-        out: &mut Outbox,
-    ) {
-        match started {
-            Ok(Some(context)) => self.calls.insert(context),
-            Ok(None) => {}
-            Err(refusal) => self.refuse_start(now, server, &refusal, out),
-        }
-    }
-
     fn refuse_call(&mut self, now: Time, server: ServerId, out: &mut Outbox) {
         self.core.counters.calls_limited += 1;
         if self.calls.is_full() {
@@ -730,8 +585,8 @@ impl Router {
             )
             .map(Entry::Bridge);
         }
-        let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
-        let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
+        let found = self.matcher.find_bytes(uri.user);
+        let (user, mut route) = found.ok_or_else(|| Refusal::code(404))?;
         let record = route.record;
         if record.flow == CallFlow::EchoResponder {
             let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
@@ -743,19 +598,8 @@ impl Router {
         if record.flow == CallFlow::TransformEarlyToFinal {
             check_offer(request, &self.core.door(source.listener).host_port)?;
         }
-        let mut new_user = self.core.scratch();
-        let rewritten = route.write_user(user, &mut new_user);
-        let (host, host_port, destination) = target(&mut self.core, now, &record.target, source);
-        let mut text = Text::new();
-        let new_user_bytes = rewritten.then_some(new_user.as_slice());
-        request_uri(
-            &mut text,
-            request.request_uri(),
-            &uri,
-            new_user_bytes,
-            &host_port,
-        );
-        self.core.return_scratch(new_user);
+        let (core, written) = (&mut self.core, (request.request_uri(), &uri));
+        let addressed = Addressed::by_route(core, now, (user, &mut route), written, source);
         let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
         let setup = Setup {
             id,
@@ -763,252 +607,12 @@ impl Router {
             source,
             server,
             record,
-            request_uri: &text,
-            host: &host,
-            destination,
-            through_proxy: self.core.proxy.is_some(),
+            request_uri: &addressed.request_uri,
+            host: &addressed.host,
+            destination: addressed.destination,
+            through_proxy: addressed.through_proxy,
             found: None,
         };
         Call::start(&mut self.core, now, setup, out).map(Entry::Bridge)
-    }
-
-    fn receive_response(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        response: &Message<'_>,
-        out: &mut Outbox,
-    ) {
-        let doors = &self.core.doors;
-        let judge = |claim: &stack::Claim<'_, User>| sanity::judge(doors, flow.listener, claim);
-        let transactions = &mut self.core.transactions;
-        let answer = transactions.receive_response_if(now, response, judge, out);
-        let Some(answer) = answer else { return };
-        self.core.counters.responses += 1;
-        entrance::hear(&mut self.core, now, flow.remote, response);
-        let id = answer.user.call;
-        if answer.user.purpose.is_proxied() {
-            let (core, calls) = (&mut self.core, &mut self.calls);
-            let after = proxy::on_answer(core, calls, now, answer.user, response, out);
-            return self.finish(now, id, after);
-        }
-        if answer.user.purpose.is_outside() {
-            let (core, calls) = (&mut self.core, &mut self.calls);
-            outside::on_answer(core, calls, now, answer.user, (flow, response), out);
-        } else if let Purpose::Relay(from, server) = answer.user.purpose {
-            self.on_relay_answer(now, id, from, server, response, out);
-        } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
-            application_server::on_answer(&mut self.core, answer.client, response.code());
-        } else if let Some(call) = self.calls.get_mut(id) {
-            let core = &mut self.core;
-            let after = match answer.user.purpose {
-                Purpose::Invite => call.on_invite_answer(core, now, &answer, flow, response, out),
-                Purpose::Reinvite(from) => {
-                    call.on_reinvite_answer(core, now, from, &answer, response, out)
-                }
-                Purpose::Bye if response.code() >= 200 => {
-                    call.on_bye_done(core, now, Some(response), out)
-                }
-                Purpose::Prack(held) => {
-                    call.on_prack_answer(held, response);
-                    After::Keep
-                }
-                Purpose::Reoffer => call.on_reoffer_answer(core, now, answer.client, response, out),
-                Purpose::Target => call.on_target_answer(core, now, &answer, flow, response, out),
-                Purpose::Rejoin => {
-                    call.on_rejoin_answer(core, now, answer.client, flow, response, out)
-                }
-                Purpose::Discard if response.code() == 481 => {
-                    call.stop_telling();
-                    After::Keep
-                }
-                Purpose::Probe if response.code() >= 200 => {
-                    call.on_probe_answer(core, now, response.code(), out)
-                }
-                Purpose::Refresh(side) => {
-                    call.on_refresh_answer(core, now, side, answer.client, response, out)
-                }
-                Purpose::Bye
-                | Purpose::Discard
-                | Purpose::Relay(..)
-                | Purpose::Probe
-                | Purpose::KeepAlive
-                | Purpose::Branch(..)
-                | Purpose::Onward(_)
-                | Purpose::Context
-                | Purpose::Exchange(..)
-                | Purpose::Subscribe(_)
-                | Purpose::Subscribed(..) => After::Keep,
-            };
-            self.finish(now, id, after);
-        } else if let Some(echo) = self.calls.echo_mut(id) {
-            if response.code() >= 200 {
-                let (purpose, code) = (answer.user.purpose, response.code());
-                let after = echo.on_answer(&mut self.core, now, purpose, code, out);
-                self.finish(now, id, after);
-            }
-        } else if (200..300).contains(&response.code()) {
-            self.on_late_2xx(now, &answer, flow, response, out);
-        }
-    }
-
-    /// RFC 3261 13.2.2.4: a 2xx to an INVITE is ACKed whatever became of the call.
-    fn on_late_2xx(
-        &mut self,
-        now: Time,
-        answer: &Answer<User>,
-        flow: Flow,
-        response: &Message<'_>,
-        out: &mut Outbox,
-    ) {
-        let core = &mut self.core;
-        match answer.user.purpose {
-            Purpose::Invite | Purpose::Target => {
-                end_late_fork(core, now, answer.client, response, flow, out);
-            }
-            Purpose::Reinvite(_) | Purpose::Reoffer | Purpose::Refresh(_) | Purpose::Rejoin
-                if response.method() == Method::Invite =>
-            {
-                ack_late_reinvite(core, now, answer.client, response, flow, out);
-            }
-            _ => {}
-        }
-    }
-
-    /// An in-dialog answer crosses even when its call has just ended.
-    fn on_relay_answer(
-        &mut self,
-        now: Time,
-        id: CallId,
-        from: Side,
-        server: ServerId,
-        response: &Message<'_>,
-        out: &mut Outbox,
-    ) {
-        let mut call = self.calls.get_mut(id);
-        let core = &mut self.core;
-        let (tag, changes, body) = match &mut call {
-            Some(call) => {
-                if call.refuse_after_422(core, now, from.other(), server, response, out) {
-                    return;
-                }
-                let body = call.crossing_answer(core, now, from.other(), server, response);
-                let changes = call.changed_answer(core, now, from, server, response, &body);
-                (call.tag(from), changes, body)
-            }
-            // Nobody knows any more whether its media was steered.
-            None if response.has_sdp() => (core.own_tag(), Changes::default(), Crossed::Withheld),
-            None => (core.own_tag(), Changes::default(), Crossed::AsIs),
-        };
-        relay_response(core, now, server, &tag, response, &changes, body, out);
-        if let Some(call) = call {
-            let after = call.on_relay_answer(&mut self.core, now, from, server, response, out);
-            self.finish(now, id, after);
-        }
-    }
-
-    fn on_event(&mut self, now: Time, event: stack::Event<User>, out: &mut Outbox) {
-        match event {
-            stack::Event::TimedOut { client, user, .. } => {
-                self.on_failed(now, client, user, 408, "No Answer", out);
-            }
-            stack::Event::Failed { client, user, .. } => {
-                self.on_failed(now, client, user, 503, "Unreachable", out);
-            }
-            stack::Event::Unacknowledged {
-                server,
-                user: Some(user),
-            } => {
-                self.on_unacknowledged(now, server, user, out);
-            }
-            stack::Event::Unacknowledged { .. } | stack::Event::NoAck { .. } => {}
-        }
-    }
-
-    fn on_failed(
-        &mut self,
-        now: Time,
-        client: stack::ClientId,
-        user: User,
-        code: u16,
-        text: &str,
-        out: &mut Outbox,
-    ) {
-        if user.purpose.is_proxied() {
-            let (core, calls) = (&mut self.core, &mut self.calls);
-            let after = proxy::on_failed(core, calls, now, user, code, out);
-            return self.finish(now, user.call, after);
-        }
-        if user.purpose.is_outside() {
-            let (core, calls) = (&mut self.core, &mut self.calls);
-            return outside::on_failed(core, calls, now, (client, user), code, out);
-        }
-        if let Purpose::Relay(_, server) = user.purpose {
-            self.core.refuse(now, server, code, b"", out);
-        }
-        if matches!(user.purpose, Purpose::KeepAlive) {
-            let probed = match code {
-                408 => Probed::NoAnswer,
-                _ => Probed::Unreachable,
-            };
-            return application_server::on_outcome(&mut self.core, client, probed);
-        }
-        if let Some(echo) = self.calls.echo_mut(user.call) {
-            let after = echo.on_answer(&mut self.core, now, user.purpose, code, out);
-            return self.finish(now, user.call, after);
-        }
-        let Some(call) = self.calls.get_mut(user.call) else {
-            return;
-        };
-        let core = &mut self.core;
-        if let Purpose::Relay(_, server) = user.purpose {
-            call.offer_failed(core, now, server);
-        }
-        let after = match user.purpose {
-            Purpose::Invite => call.on_invite_failed(core, now, code, text, out),
-            Purpose::Reinvite(_) => call.on_reinvite_failed(core, now, client, code, out),
-            Purpose::Relay(..) => call.on_request_failed(core, now, code, out),
-            Purpose::Bye => call.on_bye_done(core, now, None, out),
-            Purpose::Reoffer => call.on_reoffer_failed(core, now, code, out),
-            Purpose::Target => call.on_target_failed(core, now, client, code, out),
-            Purpose::Rejoin => call.on_rejoin_failed(core, now, client, code, out),
-            Purpose::Probe => call.on_probe_answer(core, now, code, out),
-            Purpose::Refresh(side) => call.on_refresh_failed(core, now, side, client, code, out),
-            Purpose::Discard
-            | Purpose::Prack(_)
-            | Purpose::KeepAlive
-            | Purpose::Branch(..)
-            | Purpose::Onward(_)
-            | Purpose::Context
-            | Purpose::Exchange(..)
-            | Purpose::Subscribe(_)
-            | Purpose::Subscribed(..) => After::Keep,
-        };
-        self.finish(now, user.call, after);
-    }
-
-    /// RFC 3261 13.3.1.4: a 2xx without an ACK for 64*T1 ends the dialog with BYE.
-    fn on_unacknowledged(&mut self, now: Time, server: ServerId, user: User, out: &mut Outbox) {
-        let Some(call) = self.calls.entry_mut(user.call) else {
-            return;
-        };
-        let after = call.on_unacknowledged(&mut self.core, now, server, out);
-        self.finish(now, user.call, after);
-    }
-}
-
-impl Purpose {
-    /// The transaction belongs to no call.
-    fn is_outside(self) -> bool {
-        use Purpose::{Exchange, Subscribe, Subscribed};
-        matches!(self, Exchange(..) | Subscribe(_) | Subscribed(..))
-    }
-
-    /// Whose INVITE this server transaction is.
-    fn invite_side(self) -> Side {
-        match self {
-            Purpose::Reinvite(side) | Purpose::Relay(side, _) => side,
-            _ => Side::Caller,
-        }
     }
 }

@@ -1,27 +1,85 @@
-//! From the routing DB's `outRuriHostport` to the host of a Request-URI and the address it is sent to.
+//! From what the routing DB has for a request to its new Request-URI and the address it is sent to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 use stack::{Flow, Time};
-use wire::Host;
+use wire::{Host, Uri};
 
+use crate::call::request_uri;
 use crate::core::{Core, Destination};
-use crate::rdb::Target;
+use crate::rdb::{OutUser, Route, Target};
 
 /// A host, or a host and port, as it is written in a URI.
 pub(crate) type HostText = SmallVec<[u8; 64]>;
 
-/// The host alone, the host and port, and where the request goes.
-pub(crate) fn target(
+/// A Request-URI.
+pub(crate) type UriText = SmallVec<[u8; 256]>;
+
+/// A request's new address.
+#[derive(Debug)]
+pub(crate) struct Addressed {
+    pub(crate) request_uri: UriText,
+    /// The host alone, for the To value.
+    pub(crate) host: HostText,
+    pub(crate) destination: Destination,
+    /// The destination is the outbound proxy's, not the target's.
+    pub(crate) through_proxy: bool,
+}
+
+impl Addressed {
+    /// By the routing DB: `route` is what it has for `user`, the user of `uri`, which is written `text`.
+    pub(crate) fn by_route(
+        core: &mut Core,
+        now: Time,
+        (user, route): (&str, &mut Route<'_>),
+        (text, uri): (&[u8], &Uri<'_>),
+        source: Flow,
+    ) -> Addressed {
+        let target = &route.record.target;
+        let out_user = &route.record.out_user;
+        let (host, host_port) = written(target, source);
+        let destination = destination(core, now, target, source);
+        Addressed {
+            request_uri: rewritten(core, (user, route), out_user, (text, uri), &host_port),
+            host,
+            destination,
+            through_proxy: core.proxy.is_some(),
+        }
+    }
+
+    /// At this address, whose host and port are written so; the user stays.
+    pub(crate) fn at(
+        address: SocketAddr,
+        (host, host_port): (HostText, HostText),
+        (text, uri): (&[u8], &Uri<'_>),
+    ) -> Addressed {
+        let mut to = UriText::new();
+        request_uri(&mut to, text, uri, None, &host_port);
+        Addressed {
+            request_uri: to,
+            host,
+            destination: Destination::Known(address),
+            through_proxy: false,
+        }
+    }
+}
+
+/// The URI with this host and port, and the user that a record makes of it.
+pub(crate) fn rewritten(
     core: &mut Core,
-    now: Time,
-    target: &Target,
-    source: Flow,
-) -> (HostText, HostText, Destination) {
-    let destination = destination(core, now, target, source);
-    let (host, host_port) = written(target, source);
-    (host, host_port, destination)
+    (user, route): (&str, &mut Route<'_>),
+    out_user: &OutUser,
+    (text, uri): (&[u8], &Uri<'_>),
+    host_port: &[u8],
+) -> UriText {
+    let mut new_user = core.scratch();
+    let changes = route.write_user_of(out_user, user, &mut new_user);
+    let mut to = UriText::new();
+    let new = changes.then_some(new_user.as_slice());
+    request_uri(&mut to, text, uri, new, host_port);
+    core.return_scratch(new_user);
+    to
 }
 
 /// The host alone, and the host and port.

@@ -1,11 +1,15 @@
 //! What an overloaded router does with new calls and with those it has, and what it says to neighbours
 //! that speak of overload: messages in, messages out, in virtual time.
 
+#[allow(dead_code, reason = "the tests of each binary read some of it")]
+mod sent;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stack::{Flow, Outbox, Time};
+use sent::Sent;
+use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{
     Config, Counters, Event, Listener, Overload, Peer, Peers, PriorityNumbers, Router,
@@ -21,7 +25,7 @@ const MS: Duration = Duration::from_millis(1);
 struct World {
     router: Router,
     now: Time,
-    sent: Vec<(SocketAddr, String)>,
+    sent: Vec<Sent>,
 }
 
 impl World {
@@ -76,29 +80,17 @@ impl World {
     }
 
     fn receive(&mut self, from: &str, text: &str) -> Option<String> {
-        let remote: SocketAddr = from.parse().expect("an address");
-        let flow = Flow {
-            listener: 0,
-            remote,
-        };
-        let mut index = wire::Index::new();
-        let limits = wire::Limits::default();
-        let message = wire::Message::parse(text.as_bytes(), &mut index, &limits).expect("SIP");
         let mut out = Outbox::new();
-        self.router.receive(self.now, flow, &message, &mut out);
-        let sent = out.iter().map(|(flow, bytes)| {
-            let text = String::from_utf8(bytes.to_vec()).expect("text");
-            (flow.remote, text)
-        });
-        self.sent = sent.collect();
+        sent::receive(&mut self.router, self.now, (0, from), text, &mut out);
+        self.sent = sent::sent(out.iter());
         self.to(from)
     }
 
     /// The last that was sent to this address in the last turn.
     fn to(&self, address: &str) -> Option<String> {
         let address: SocketAddr = address.parse().expect("an address");
-        let last = self.sent.iter().rev().find(|(to, _)| *to == address);
-        last.map(|(_, text)| text.clone())
+        let last = self.sent.iter().rev().find(|sent| sent.to == address);
+        last.map(|sent| sent.text.clone())
     }
 
     fn counters(&self) -> Counters {

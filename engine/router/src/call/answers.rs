@@ -203,13 +203,8 @@ impl Call {
         reason: &Reason,
         out: &mut Outbox,
     ) {
-        let tag = self.tag(Side::Caller).tag_text();
-        let rest = |out: &mut Vec<u8>| {
-            out.extend_from_slice(reason.as_bytes());
-            wire::print::end(out, b"");
-        };
-        core.transactions
-            .respond(now, self.server, code, b"", Some(&tag), rest, out);
+        let (status, tag) = ((code, ""), self.tag(Side::Caller));
+        core.answer(now, self.server, status, &tag, reason.as_bytes(), out);
     }
 
     /// The callee's answer on the caller's transaction; false when the caller has a final one already.

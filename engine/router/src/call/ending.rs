@@ -109,10 +109,7 @@ impl Call {
         server: ServerId,
         out: &mut Outbox,
     ) {
-        let tag = self.tag(side).tag_text();
-        let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
-        core.transactions
-            .respond(now, server, 200, b"", Some(&tag), end, out);
+        core.answer(now, server, (200, ""), &self.tag(side), b"", out);
     }
 
     /// RFC 3261 15: a caller may end an early dialog with BYE. A callee may not, but one that does has
@@ -290,10 +287,8 @@ impl Call {
             // (RFC 3261 9.1: with a CANCEL it ends after 64*T1 at the latest).
             core.transactions.cancel(now, reinvite.client, b"", out);
             // RFC 3261 15.1.2: requests pending at a BYE are answered 487.
-            let tag = self.tag(reinvite.from).tag_text();
-            let end = |out: &mut Vec<u8>| wire::print::end(out, b"");
-            core.transactions
-                .respond(now, reinvite.server, 487, b"", Some(&tag), end, out);
+            let tag = self.tag(reinvite.from);
+            core.answer(now, reinvite.server, (487, ""), &tag, b"", out);
         }
     }
 

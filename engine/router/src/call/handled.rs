@@ -18,7 +18,7 @@ use super::{After, Call, Leg, Stage, Terms, Text, Way};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::headers::BODY;
-use crate::transfer::{OtherEnd, referrer};
+use crate::transfer::{OtherEnd, declines_subscription, referrer};
 
 /// The target of a transfer.
 pub(crate) struct Target {
@@ -136,12 +136,10 @@ impl Call {
         };
         let terms = Terms::of(&end.record);
         let patience = terms.no_answer.get().unwrap_or(core.timers.ringing);
-        let silent = request.header(HeaderName::ReferSub);
-        let silent = silent.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"false"));
         Some(Handled {
             from,
             id: request.cseq().map_or(0, |cseq| cseq.number),
-            tells: !silent,
+            tells: !declines_subscription(request),
             told: 0,
             left: false,
             secret,

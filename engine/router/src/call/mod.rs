@@ -46,7 +46,7 @@ pub(crate) use early::check_offer;
 pub(crate) use handled::Target;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
-pub(crate) use print::{MAX_FORWARDS, Reason, Request, max_forwards, party};
+pub(crate) use print::{MAX_FORWARDS, Reason, Request, max_forwards, params_but, party};
 pub(crate) use probe::{ACCEPT, failed_probe, first_probe};
 pub(crate) use relay::relay_response;
 pub(crate) use setup::{Refusal, Setup, Way, callee_dialog, request_uri};

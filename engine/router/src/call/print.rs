@@ -396,7 +396,7 @@ pub(crate) fn party(out: &mut Text, address: &NameAddr<'_>, host: &[u8], tag: Op
         _ => out.extend_from_slice(address.uri),
     }
     out.push(b'>');
-    other_params(out, address.params);
+    params_but(out, address.params, b"tag");
     if let Some(tag) = tag {
         out.extend_from_slice(b";tag=");
         out.extend_from_slice(&tag.tag_text());
@@ -426,17 +426,16 @@ pub(super) fn userinfo(text: &[u8], scheme: usize) -> Option<&[u8]> {
     rest.get(..=at)
 }
 
-/// Header parameters but the tag.
-fn other_params(out: &mut Text, params: &[u8]) {
-    for param in Params::new(params) {
-        if param.name.eq_ignore_ascii_case(b"tag") {
-            continue;
-        }
-        out.push(b';');
-        out.extend_from_slice(param.name);
-        if let Some(value) = param.value {
-            out.push(b'=');
-            out.extend_from_slice(value);
+/// Header parameters but this one.
+pub(crate) fn params_but(out: &mut impl Extend<u8>, params: &[u8], name: &[u8]) {
+    let others = Params::new(params).filter(|param| !param.name.eq_ignore_ascii_case(name));
+    for param in others {
+        let (begin, value) = match param.value {
+            Some(value) => (b"=".as_slice(), value),
+            None => (b"".as_slice(), b"".as_slice()),
+        };
+        for piece in [b";", param.name, begin, value] {
+            out.extend(piece.iter().copied());
         }
     }
 }

@@ -60,6 +60,19 @@ impl Refusal {
             extra: Vec::new(),
         }
     }
+
+    /// 503 with Retry-After.
+    pub(crate) fn at_limit(core: &mut Core) -> Refusal {
+        Refusal {
+            extra: core.retry_after(),
+            ..Refusal::code(503)
+        }
+    }
+
+    /// Code and phrase.
+    pub(crate) fn status(&self) -> (u16, &str) {
+        (self.code, &self.phrase)
+    }
 }
 
 impl From<DialogError> for Refusal {
@@ -182,6 +195,66 @@ impl Way {
     }
 }
 
+/// What a call has once its INVITE has left.
+struct Begun {
+    secrets: [u64; 2],
+    /// The caller's and the callee's.
+    dialogs: [Dialog; 2],
+    client: ClientId,
+    /// CSeq numbers of the caller's INVITE and of ours.
+    cseqs: [u32; 2],
+    steering: Option<Box<Steering>>,
+    sessions: Option<Box<Sessions>>,
+    trust: Option<Trust>,
+}
+
+impl Begun {
+    fn into_call(self, shard: u8, setup: &Setup<'_, '_>, way: &Way) -> Call {
+        let [caller, callee] = self.dialogs;
+        let [invite_cseq, callee_cseq] = self.cseqs;
+        Call {
+            id: setup.id,
+            shard,
+            secrets: self.secrets,
+            stage: Stage::Calling,
+            caller: Leg {
+                dialog: caller,
+                peer: setup.source,
+            },
+            callee: Leg {
+                dialog: callee,
+                peer: way.flow(setup.source),
+            },
+            forks: Vec::new(),
+            server: setup.server,
+            client: self.client,
+            invite_cseq,
+            reinvite: None,
+            terms: Terms::of(setup.record),
+            rung: Rung::default(),
+            alarm: None,
+            no_18x: None,
+            forks_over: None,
+            bye_waiting: None,
+            lingers: false,
+            unacked: false,
+            owed_bye: None,
+            byes: 0,
+            early: EarlyFinal::of(setup.record, setup.request),
+            probe: None,
+            steering: self.steering,
+            referrals: None,
+            handled: None,
+            sessions: self.sessions,
+            trust: self.trust,
+            able: Abilities::of(setup.request),
+            callee_cseq,
+            reliable: None,
+            offers: Offers::of(setup.server, setup.request.has_sdp()),
+        }
+    }
+}
+
 impl Call {
     /// Sends the INVITE to the callee.
     pub(crate) fn start(
@@ -243,54 +316,20 @@ impl Call {
             caller.release(&mut core.pool);
             callee.release(&mut core.pool);
             core.limit_reached("transactions", core.limits.transactions);
-            let extra = core.retry_after();
-            return Err(Refusal {
-                extra,
-                ..Refusal::code(503)
-            });
+            return Err(Refusal::at_limit(core));
         };
         core.counters.calls_started += 1;
         core.counters.forwarded += 1;
-        let mut call = Call {
-            id: setup.id,
-            shard: core.shard,
+        let mut call = Begun {
             secrets,
-            stage: Stage::Calling,
-            caller: Leg {
-                dialog: caller,
-                peer: setup.source,
-            },
-            callee: Leg {
-                dialog: callee,
-                peer: way.flow(setup.source),
-            },
-            forks: Vec::new(),
-            server: setup.server,
+            dialogs: [caller, callee],
             client,
-            invite_cseq,
-            reinvite: None,
-            terms: Terms::of(setup.record),
-            rung: Rung::default(),
-            alarm: None,
-            no_18x: None,
-            forks_over: None,
-            bye_waiting: None,
-            lingers: false,
-            unacked: false,
-            owed_bye: None,
-            byes: 0,
-            early: EarlyFinal::of(setup.record, setup.request),
-            probe: None,
+            cseqs: [invite_cseq, cseq],
             steering,
-            referrals: None,
-            handled: None,
             sessions,
             trust,
-            able: Abilities::of(setup.request),
-            callee_cseq: cseq,
-            reliable: None,
-            offers: Offers::of(setup.server, setup.request.has_sdp()),
-        };
+        }
+        .into_call(core.shard, &setup, &way);
         if matches!(way, Way::Known(_)) {
             call.start_alarms(core, now);
         }

@@ -2,7 +2,7 @@
 //! that never came.
 
 use stack::{Outbox, ServerId, Time};
-use wire::{Message, Method, print};
+use wire::{Message, Method};
 
 use super::{EchoCall, description, read};
 use crate::call::{After, MAX_FORWARDS, Own, Reason, Request};
@@ -124,10 +124,7 @@ impl EchoCall {
         out: &mut Outbox,
     ) -> After {
         self.owed_bye = None;
-        let tag = self.tag().tag_text();
-        let end = |out: &mut Vec<u8>| print::end(out, b"");
-        core.transactions
-            .respond(now, server, 200, b"", Some(&tag), end, out);
+        core.answer(now, server, (200, ""), &self.tag(), b"", out);
         if !self.ending {
             self.begin_to_end(core, now);
         }

@@ -1,7 +1,7 @@
 //! Requests inside a call to the router itself.
 
 use stack::{Flow, Outbox, ServerId, Time};
-use wire::{Message, Method, print};
+use wire::{Message, Method};
 
 use super::{ALLOW, EchoCall, check_required, description, read};
 use crate::call::{After, Refusal};
@@ -127,13 +127,7 @@ impl EchoCall {
         out: &mut Outbox,
     ) {
         core.counters.refused += 1;
-        let tag = self.tag().tag_text();
-        let rest = |out: &mut Vec<u8>| {
-            out.extend_from_slice(&refusal.extra);
-            print::end(out, b"");
-        };
-        let (code, phrase) = (refusal.code, refusal.phrase.as_bytes());
-        core.transactions
-            .respond(now, server, code, phrase, Some(&tag), rest, out);
+        let status = refusal.status();
+        core.answer(now, server, status, &self.tag(), &refusal.extra, out);
     }
 }

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
-use self::outgoing::{Outgoing, at_limit};
+use self::outgoing::Outgoing;
 use crate::call::{After, Changes, Refusal, relay_response};
 use crate::calls::{CallId, Calls};
 use crate::core::{Core, Purpose, User, Waiting};
@@ -105,7 +105,7 @@ fn subscribe(
         if !drains {
             core.limit_reached("subscriptions", core.limits.subscriptions);
         }
-        return Err(at_limit(core));
+        return Err(Refusal::at_limit(core));
     };
     let subscription = Subscription::start(core, now, id, outgoing, out)?;
     core.counters.subscriptions_started += 1;

@@ -1,32 +1,25 @@
 //! A request outside any dialog and its way out: the record that the routing DB has for it, the Request-URI,
 //! the address; and how it is printed on the other leg, under an identity of ours.
 
-use smallvec::SmallVec;
 use stack::dialog::{Dialog, DialogError};
 use stack::{ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{Message, Method, Uri};
 
 use crate::application_server;
-use crate::call::{Refusal, Request, Setup, Way, callee_dialog, max_forwards, request_uri};
+use crate::call::{Refusal, Request, Setup, Way, callee_dialog, max_forwards};
 use crate::calls::CallId;
 use crate::core::{Core, Destination, User};
 use crate::headers::{POLICY, passing};
 use crate::identity::{self, Veil};
 use crate::local;
 use crate::rdb::{CallFlow, Matcher, Record};
-use crate::target::{HostText, target};
+use crate::target::Addressed;
 use crate::transfer::referring_lines;
-
-type Text = SmallVec<[u8; 256]>;
 
 /// Where such a request goes.
 #[derive(Debug)]
 struct Route {
-    request_uri: Text,
-    /// Its host, for the To value.
-    host: HostText,
-    destination: Destination,
-    through_proxy: bool,
+    addressed: Addressed,
     steered: bool,
 }
 
@@ -44,41 +37,20 @@ impl Route {
         local::check_scheme(&uri)?;
         local::check_proxy_required(request)?;
         if application_server::takes(core, source) {
-            return Route::to_server(core, request, &uri).map(Some);
+            let addressed = application_server::addressed(core, (request.request_uri(), &uri))?;
+            let steered = false;
+            return Ok(Some(Route { addressed, steered }));
         }
-        let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
-        let mut route = matcher.find(user).ok_or_else(|| Refusal::code(404))?;
+        let found = matcher.find_bytes(uri.user);
+        let (user, mut route) = found.ok_or_else(|| Refusal::code(404))?;
         let record = route.record;
         if record.flow == CallFlow::EchoResponder {
             return Ok(None);
         }
-        let mut new_user = core.scratch();
-        let rewritten = route.write_user(user, &mut new_user);
-        let user = rewritten.then_some(new_user.as_slice());
-        let (host, host_port, destination) = target(core, now, &record.target, source);
-        let mut text = Text::new();
-        request_uri(&mut text, request.request_uri(), &uri, user, &host_port);
-        core.return_scratch(new_user);
-        Ok(Some(Route {
-            request_uri: text,
-            host,
-            destination,
-            through_proxy: core.proxy.is_some(),
-            steered: record.steer_media,
-        }))
-    }
-
-    fn to_server(core: &mut Core, request: &Message<'_>, uri: &Uri<'_>) -> Result<Route, Refusal> {
-        let (host, host_port, address) = application_server::way(core)?;
-        let mut text = Text::new();
-        request_uri(&mut text, request.request_uri(), uri, None, &host_port);
-        Ok(Route {
-            request_uri: text,
-            host,
-            destination: Destination::Known(address),
-            through_proxy: false,
-            steered: false,
-        })
+        let written = (request.request_uri(), &uri);
+        let addressed = Addressed::by_route(core, now, (user, &mut route), written, source);
+        let steered = record.steer_media;
+        Ok(Some(Route { addressed, steered }))
     }
 }
 
@@ -111,7 +83,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             return Ok(None);
         };
         let max_forwards = max_forwards(request).ok_or_else(|| Refusal::code(483))?;
-        let way = Way::find(core, route.destination.clone(), source)?;
+        let way = Way::find(core, route.addressed.destination.clone(), source)?;
         let veil = identity::between(core, source.remote.ip(), way.address());
         if let Some(veil) = veil {
             veil.check(request, route.steered)?;
@@ -145,10 +117,10 @@ impl<'a, 'm> Outgoing<'a, 'm> {
             source: self.source,
             server: self.server,
             record: &Record::default(),
-            request_uri: &self.route.request_uri,
-            host: &self.route.host,
+            request_uri: &self.route.addressed.request_uri,
+            host: &self.route.addressed.host,
             destination: Destination::None,
-            through_proxy: self.route.through_proxy,
+            through_proxy: self.route.addressed.through_proxy,
             found: None,
         };
         callee_dialog(core, &setup, &self.way, self.veil, tag)
@@ -207,18 +179,10 @@ impl<'a, 'm> Outgoing<'a, 'm> {
         let sent = self.way.send(layers, now, method, user, print, out);
         let client = sent.ok_or_else(|| {
             core.limit_reached("transactions", core.limits.transactions);
-            at_limit(core)
+            Refusal::at_limit(core)
         })?;
         core.counters.exchanges += 1;
         core.counters.forwarded += 1;
         Ok(client)
-    }
-}
-
-/// 503 with Retry-After.
-pub(super) fn at_limit(core: &mut Core) -> Refusal {
-    Refusal {
-        extra: core.retry_after(),
-        ..Refusal::code(503)
     }
 }

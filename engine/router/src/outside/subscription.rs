@@ -17,7 +17,7 @@ use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::identity;
 use crate::steer::Crossed;
-use crate::transfer::passing_body;
+use crate::transfer::{declines_subscription, passing_body};
 
 /// Notifiers one SUBSCRIBE may reach by forking; NOTIFYs of others get 481, as RFC 6665 5.4.9 has a subscriber
 /// do that wants but one.
@@ -537,13 +537,4 @@ fn tell(
         printed.print_offer(out, &contact, extra, b"");
     };
     own.send(core, now, print, out);
-}
-
-/// RFC 4488 4: the one who was referred notifies nobody.
-fn declines_subscription(response: &Message<'_>) -> bool {
-    let value = response.header(HeaderName::ReferSub).unwrap_or_default();
-    let word = value.split(|&byte| byte == b';').next();
-    word.unwrap_or_default()
-        .trim_ascii()
-        .eq_ignore_ascii_case(b"false")
 }

@@ -3,20 +3,19 @@
 
 use std::net::SocketAddr;
 
-use smallvec::SmallVec;
 use stack::{Flow, Outbox, ServerId, Time};
-use wire::{Message, Method, Uri, print};
+use wire::{Message, Method, Uri};
 
 use super::admission::{self, Admitted};
 use super::context::{Candidate, Candidates, New, ResponseContext, TargetUri, Terms, forward};
 use super::onward::{Kind, Onward};
 use super::path::{Path, may_be_ours};
-use crate::call::{After, Refusal, request_uri};
+use crate::call::{After, Refusal};
 use crate::calls::{CallId, Calls};
 use crate::core::{Core, Purpose, User, Waiting};
 use crate::entry::Entry;
 use crate::rdb::{Proxied, Route};
-use crate::target::written;
+use crate::target::{rewritten, written};
 
 /// A request and its transaction.
 #[derive(Clone, Copy, Debug)]
@@ -68,19 +67,14 @@ pub(crate) fn start(
 fn candidates(core: &mut Core, arrived: Arrived<'_, '_>, mut routed: Routed<'_, '_>) -> Candidates {
     let mut found = Candidates::new();
     for branch in &routed.proxied.targets {
-        let mut user = core.scratch();
-        let out_user = &branch.out_user;
-        let rewritten = routed.route.write_user_of(out_user, routed.user, &mut user);
         let (_, host_port) = written(&branch.target, arrived.source);
-        let mut text = SmallVec::new();
-        let original = arrived.request.request_uri();
-        let user_bytes = rewritten.then_some(user.as_slice());
-        request_uri(&mut text, original, routed.uri, user_bytes, &host_port);
+        let uri = (arrived.request.request_uri(), routed.uri);
+        let route = (routed.user, &mut routed.route);
+        let text = rewritten(core, route, &branch.out_user, uri, &host_port);
         found.push(Candidate {
             uri: TargetUri::from_slice(&text),
             q: branch.q,
         });
-        core.return_scratch(user);
     }
     found
 }
@@ -117,10 +111,7 @@ fn forward_to(
     }
     let Some(id) = calls.reserve() else {
         core.limit_reached("calls", calls.limit());
-        return Err(Refusal {
-            extra: core.retry_after(),
-            ..Refusal::code(503)
-        });
+        return Err(Refusal::at_limit(core));
     };
     let new = New {
         id,
@@ -276,10 +267,8 @@ pub(crate) fn on_cancel(
     request: &Message<'_>,
     out: &mut Outbox,
 ) {
-    let tag = core.own_tag().tag_text();
-    let end = |out: &mut Vec<u8>| print::end(out, b"");
-    core.transactions
-        .respond(now, cancel, 200, b"", Some(&tag), end, out);
+    let tag = core.own_tag();
+    core.answer(now, cancel, (200, ""), &tag, b"", out);
     if let Some(context) = calls.context_mut(id) {
         context.on_cancel(core, now, request, out);
     }

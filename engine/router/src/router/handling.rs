@@ -3,13 +3,13 @@
 use stack::{Flow, Outbox, ServerId, Time};
 use wire::{HeaderName, Message, Method, NameAddr, Scheme, Uri};
 
-use super::{Router, Text};
-use crate::call::{Refusal, Target, Way, request_uri};
+use super::Router;
+use crate::call::{Refusal, Target, Way};
 use crate::calls::CallId;
 use crate::core::Side;
 use crate::peers::Transfers;
 use crate::rdb::CallFlow;
-use crate::target::target;
+use crate::target::Addressed;
 use crate::transfer::{Named, OtherEnd, named_in_uri};
 
 impl Router {
@@ -76,8 +76,7 @@ impl Router {
         named: &Named,
     ) -> Result<Option<Target>, Refusal> {
         let token = named.token;
-        let same = (token.slot, token.generation) == (id.slot, id.generation);
-        if token.shard != self.core.shard || same {
+        if token.shard != self.core.shard || CallId::of_token(&token) == id {
             return Ok(None);
         }
         let end = self.other_end(now, named).map_err(Refusal::code)?;
@@ -93,24 +92,19 @@ impl Router {
         text: &[u8],
         uri: &Uri<'_>,
     ) -> Result<Option<Target>, Refusal> {
-        let user = std::str::from_utf8(uri.user).map_err(|_| Refusal::code(404))?;
-        let mut route = self.matcher.find(user).ok_or_else(|| Refusal::code(404))?;
+        let found = self.matcher.find_bytes(uri.user);
+        let (user, mut route) = found.ok_or_else(|| Refusal::code(404))?;
         let record = route.record.clone();
         if record.flow != CallFlow::Transparent || record.steer_media {
             return Ok(None);
         }
-        let mut new_user = self.core.scratch();
-        let rewritten = route.write_user(user, &mut new_user);
-        let (_, host_port, destination) = target(&mut self.core, now, &record.target, source);
-        let mut target = Text::new();
-        let new_user_bytes = rewritten.then_some(new_user.as_slice());
-        request_uri(&mut target, text, uri, new_user_bytes, &host_port);
-        self.core.return_scratch(new_user);
-        let way = Way::find(&self.core, destination, source)?;
+        let (core, found) = (&mut self.core, (user, &mut route));
+        let addressed = Addressed::by_route(core, now, found, (text, uri), source);
+        let way = Way::find(&self.core, addressed.destination, source)?;
         let routes = self.core.proxy.as_ref().map(|proxy| proxy.route.clone());
         let end = OtherEnd {
             flow: way.flow(source),
-            target: target.to_vec(),
+            target: addressed.request_uri.to_vec(),
             routes: routes.unwrap_or_default(),
             line: Vec::new(),
             record,

@@ -48,10 +48,7 @@ impl Router {
 
     /// The other end of a dialog of this shard.
     pub(super) fn other_end(&mut self, now: Time, named: &Named) -> Result<OtherEnd, u16> {
-        let id = CallId {
-            slot: named.token.slot,
-            generation: named.token.generation,
-        };
+        let id = CallId::of_token(&named.token);
         // A call to the router itself has no other end.
         let call = self.calls.get_mut(id).ok_or(481u16)?;
         call.other_end(&mut self.core, now, named)

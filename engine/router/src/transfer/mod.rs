@@ -15,7 +15,7 @@ use crate::rdb::Record;
 pub(crate) use held::{Held, Waiter};
 pub(crate) use named::{Named, Relation};
 pub(crate) use refer_to::{named_in_uri, referrer, referring_lines};
-pub(crate) use subscription::{event_line, passing_body, refer_id};
+pub(crate) use subscription::{declines_subscription, event_line, passing_body, refer_id};
 
 /// The party at the other end of a call, for an INVITE that names the dialog of this end.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,8 @@
 
 use wire::{HeaderName, Message, Method, Params, print};
 
+use crate::call::params_but;
+
 /// The `id` of a request of a subscription to `refer`.
 pub(crate) fn refer_id(request: &Message<'_>) -> Option<u32> {
     let params = refer_params(request)?;
@@ -24,17 +26,7 @@ pub(crate) fn event_line(request: &Message<'_>, id: Option<u32>) -> Vec<u8> {
     };
     out.extend_from_slice(b"Event: refer;id=");
     print::number(&mut out, id.into());
-    for param in Params::new(params) {
-        if param.name.eq_ignore_ascii_case(b"id") {
-            continue;
-        }
-        out.push(b';');
-        out.extend_from_slice(param.name);
-        if let Some(value) = param.value {
-            out.push(b'=');
-            out.extend_from_slice(value);
-        }
-    }
+    params_but(&mut out, params, b"id");
     out.extend_from_slice(b"\r\n");
     out
 }
@@ -69,4 +61,13 @@ fn refer_params<'a>(request: &Message<'a>) -> Option<&'a [u8]> {
         .trim_ascii()
         .eq_ignore_ascii_case(b"refer")
         .then_some(params)
+}
+
+/// RFC 4488 4: who refers, or who was referred, wants no subscription.
+pub(crate) fn declines_subscription(message: &Message<'_>) -> bool {
+    let value = message.header(HeaderName::ReferSub).unwrap_or_default();
+    let word = value.split(|&byte| byte == b';').next();
+    word.unwrap_or_default()
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"false")
 }

@@ -1,13 +1,20 @@
 //! One router, a caller at 127.0.0.9 and a callee at 127.0.0.2, both made of text. The tests say who
 //! sends what; what the router sends is read here.
 
-use std::net::{IpAddr, SocketAddr};
+#[path = "../sent/mod.rs"]
+#[allow(dead_code, reason = "the tests of each binary read some of it")]
+mod sent;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stack::{Flow, Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{Command, Config, Counters, Listener, Router, Timers};
+
+pub(crate) use sent::Sent;
+use sent::sent;
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {
@@ -26,66 +33,6 @@ const ROUTES: &str = r#"[
 
 pub(crate) const CALLER: &str = "127.0.0.9:5080";
 pub(crate) const CALLEE: &str = "127.0.0.2:5070";
-
-/// A message as it left the router.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) to: SocketAddr,
-    pub(crate) text: String,
-}
-
-impl Sent {
-    /// The first word of a request, the code of a response.
-    pub(crate) fn kind(&self) -> &str {
-        let mut words = self.text.split(' ');
-        let first = words.next().unwrap_or_default();
-        match first {
-            "SIP/2.0" => words.next().unwrap_or_default(),
-            method => method,
-        }
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.values(name).first().copied()
-    }
-
-    /// The values of every line of this name.
-    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
-        let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
-        let lines = head.split("\r\n").skip(1);
-        let value = |line: &'_ str| -> Option<usize> {
-            let rest = line.strip_prefix(name)?.strip_prefix(": ")?;
-            Some(line.len() - rest.len())
-        };
-        lines
-            .filter_map(|line| value(line).map(|at| &line[at..]))
-            .collect()
-    }
-
-    pub(crate) fn body(&self) -> &str {
-        let (_, body) = self.text.split_once("\r\n\r\n").expect("a blank line");
-        body
-    }
-
-    fn tag(&self, name: &str) -> String {
-        let value = self.header(name).expect("a party");
-        let (_, tag) = value.split_once(";tag=").unwrap_or_default();
-        tag.to_owned()
-    }
-
-    fn contact(&self) -> &str {
-        let value = self.header("Contact").expect("a Contact");
-        value.trim_start_matches('<').trim_end_matches('>')
-    }
-
-    fn cseq(&self) -> (u32, &str) {
-        let (number, method) = self
-            .header("CSeq")
-            .and_then(|it| it.split_once(' '))
-            .expect("CSeq");
-        (number.parse().expect("a number"), method)
-    }
-}
 
 pub(crate) struct World {
     pub(crate) router: Router,
@@ -220,14 +167,8 @@ impl World {
 
     /// A datagram from this address; what the router sends because of it.
     pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
-        let flow = Flow {
-            listener: 0,
-            remote: from.parse().expect("an address"),
-        };
-        let mut index = wire::Index::new();
-        let message = wire::Message::parse(text.as_bytes(), &mut index, &wire::Limits::default());
-        let message = message.unwrap_or_else(|error| panic!("{error:?} in {text}"));
-        self.router.receive(self.now, flow, &message, &mut self.out);
+        let (router, out) = (&mut self.router, &mut self.out);
+        sent::receive(router, self.now, (0, from), text, out);
         self.drain()
     }
 
@@ -251,15 +192,8 @@ impl World {
     }
 
     fn drain(&mut self) -> Vec<Sent> {
-        let sent: Vec<Sent> = self
-            .out
-            .iter()
-            .filter(|(flow, _)| flow.listener == 0)
-            .map(|(flow, bytes)| Sent {
-                to: flow.remote,
-                text: String::from_utf8(bytes.to_vec()).expect("UTF-8"),
-            })
-            .collect();
+        let messages = self.out.iter().filter(|(flow, _)| flow.listener == 0);
+        let sent = sent(messages);
         self.out.clear();
         for message in &sent {
             self.note(message);
@@ -274,7 +208,7 @@ impl World {
         }
         let makes_dialog = to_caller && message.text.starts_with("SIP/2.0");
         if makes_dialog && message.header("Contact").is_some() {
-            self.to_tag = message.tag("To");
+            self.to_tag = message.tag("To").to_owned();
             self.target = message.contact().to_owned();
         }
     }
@@ -437,6 +371,7 @@ impl World {
 
     /// The CSeq number of a message.
     pub(crate) fn cseq_of(message: &Sent) -> u32 {
-        message.cseq().0
+        let number = message.value("CSeq").split(' ').next();
+        number.and_then(|it| it.parse().ok()).expect("CSeq")
     }
 }

@@ -60,7 +60,7 @@ fn calls_that_began_together_are_probed_apart() {
     let mut probed_by = |seconds| {
         let sent = world.pass(seconds);
         let to_caller = sent.iter().filter(|sent| sent.to.to_string() == CALLER);
-        let probes = to_caller.filter(|sent| sent.method() == "OPTIONS");
+        let probes = to_caller.filter(|sent| sent.kind() == "OPTIONS");
         probed.extend(probes.filter_map(|sent| sent.header("Call-ID").map(str::to_owned)));
         probed.len()
     };

@@ -1,12 +1,18 @@
 //! A router and what is said to it and by it, over a clock that the test moves.
 
-use std::net::SocketAddr;
+#[path = "../sent/mod.rs"]
+#[allow(dead_code, reason = "the tests of each binary read some of it")]
+mod sent;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use stack::{Flow, Outbox, Time};
+use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{Command, Config, Counters, Event, Listener, Outbound, Router, Timers};
+
+pub(crate) use sent::Sent;
+use sent::sent;
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
@@ -16,35 +22,6 @@ const ROUTES: &str = r#"[
 
 pub(crate) const CALLER: &str = "127.0.0.9:5080";
 pub(crate) const CALLEE: &str = "127.0.0.2:5070";
-
-/// A datagram the router sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) to: SocketAddr,
-    pub(crate) text: String,
-}
-
-impl Sent {
-    pub(crate) fn start(&self) -> &str {
-        self.text.lines().next().unwrap_or_default()
-    }
-
-    pub(crate) fn method(&self) -> &str {
-        self.text.split(' ').next().unwrap_or_default()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.text.lines().filter_map(|line| line.split_once(": "));
-        lines
-            .find(|(found, _)| *found == name)
-            .map(|(_, value)| value)
-    }
-
-    fn line(&self, name: &str) -> String {
-        let value = self.header(name).unwrap_or_default();
-        format!("{name}: {value}\r\n")
-    }
-}
 
 pub(crate) struct World {
     pub(crate) router: Router,
@@ -97,17 +74,9 @@ impl World {
 
     /// Delivers a message; what the router says to that.
     pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
-        let remote = from.parse().expect("an address");
-        let flow = Flow {
-            listener: 0,
-            remote,
-        };
-        let mut index = wire::Index::new();
-        let message = wire::Message::parse(text.as_bytes(), &mut index, &wire::Limits::default());
         let mut out = Outbox::new();
-        let message = message.expect("a good message");
-        self.router.receive(self.now, flow, &message, &mut out);
-        sent(&out)
+        sent::receive(&mut self.router, self.now, (0, from), text, &mut out);
+        sent(out.iter())
     }
 
     /// A new call.
@@ -129,9 +98,9 @@ impl World {
              {from}{to}{call_id}CSeq: {cseq} {method}\r\nContact: <sip:a@{CALLER}>\r\n\
              Content-Length: 0\r\n\r\n",
             n = self.sent,
-            from = answered.line("From"),
-            to = answered.line("To"),
-            call_id = answered.line("Call-ID"),
+            from = answered.lines("From"),
+            to = answered.lines("To"),
+            call_id = answered.lines("Call-ID"),
         );
         self.receive(CALLER, &text)
     }
@@ -143,10 +112,10 @@ impl World {
         let text = format!(
             "SIP/2.0 {status}\r\n{via}{from}To: {to}{tag}\r\n{call_id}{cseq}{more}\
              Content-Length: 0\r\n\r\n",
-            via = request.line("Via"),
-            from = request.line("From"),
-            call_id = request.line("Call-ID"),
-            cseq = request.line("CSeq"),
+            via = request.lines("Via"),
+            from = request.lines("From"),
+            call_id = request.lines("Call-ID"),
+            cseq = request.lines("CSeq"),
         );
         self.receive(&request.to.to_string(), &text)
     }
@@ -154,12 +123,12 @@ impl World {
     /// A call from the caller to the callee that has been answered and ACKed; the caller's 200.
     pub(crate) fn connect(&mut self) -> Sent {
         let sent = self.invite(CALLER, "sip:7@127.0.0.1");
-        let invite = sent.iter().find(|sent| sent.method() == "INVITE");
+        let invite = sent.iter().find(|sent| sent.kind() == "INVITE");
         let contact = format!("Contact: <sip:b@{CALLEE}>\r\n");
         let answered = self.answer(invite.expect("the INVITE leaves"), "200 OK", &contact);
         let answered = answered.first().expect("a 200").clone();
         let ack = self.in_dialog("ACK", &answered, 1);
-        assert_eq!(ack.first().map(Sent::method), Some("ACK"));
+        assert_eq!(ack.first().map(Sent::kind), Some("ACK"));
         answered
     }
 
@@ -171,7 +140,7 @@ impl World {
             self.now = self.now.max(at);
             let mut out = Outbox::new();
             self.router.handle_timeout(self.now, &mut out);
-            all.extend(sent(&out));
+            all.extend(sent(out.iter()));
         }
         self.now = until;
         all
@@ -185,15 +154,7 @@ impl World {
     }
 }
 
-fn sent(out: &Outbox) -> Vec<Sent> {
-    let datagram = |(flow, bytes): (Flow, &[u8])| Sent {
-        to: flow.remote,
-        text: String::from_utf8_lossy(bytes).into_owned(),
-    };
-    out.iter().map(datagram).collect()
-}
-
 /// The requests of this method among them.
 pub(crate) fn requests<'s>(sent: &'s [Sent], method: &str) -> Vec<&'s Sent> {
-    sent.iter().filter(|sent| sent.method() == method).collect()
+    sent.iter().filter(|sent| sent.kind() == method).collect()
 }

@@ -29,7 +29,7 @@ fn a_message_crosses_with_its_body_and_under_another_identity() {
         // RFC 3428 8: a MESSAGE has no Contact.
         ("Contact", ""),
     ] {
-        assert_eq!(seen.header(name), value, "{name}");
+        assert_eq!(seen.value(name), value, "{name}");
     }
     for secret in ["near", "127.0.0.9", "5080"] {
         assert!(!seen.text.contains(secret), "{secret} in {}", seen.text);
@@ -40,13 +40,13 @@ fn a_message_crosses_with_its_body_and_under_another_identity() {
         "202",
     );
     assert_eq!(answer.start(), "SIP/2.0 202 Taken");
-    assert_eq!(answer.header("Call-ID"), "near-call");
-    assert_eq!(answer.header("CSeq"), "5 MESSAGE");
-    assert_eq!(answer.header("X-Far"), "z");
+    assert_eq!(answer.value("Call-ID"), "near-call");
+    assert_eq!(answer.value("CSeq"), "5 MESSAGE");
+    assert_eq!(answer.value("X-Far"), "z");
     for secret in [
         "far-tag",
         "127.0.0.2",
-        seen.header("Call-ID"),
+        seen.value("Call-ID"),
         seen.tag("From"),
     ] {
         assert!(!answer.text.contains(secret), "{secret} in {}", answer.text);
@@ -66,7 +66,7 @@ fn a_publication_keeps_its_entity_tag_and_condition() {
     let seen = one(&world.asks(NEAR, &publish), FAR, "PUBLISH");
     assert!(seen.text.contains(more));
     let answer = world.answers(&seen, "412 Conditional", "t", "SIP-ETag: two\r\n", "");
-    assert_eq!(one(&answer, NEAR, "412").header("SIP-ETag"), "two");
+    assert_eq!(one(&answer, NEAR, "412").value("SIP-ETag"), "two");
     world.assert_idle();
 }
 
@@ -83,7 +83,7 @@ fn a_challenge_crosses_and_a_redirection_keeps_its_contact() {
         "",
     );
     let answer = one(&answer, NEAR, "401");
-    assert_eq!(answer.header("WWW-Authenticate"), "Digest n=1");
+    assert_eq!(answer.value("WWW-Authenticate"), "Digest n=1");
     let again = Asked {
         cseq: 6,
         ..asked("INFO", NUMBER)
@@ -103,7 +103,7 @@ fn options_to_a_number_cross_and_others_are_for_the_router() {
         NEAR,
         "200",
     );
-    assert_eq!(answer.header("Allow"), "X");
+    assert_eq!(answer.value("Allow"), "X");
     let last_hop = Asked {
         more: "Max-Forwards: 0\r\n",
         ..asked("OPTIONS", NUMBER)
@@ -115,7 +115,7 @@ fn options_to_a_number_cross_and_others_are_for_the_router() {
         last_hop,
     ] {
         let answer = one(&world.asks(NEAR, &own), NEAR, "200");
-        assert!(answer.header("Allow").contains("INVITE"), "{}", own.uri);
+        assert!(answer.value("Allow").contains("INVITE"), "{}", own.uri);
     }
     world.assert_idle();
 }
@@ -212,7 +212,7 @@ fn methods_pass_as_the_operator_says() {
         ("OPTIONS", "200"),
     ] {
         let answer = one(&world.asks(NEAR, &asked(method, NUMBER)), NEAR, code);
-        assert_eq!(answer.header("Call-ID"), "near-call");
+        assert_eq!(answer.value("Call-ID"), "near-call");
     }
     world.command(&Command::Relay(Methods::of([Method::Notify])));
     one(&world.asks(NEAR, &asked("NOTIFY", NUMBER)), FAR, "NOTIFY");

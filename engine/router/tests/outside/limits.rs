@@ -22,7 +22,7 @@ fn subscriptions_have_a_limit_of_their_own() {
         ..asked("REFER", NUMBER)
     };
     let refused = one(&world.asks(NEAR, &second), NEAR, "503");
-    let seconds = refused.header("Retry-After").parse();
+    let seconds = refused.value("Retry-After").parse();
     assert!(seconds.is_ok_and(|it: u32| (5..=10).contains(&it)));
     let limit = Event::LimitReached {
         limit: "subscriptions",
@@ -58,7 +58,7 @@ fn without_a_transaction_to_leave_by_it_is_answered_503() {
     world.command(&Command::EndAll);
     assert_eq!(world.counters().client_transactions, 3);
     let refused = one(&world.asks(NEAR, &asked("MESSAGE", NUMBER)), NEAR, "503");
-    let seconds = refused.header("Retry-After").parse();
+    let seconds = refused.value("Retry-After").parse();
     assert!(seconds.is_ok_and(|it: u32| (5..=10).contains(&it)));
     world.assert_idle();
 }
@@ -102,17 +102,17 @@ fn both_ends_are_told_of_the_end() {
         (notify.to.to_string().as_str(), notify.kind()),
         (NEAR, "NOTIFY")
     );
-    assert_eq!(notify.header("Event"), "presence;id=7");
-    let state = notify.header("Subscription-State");
+    assert_eq!(notify.value("Event"), "presence;id=7");
+    let state = notify.value("Subscription-State");
     assert_eq!(state, "terminated;reason=deactivated");
-    assert_eq!(notify.header("Call-ID"), "near-call");
+    assert_eq!(notify.value("Call-ID"), "near-call");
     assert_eq!(notify.tag("From"), answer.tag("To"));
     assert_eq!(notify.contact(), answer.contact());
     let unsubscribed = (unsubscribe.to.to_string(), unsubscribe.kind());
     assert_eq!(unsubscribed, (FAR.to_owned(), "SUBSCRIBE"));
-    assert_eq!(unsubscribe.header("Expires"), "0");
+    assert_eq!(unsubscribe.value("Expires"), "0");
     assert_eq!(unsubscribe.tag("To"), "far");
-    assert_eq!(unsubscribe.header("Event"), "presence;id=7");
+    assert_eq!(unsubscribe.value("Event"), "presence;id=7");
     for request in [notify.clone(), unsubscribe.clone()] {
         let heard = world.answers(&request, "200 OK", "", "", "");
         assert!(heard.is_empty(), "{heard:?}");

@@ -42,13 +42,13 @@ impl Subscribed {
     fn far_asks(&mut self, party: &str, tag: &str, method: &str, more: &str) -> Vec<Sent> {
         self.far_cseq += 1;
         let seen = self.seen.clone();
-        let from = format!("{};tag={tag}", seen.header("To"));
+        let from = format!("{};tag={tag}", seen.value("To"));
         let request = Asked {
             method,
             uri: seen.contact(),
             from: &from,
-            to: seen.header("From"),
-            call_id: seen.header("Call-ID"),
+            to: seen.value("From"),
+            call_id: seen.value("Call-ID"),
             cseq: self.far_cseq,
             more,
             body: "state",
@@ -94,9 +94,9 @@ impl Subscribed {
 fn presence_is_subscribed_notified_refreshed_and_ended() {
     let mut it = subscribe("SUBSCRIBE", PRESENCE);
     assert_eq!(it.seen.start(), "SUBSCRIBE sip:9@127.0.0.2:5070 SIP/2.0");
-    assert_eq!(it.seen.header("Event"), "presence;id=7");
+    assert_eq!(it.seen.value("Event"), "presence;id=7");
     let answer = it.accepts("far", "Expires: 300\r\n");
-    assert_eq!(answer.header("Expires"), "300");
+    assert_eq!(answer.value("Expires"), "300");
     let notify = it.notified(FAR, "far", "active;expires=300", "200 OK");
     assert_eq!(notify.start(), "NOTIFY sip:party@127.0.0.9:5080 SIP/2.0");
     for (name, value) in [
@@ -106,12 +106,12 @@ fn presence_is_subscribed_notified_refreshed_and_ended() {
         ("To", "Ann <sip:a@127.0.0.9>;tag=near"),
         ("CSeq", "1 NOTIFY"),
     ] {
-        assert_eq!(notify.header(name), value, "{name}");
+        assert_eq!(notify.value(name), value, "{name}");
     }
     assert_eq!(notify.body(), "state");
     assert_eq!(notify.tag("From"), answer.tag("To"));
     assert_eq!(notify.contact(), answer.contact());
-    for secret in ["far", "127.0.0.2", it.seen.header("Call-ID")] {
+    for secret in ["far", "127.0.0.2", it.seen.value("Call-ID")] {
         assert!(!notify.text.contains(secret), "{secret} in {}", notify.text);
     }
     it.world.seconds(200);
@@ -121,7 +121,7 @@ fn presence_is_subscribed_notified_refreshed_and_ended() {
         refresh.start(),
         "SUBSCRIBE sip:party@127.0.0.2:5070 SIP/2.0"
     );
-    assert_eq!(refresh.header("CSeq"), "2 SUBSCRIBE");
+    assert_eq!(refresh.value("CSeq"), "2 SUBSCRIBE");
     assert_eq!(refresh.tag("To"), "far");
     assert_eq!(refresh.tag("From"), it.seen.tag("From"));
     it.world
@@ -146,7 +146,7 @@ fn a_notify_may_come_before_the_answer() {
     let answer = it.accepts("far", "Expires: 300\r\n");
     assert_eq!(notify.tag("From"), answer.tag("To"));
     let again = it.notified(FAR, "far", "active", "200 OK");
-    assert_eq!(again.header("CSeq"), "2 NOTIFY");
+    assert_eq!(again.value("CSeq"), "2 NOTIFY");
     assert_eq!(it.count(), 1);
 }
 
@@ -169,8 +169,8 @@ fn each_fork_is_a_dialog_of_its_own_to_the_subscriber() {
     assert_ne!(first.tag("From"), second.tag("From"));
     assert_ne!(first.contact(), second.contact());
     // Each counts for itself, on both legs.
-    assert_eq!(second.header("CSeq"), "1 NOTIFY");
-    assert_eq!(first.header("CSeq"), "1 NOTIFY");
+    assert_eq!(second.value("CSeq"), "1 NOTIFY");
+    assert_eq!(first.value("CSeq"), "1 NOTIFY");
     let refresh = it.near_asks(second.tag("From"), "SUBSCRIBE", PRESENCE);
     let refresh = one(&refresh, FORK, "SUBSCRIBE");
     assert_eq!(refresh.tag("To"), "fork");
@@ -207,7 +207,7 @@ fn a_refusal_crosses_and_leaves_nothing() {
     let more = "Allow-Events: message-summary\r\n";
     let sent = it.world.answers(&seen, "489 Bad Event", "far", more, "");
     let refused = one(&sent, NEAR, "489");
-    assert_eq!(refused.header("Allow-Events"), "message-summary");
+    assert_eq!(refused.value("Allow-Events"), "message-summary");
     assert_eq!(it.count(), 0);
     one(&it.notifies(FAR, "far", "active"), FAR, "481");
     it.world.assert_idle();
@@ -349,7 +349,7 @@ fn an_ended_subscription_takes_no_more_requests() {
 #[test]
 fn a_reference_is_notified_of_until_it_is_done() {
     let mut it = subscribe("REFER", "Refer-To: <sip:c@c.example>\r\n");
-    assert_eq!(it.seen.header("Refer-To"), "<sip:c@c.example>");
+    assert_eq!(it.seen.value("Refer-To"), "<sip:c@c.example>");
     let seen = it.seen.clone();
     let accepted = it.world.answers(&seen, "202 Accepted", "far", "", "");
     one(&accepted, NEAR, "202");
@@ -366,7 +366,7 @@ fn a_reference_without_a_subscription_is_one_exchange() {
         "Refer-To: <sip:c@c.example>\r\nRefer-Sub: false\r\n",
     );
     let answer = it.accepts("far", "Refer-Sub: false\r\n");
-    assert_eq!(answer.header("Refer-Sub"), "false");
+    assert_eq!(answer.value("Refer-Sub"), "false");
     assert_eq!(it.count(), 0);
     it.world.assert_idle();
 }
@@ -390,7 +390,7 @@ fn of_a_fragment_that_is_no_status_nothing_crosses() {
         "REFER",
         "Refer-To: <sip:c@c.example>\r\nReferred-By: <sip:a@127.0.0.9>\r\n",
     );
-    let referrer = it.seen.header("Referred-By").to_owned();
+    let referrer = it.seen.value("Referred-By").to_owned();
     assert!(!referrer.contains("127.0.0.9"), "{referrer}");
     let seen = it.seen.clone();
     one(

@@ -1,13 +1,19 @@
 //! One router, and parties that are but addresses. The tests say what each of them sends; here it is put
 //! into messages, and what the router sends is read.
 
-use std::net::SocketAddr;
+#[path = "../sent/mod.rs"]
+#[allow(dead_code, reason = "the tests of each binary read some of it")]
+mod sent;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use stack::{Flow, Outbox, Time};
+use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{Command, Config, Counters, Event, Listener, Resolved, Router};
+
+pub(crate) use sent::Sent;
+use sent::sent;
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {
@@ -23,51 +29,6 @@ pub(crate) const NEAR: &str = "127.0.0.9:5080";
 pub(crate) const FAR: &str = "127.0.0.2:5070";
 /// Another that a proxy on the way may have asked.
 pub(crate) const FORK: &str = "127.0.0.3:5070";
-
-/// A datagram the router sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) to: SocketAddr,
-    pub(crate) text: String,
-}
-
-impl Sent {
-    pub(crate) fn start(&self) -> &str {
-        self.text.lines().next().unwrap_or_default()
-    }
-
-    /// The first word of a request, the code of a response.
-    pub(crate) fn kind(&self) -> &str {
-        let mut words = self.text.split(' ');
-        match words.next().unwrap_or_default() {
-            "SIP/2.0" => words.next().unwrap_or_default(),
-            method => method,
-        }
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        let lines = self.text.lines().take_while(|line| !line.is_empty());
-        let mut values = lines.filter_map(|line| line.split_once(": "));
-        let found = values.find(|(found, _)| *found == name);
-        found.map_or("", |(_, value)| value)
-    }
-
-    pub(crate) fn tag(&self, name: &str) -> &str {
-        let tag = self.header(name).split_once(";tag=");
-        tag.map_or("", |(_, tag)| tag)
-    }
-
-    pub(crate) fn contact(&self) -> &str {
-        let value = self.header("Contact");
-        value.trim_start_matches('<').trim_end_matches('>')
-    }
-
-    pub(crate) fn body(&self) -> &str {
-        self.text
-            .split_once("\r\n\r\n")
-            .map_or("", |(_, body)| body)
-    }
-}
 
 /// A request of a party.
 #[derive(Clone, Debug)]
@@ -152,16 +113,9 @@ impl World {
 
     /// A datagram from this address; what the router sends because of it.
     pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
-        let flow = Flow {
-            listener: 0,
-            remote: from.parse().expect("an address"),
-        };
-        let mut index = wire::Index::new();
-        let message = wire::Message::parse(text.as_bytes(), &mut index, &wire::Limits::default());
-        let message = message.unwrap_or_else(|error| panic!("{error:?} in {text}"));
         let mut out = Outbox::new();
-        self.router.receive(self.now, flow, &message, &mut out);
-        sent(&out)
+        sent::receive(&mut self.router, self.now, (0, from), text, &mut out);
+        sent(out.iter())
     }
 
     /// A request of the party at this address, with a Contact and a new branch.
@@ -214,7 +168,7 @@ impl World {
         more: &str,
         body: &str,
     ) -> Vec<Sent> {
-        let to = request.header("To");
+        let to = request.value("To");
         let tag = match to.contains(";tag=") {
             true => String::new(),
             false => format!(";tag={tag}"),
@@ -222,10 +176,10 @@ impl World {
         let text = format!(
             "SIP/2.0 {status}\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}{tag}\r\nCall-ID: {call_id}\r\n\
              CSeq: {cseq}\r\nContact: <sip:party@{party}>\r\n{more}Content-Length: {length}\r\n\r\n{body}",
-            via = request.header("Via"),
-            from = request.header("From"),
-            call_id = request.header("Call-ID"),
-            cseq = request.header("CSeq"),
+            via = request.value("Via"),
+            from = request.value("From"),
+            call_id = request.value("Call-ID"),
+            cseq = request.value("CSeq"),
             length = body.len(),
         );
         self.receive(party.as_ref(), &text)
@@ -239,7 +193,7 @@ impl World {
             self.now = at.max(self.now);
             let mut out = Outbox::new();
             self.router.handle_timeout(self.now, &mut out);
-            all.extend(sent(&out));
+            all.extend(sent(out.iter()));
         }
         self.now = until;
         all
@@ -248,7 +202,7 @@ impl World {
     pub(crate) fn command(&mut self, command: &Command) -> Vec<Sent> {
         let mut out = Outbox::new();
         self.router.command(self.now, command, &mut out);
-        sent(&out)
+        sent(out.iter())
     }
 
     pub(crate) fn events(&mut self) -> Vec<Event> {
@@ -268,7 +222,7 @@ impl World {
         };
         let mut out = Outbox::new();
         self.router.resolved(self.now, resolved, &mut out);
-        sent(&out)
+        sent(out.iter())
     }
 
     /// No subscription, no timer, no transaction is left.
@@ -277,14 +231,4 @@ impl World {
         let late = self.seconds(70);
         assert!(self.router.is_idle(), "{:#?}\n{late:#?}", self.counters());
     }
-}
-
-fn sent(out: &Outbox) -> Vec<Sent> {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-    out.iter()
-        .map(|(flow, bytes)| Sent {
-            to: flow.remote,
-            text: text(bytes),
-        })
-        .collect()
 }

@@ -83,6 +83,8 @@ fn proxy_407_aggregated() {
 fn a_single_failure_passes_as_it_is_and_is_acknowledged_here() {
     let mut world = World::new();
     let invite = one(&world.request("INVITE", "100", ""), ONE, "INVITE");
+    // A caller that has had its 100 sends its INVITE no more: the refusal is repeated.
+    assert_eq!(kinds(&world.seconds(0.3), CALLER), ["100"]);
     let sent = world.answer(&invite, "486 Busy Here", "b", "Retry-After: 9\r\n");
     let ack = one(&sent, ONE, "ACK");
     assert_eq!(ack.values("Via"), [invite.values("Via")[0]]);

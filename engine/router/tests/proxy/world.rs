@@ -1,13 +1,20 @@
 //! One router, a caller at 127.0.0.9 and callees at 127.0.0.2 to 127.0.0.4 and at an IPv6 address, all made
 //! of text. The tests say who sends what; what the router sends is read here.
 
-use std::net::{IpAddr, SocketAddr};
+#[path = "../sent/mod.rs"]
+#[allow(dead_code, reason = "the tests of each binary read some of it")]
+mod sent;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stack::{Flow, Outbox, Time};
+use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{Command, Config, Counters, Event, Limits, Listener, Resolved, Router};
+
+pub(crate) use sent::Sent;
+use sent::sent;
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^1", "routingRecord": {
@@ -38,48 +45,6 @@ pub(crate) const ONE: &str = "127.0.0.2:5070";
 pub(crate) const TWO: &str = "127.0.0.3:5070";
 pub(crate) const THREE: &str = "127.0.0.4:5070";
 pub(crate) const SIX: &str = "[2001:db8::2]:5070";
-
-/// A message as it left the router.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) to: SocketAddr,
-    pub(crate) text: String,
-}
-
-impl Sent {
-    /// The first word of a request, the code of a response.
-    pub(crate) fn kind(&self) -> &str {
-        let mut words = self.text.split(' ');
-        let first = words.next().unwrap_or_default();
-        match first {
-            "SIP/2.0" => words.next().unwrap_or_default(),
-            method => method,
-        }
-    }
-
-    pub(crate) fn uri(&self) -> &str {
-        self.text.split(' ').nth(1).unwrap_or_default()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.values(name).first().copied()
-    }
-
-    /// The value of every line of this name.
-    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
-        let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
-        let lines = head.split("\r\n").skip(1);
-        lines
-            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-            .collect()
-    }
-
-    /// The lines of this name, complete.
-    pub(crate) fn lines(&self, name: &str) -> String {
-        let line = |value| format!("{name}: {value}\r\n");
-        self.values(name).into_iter().map(line).collect()
-    }
-}
 
 /// What was sent to this party, as kinds.
 pub(crate) fn kinds(sent: &[Sent], to: &str) -> Vec<String> {
@@ -136,17 +101,10 @@ impl World {
 
     /// A datagram from this address; what the router sends because of it.
     pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
-        let remote: SocketAddr = from.parse().expect("an address");
-        let flow = Flow {
-            listener: u16::from(remote.is_ipv6()),
-            remote,
-        };
-        let mut index = wire::Index::new();
-        let message = wire::Message::parse(text.as_bytes(), &mut index, &wire::Limits::default());
-        let message = message.unwrap_or_else(|error| panic!("{error:?} in {text}"));
         let mut out = Outbox::new();
-        self.router.receive(self.now, flow, &message, &mut out);
-        sent(&out)
+        let from = (u16::from(from.starts_with('[')), from);
+        sent::receive(&mut self.router, self.now, from, text, &mut out);
+        sent(out.iter())
     }
 
     /// A request of the caller outside any dialog, with `more` header lines.
@@ -240,7 +198,7 @@ impl World {
             self.now = self.now.max(at);
             let mut out = Outbox::new();
             self.router.handle_timeout(self.now, &mut out);
-            all.extend(sent(&out));
+            all.extend(sent(out.iter()));
         }
         self.now = until;
         all
@@ -251,7 +209,7 @@ impl World {
         let remote = remote.parse().expect("an address");
         let mut out = Outbox::new();
         self.router.unreachable(self.now, remote, &mut out);
-        sent(&out)
+        sent(out.iter())
     }
 
     /// The resolver answers for `callee.example`.
@@ -268,13 +226,13 @@ impl World {
         };
         let mut out = Outbox::new();
         self.router.resolved(self.now, answer, &mut out);
-        sent(&out)
+        sent(out.iter())
     }
 
     pub(crate) fn command(&mut self, command: &Command) -> Vec<Sent> {
         let mut out = Outbox::new();
         self.router.command(self.now, command, &mut out);
-        sent(&out)
+        sent(out.iter())
     }
 
     /// Everything is over: no context, no timer, no transaction is left.
@@ -302,12 +260,4 @@ pub(crate) fn answer_text(request: &Sent, status: &str, tag: &str, more: &str) -
         cseq = request.lines("CSeq"),
         own = request.to,
     )
-}
-
-fn sent(out: &Outbox) -> Vec<Sent> {
-    let datagram = |(flow, bytes): (Flow, &[u8])| Sent {
-        to: flow.remote,
-        text: String::from_utf8(bytes.to_vec()).expect("UTF-8"),
-    };
-    out.iter().map(datagram).collect()
 }

@@ -1,6 +1,6 @@
 //! Copies, loops and spirals, and what is required of whom.
 
-use crate::world::{CALLEE, CALLER, header, request, world};
+use crate::world::{CALLEE, CALLER, request, world};
 
 const URI: &str = "sip:7@router.example";
 
@@ -26,16 +26,12 @@ fn sent_back(invite: &str, uri: &str, others: usize) -> String {
     format!("INVITE {uri} SIP/2.0\r\n{own}{others}{rest}")
 }
 
-fn uri_of(invite: &str) -> &str {
-    invite.split(' ').nth(1).expect("a Request-URI")
-}
-
 #[test]
 fn what_comes_back_unchanged_is_a_loop() {
     for others in [0, 1, 14] {
         let mut world = world();
         let invite = world.call();
-        let back = sent_back(&invite, uri_of(&invite), others);
+        let back = sent_back(&invite.text, invite.uri(), others);
         assert_eq!(world.code(CALLEE, &back), 482, "{others}");
         assert_eq!((world.router.calls(), world.counters().looped), (1, 1));
     }
@@ -45,11 +41,11 @@ fn what_comes_back_unchanged_is_a_loop() {
 fn what_comes_back_with_another_request_uri_spirals() {
     let mut world = world();
     let invite = world.call();
-    let back = sent_back(&invite, "sip:77@router.example", 0);
+    let back = sent_back(&invite.text, "sip:77@router.example", 0);
     let sent = world.receive(CALLEE, &back);
     assert!(
         sent.iter()
-            .any(|(_, text)| text.starts_with("INVITE sip:77@")),
+            .any(|sent| sent.text.starts_with("INVITE sip:77@")),
         "{sent:?}"
     );
     assert_eq!((world.router.calls(), world.counters().looped), (2, 0));
@@ -59,19 +55,20 @@ fn what_comes_back_with_another_request_uri_spirals() {
 fn a_forged_token_is_no_loop_and_the_search_has_an_end() {
     let mut world = world();
     let invite = world.call();
-    let branch = header(&invite, "Via")
+    let branch = invite
+        .value("Via")
         .split_once("branch=")
         .expect("a branch")
         .1;
     let last = if branch.ends_with('0') { "1" } else { "0" };
     let forged = format!("{}{last}", &branch[..branch.len() - 1]);
-    let back = sent_back(&invite.replace(branch, &forged), uri_of(&invite), 0);
+    let back = sent_back(&invite.text.replace(branch, &forged), invite.uri(), 0);
     world.receive(CALLEE, &back);
     assert_eq!(world.counters().looped, 0);
     let mut world = crate::world::world();
     let invite = world.call();
     // Deeper than is looked: Max-Forwards ends it.
-    world.receive(CALLEE, &sent_back(&invite, uri_of(&invite), 40));
+    world.receive(CALLEE, &sent_back(&invite.text, invite.uri(), 40));
     assert_eq!(world.counters().looped, 0);
 }
 
@@ -80,12 +77,12 @@ fn what_is_asked_of_proxies_is_asked_of_a_calls_router_alone() {
     let mut world = world();
     let proxies = "Proxy-Require: nothing, Privacy, more\r\n";
     let sent = world.receive(CALLER, &request("INVITE", URI, "a", proxies));
-    let (_, answer) = sent.first().expect("an answer");
+    let answer = sent.first().expect("an answer");
     assert!(
-        answer.starts_with("SIP/2.0 420 Bad Extension\r\n"),
-        "{answer}"
+        answer.text.starts_with("SIP/2.0 420 Bad Extension\r\n"),
+        "{answer:?}"
     );
-    assert_eq!(header(answer, "Unsupported"), "nothing, more");
+    assert_eq!(answer.value("Unsupported"), "nothing, more");
     let options = request("OPTIONS", "sip:router.example", "b", proxies);
     assert_eq!(world.code(CALLER, &options), 200);
     assert_eq!(world.router.calls(), 0);
@@ -99,9 +96,9 @@ fn an_options_is_checked_as_any_request_is() {
         CALLER,
         &request("OPTIONS", "sip:router.example", "a", required),
     );
-    let (_, answer) = sent.first().expect("an answer");
-    assert!(answer.starts_with("SIP/2.0 420 "), "{answer}");
-    assert_eq!(header(answer, "Unsupported"), "Nothing, more");
+    let answer = sent.first().expect("an answer");
+    assert!(answer.text.starts_with("SIP/2.0 420 "), "{answer:?}");
+    assert_eq!(answer.value("Unsupported"), "Nothing, more");
     let scheme = request("OPTIONS", "soap.beep://192.0.2.1", "b", "");
     let scheme = scheme.replace("CSeq: 1", "CSeq: 2");
     assert_eq!(world.code(CALLER, &scheme), 416);
@@ -133,10 +130,12 @@ fn an_invite_has_exactly_one_contact() {
         let invite = invite.replace(&good, contact);
         let invite = invite.replace("Call-ID: one", &format!("Call-ID: {}", contact.len()));
         let sent = world.receive(CALLER, &invite);
-        let (_, answer) = sent.first().expect("an answer");
+        let answer = sent.first().expect("an answer");
         assert!(
-            answer.starts_with(&format!("SIP/2.0 400 {phrase}\r\n")),
-            "{answer}"
+            answer
+                .text
+                .starts_with(&format!("SIP/2.0 400 {phrase}\r\n")),
+            "{answer:?}"
         );
     }
 }

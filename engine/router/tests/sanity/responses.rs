@@ -2,7 +2,7 @@
 
 use stack::Strays;
 
-use crate::world::{CALLEE, header, world};
+use crate::world::{CALLEE, world};
 
 /// What a 200 with this Via is counted as; nothing may be sent because of it.
 #[track_caller]
@@ -13,13 +13,13 @@ fn stray(via: impl FnOnce(&str) -> String) -> Strays {
         format!(
             "SIP/2.0 200 OK\r\nVia: {via}\r\nFrom: {}\r\nTo: {};tag=b\r\nCall-ID: {}\r\n\
              CSeq: {}\r\nContact: <sip:b@{CALLEE}>\r\nContent-Length: 0\r\n\r\n",
-            header(&invite, "From"),
-            header(&invite, "To"),
-            header(&invite, "Call-ID"),
-            header(&invite, "CSeq"),
+            invite.value("From"),
+            invite.value("To"),
+            invite.value("Call-ID"),
+            invite.value("CSeq"),
         )
     };
-    let sound = header(&invite, "Via");
+    let sound = invite.value("Via");
     assert_eq!(world.receive(CALLEE, &answer(&via(sound))), []);
     let strays = world.counters().transactions.strays;
     assert_eq!((strays.total(), world.counters().calls_answered), (1, 0));
@@ -55,14 +55,14 @@ fn ours_in_another_spelling_is_ours() {
     ] {
         let mut world = world();
         let invite = world.call();
-        let via = header(&invite, "Via").replace("router.example:5060", spelling);
+        let via = invite.value("Via").replace("router.example:5060", spelling);
         let answer = format!(
             "SIP/2.0 200 OK\r\nVia: {via}\r\nFrom: {}\r\nTo: {};tag=b\r\nCall-ID: {}\r\n\
              CSeq: {}\r\nContact: <sip:b@{CALLEE}>\r\nContent-Length: 0\r\n\r\n",
-            header(&invite, "From"),
-            header(&invite, "To"),
-            header(&invite, "Call-ID"),
-            header(&invite, "CSeq"),
+            invite.value("From"),
+            invite.value("To"),
+            invite.value("Call-ID"),
+            invite.value("CSeq"),
         );
         world.receive(CALLEE, &answer);
         assert_eq!(world.counters().calls_answered, 1, "{spelling}");

@@ -1,11 +1,17 @@
 //! One router that routes everything that begins with 7 to 127.0.0.2:5070, and a peer made of text.
 
-use std::net::SocketAddr;
+#[path = "../sent/mod.rs"]
+#[allow(dead_code, reason = "the tests of each binary read some of it")]
+mod sent;
+
 use std::sync::Arc;
 
-use stack::{Flow, Outbox, Time};
+use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{Config, Counters, Listener, Router};
+
+pub(crate) use sent::Sent;
+use sent::sent;
 
 const ROUTES: &str =
     r#"[{"userpartPattern": "^7", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}}]"#;
@@ -38,54 +44,31 @@ pub(crate) fn request(method: &str, uri: &str, branch: &str, more: &str) -> Stri
     )
 }
 
-/// The value of the first line of this name.
-#[track_caller]
-pub(crate) fn header<'a>(text: &'a str, name: &str) -> &'a str {
-    let mut lines = text.split("\r\n");
-    let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    found.unwrap_or_else(|| panic!("no {name} in {text}"))
-}
-
 impl World {
     pub(crate) fn counters(&self) -> Counters {
         self.router.counters()
     }
 
     /// What the router sends because of this datagram, with whom it goes to.
-    pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<(SocketAddr, String)> {
-        let flow = Flow {
-            listener: 0,
-            remote: from.parse().expect("an address"),
-        };
-        let mut index = wire::Index::new();
-        let message = wire::Message::parse(text.as_bytes(), &mut index, &wire::Limits::default());
-        let message = message.unwrap_or_else(|error| panic!("{error:?} in {text}"));
+    pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
         let mut out = Outbox::new();
-        self.router.receive(Time::ZERO, flow, &message, &mut out);
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        out.iter()
-            .map(|(flow, bytes)| (flow.remote, text(bytes)))
-            .collect()
+        sent::receive(&mut self.router, Time::ZERO, (0, from), text, &mut out);
+        sent(out.iter())
     }
 
     /// The code a request of this peer is answered with.
     #[track_caller]
     pub(crate) fn code(&mut self, from: &str, text: &str) -> u16 {
         let sent = self.receive(from, text);
-        let answer = sent
-            .iter()
-            .find_map(|(_, text)| text.strip_prefix("SIP/2.0 "));
-        let code = answer.and_then(|rest| rest.get(..3)?.parse().ok());
+        let code = sent.iter().find_map(|sent| sent.kind().parse().ok());
         code.unwrap_or_else(|| panic!("no answer in {sent:?}"))
     }
 
     /// Calls 7; the INVITE the callee gets.
     #[track_caller]
-    pub(crate) fn call(&mut self) -> String {
+    pub(crate) fn call(&mut self) -> Sent {
         let sent = self.receive(CALLER, &request("INVITE", "sip:7@router.example", "a", ""));
-        let invite = sent
-            .into_iter()
-            .find(|(_, text)| text.starts_with("INVITE "));
-        invite.expect("the INVITE leaves").1
+        let invite = sent.into_iter().find(|sent| sent.kind() == "INVITE");
+        invite.expect("the INVITE leaves")
     }
 }

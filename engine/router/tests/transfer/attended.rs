@@ -18,7 +18,7 @@ fn consulted(world: &mut World, first: &str, second: &str) -> Consulted {
 
 /// The INVITE that B makes of the reference it was sent.
 fn follow(world: &mut World, refer: &Sent, call_id: &str) -> Vec<Sent> {
-    let reference = refer.header("Refer-To").trim_matches(['<', '>']);
+    let reference = refer.value("Refer-To").trim_matches(['<', '>']);
     let (uri, header) = reference.split_once("?Replaces=").expect("a Replaces");
     let value = header.replace("%3b", ";").replace("%3d", "=");
     let more = format!("Replaces: {value}\r\nRequire: replaces\r\n");
@@ -32,8 +32,8 @@ fn replaced(world: &mut World, invite: &Sent, mut c: Line) {
     assert_eq!(invite.uri(), format!("sip:party@{}", c.own));
     let (to, from) = (c.local_tag(), c.remote_tag());
     let expected = format!("{};to-tag={to};from-tag={from}", c.call_id);
-    assert_eq!(invite.header("Replaces"), expected);
-    assert_eq!(invite.header("Require"), "replaces");
+    assert_eq!(invite.value("Replaces"), expected);
+    assert_eq!(invite.value("Require"), "replaces");
     let (mut caller, mut fresh) = world.pick_up(invite);
     let bye = one(&world.request(&mut c, "BYE", ""), "BYE");
     assert_eq!(
@@ -89,7 +89,7 @@ fn the_transferor_may_have_been_called_by_either() {
         c.local_tag(),
         c.remote_tag()
     );
-    assert_eq!(invite.header("Replaces"), expected);
+    assert_eq!(invite.value("Replaces"), expected);
     assert_eq!(invite.uri(), format!("sip:party@{C}"));
     world.answer(&invite, "603 Decline", "x");
     world.answer(&refer, "202 Accepted", "");
@@ -143,7 +143,7 @@ fn a_party_that_names_its_dialog_itself_is_understood() {
             c.local_tag(),
             c.remote_tag()
         );
-        assert_eq!(invite.header(relation), expected);
+        assert_eq!(invite.value(relation), expected);
         world.answer(&invite, "488 No", "x");
         world.seconds(40);
     }
@@ -173,7 +173,7 @@ fn an_invite_that_waits_while_the_router_drains_is_refused() {
     world.drains = true;
     let sent = world.invite(B, "0-b", "sip:7@127.0.0.1", &more);
     let refused = one(&sent, "503");
-    let seconds: u32 = refused.header("Retry-After").parse().expect("a number");
+    let seconds: u32 = refused.value("Retry-After").parse().expect("a number");
     assert!((5..=10).contains(&seconds), "{seconds}");
     world.hang_up(&mut c);
     world.assert_idle();

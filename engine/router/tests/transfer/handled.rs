@@ -14,12 +14,12 @@ const ANSWER: &str = "v=0\r\no=b 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2
 fn told(sent: &[Sent]) -> Vec<(String, bool)> {
     let notify = sent.iter().filter(|sent| sent.kind() == "NOTIFY");
     let told = notify.map(|sent| {
-        assert_eq!(sent.header("Content-Type"), "message/sipfrag;version=2.0");
+        assert_eq!(sent.value("Content-Type"), "message/sipfrag;version=2.0");
         let line = sent.body().strip_prefix("SIP/2.0 ").expect("a status line");
-        let last = sent.header("Subscription-State") == "terminated;reason=noresource";
+        let last = sent.value("Subscription-State") == "terminated;reason=noresource";
         assert!(
             last || sent
-                .header("Subscription-State")
+                .value("Subscription-State")
                 .starts_with("active;expires=")
         );
         (line.trim_end().to_owned(), last)
@@ -44,7 +44,7 @@ fn referred(world: &mut World, a: &mut Line, more: &str) -> Sent {
     };
     assert_eq!(told(&sent), expected);
     let refer_sub = if silent { "false" } else { "" };
-    assert_eq!(one(&sent, "202").header("Refer-Sub"), refer_sub);
+    assert_eq!(one(&sent, "202").value("Refer-Sub"), refer_sub);
     let invite = one(&sent, "INVITE");
     assert_eq!(invite.to.to_string(), C);
     assert_eq!(invite.uri(), format!("sip:8@{C}"));
@@ -58,7 +58,7 @@ fn joined(world: &mut World, invite: &Sent, b: &Line) -> (Line, Vec<Sent>) {
     let sent = world.answer_with(invite, "200 OK", "c-tag", OFFER);
     let again = one(&sent, "INVITE");
     assert_eq!(again.to.to_string(), b.own);
-    assert_eq!(again.header("Call-ID"), b.call_id);
+    assert_eq!(again.value("Call-ID"), b.call_id);
     assert_eq!(again.body(), OFFER);
     let sent = world.answer_with(&again, "200 OK", "", ANSWER);
     let acks: Vec<_> = sent.iter().filter(|sent| sent.kind() == "ACK").collect();
@@ -67,7 +67,7 @@ fn joined(world: &mut World, invite: &Sent, b: &Line) -> (Line, Vec<Sent>) {
     };
     assert_eq!((first.to.to_string(), first.body()), (b.own.clone(), ""));
     assert_eq!((second.to.to_string().as_str(), second.body()), (C, ANSWER));
-    assert_eq!(second.header("Content-Type"), "application/sdp");
+    assert_eq!(second.value("Content-Type"), "application/sdp");
     (Line::of_callee(invite, "c-tag"), sent)
 }
 
@@ -92,11 +92,11 @@ fn the_target_takes_the_transferors_place() {
     let mut world = World::handling(1);
     let (mut a, mut b) = world.connect(A, "0-a", SEVEN);
     let invite = referred(&mut world, &mut a, "Referred-By: <sip:a@127.0.0.9>\r\n");
-    assert_eq!(invite.header("Referred-By"), "<sip:a@127.0.0.1>");
+    assert_eq!(invite.value("Referred-By"), "<sip:a@127.0.0.1>");
     let ringing = world.answer(&invite, "180 Ringing", "c-tag");
     assert_eq!(told(&ringing), status("180 Ringing", false));
     assert_eq!(
-        one(&ringing, "NOTIFY").header("Event"),
+        one(&ringing, "NOTIFY").value("Event"),
         format!("refer;id={}", a.cseq)
     );
     let again = world.answer(&invite, "180 Ringing", "c-tag");
@@ -162,7 +162,7 @@ fn a_transferor_may_hang_up_before_the_target_answers() {
                 .find(|bye| bye.to.to_string() == B)
                 .expect("B is told")
                 .clone();
-            assert!(bye.header("Reason").contains("cause=486"), "{}", bye.text);
+            assert!(bye.value("Reason").contains("cause=486"), "{}", bye.text);
             world.answer(&bye, "200 OK", "");
             world.assert_idle();
         } else {
@@ -399,7 +399,7 @@ fn a_consulted_party_replaces_the_transferor_when_its_call_is_here() {
             c.local_tag(),
             c.remote_tag()
         );
-        assert_eq!(invite.header("Replaces"), expected);
+        assert_eq!(invite.value("Replaces"), expected);
         let (mut fresh, sent) = joined(&mut world, &invite, &b);
         assert_eq!(one(&sent, "BYE").to.to_string(), A);
         world.hang_up(&mut c);

@@ -101,7 +101,7 @@ fn an_early_dialog_is_replaced_at_the_one_who_began_it_and_nowhere_else() {
     assert_eq!(picked.to.to_string(), A);
     let (to, from) = (a.local_tag(), a.remote_tag());
     let expected = format!("0-a;to-tag={to};from-tag={from};early-only");
-    assert_eq!(picked.header("Replaces"), expected);
+    assert_eq!(picked.value("Replaces"), expected);
     let (_, mut fresh) = world.pick_up(&picked);
     let over = one(&world.answer(&invite, "486 Busy", "ring"), "486");
     assert_eq!(over.to.to_string(), A);
@@ -139,7 +139,7 @@ fn our_contact_leads_to_the_other_end_and_a_target_dialog_is_mapped() {
     {
         let invite = one(&world.invite(B, &format!("0-{n}"), uri, &more), "INVITE");
         assert_eq!(invite.to.to_string(), to, "{uri} {more}");
-        assert_eq!(invite.header("Target-Dialog"), expected, "{uri} {more}");
+        assert_eq!(invite.value("Target-Dialog"), expected, "{uri} {more}");
         world.answer(&invite, "488 No", "x");
         world.seconds(40);
     }

@@ -14,10 +14,10 @@ fn a_blind_transfer_crosses_and_its_progress_comes_back() {
         Refer-Sub: true\r\nSupported: norefersub\r\n";
     let refer = one(&world.request(&mut a, "REFER", more), "REFER");
     assert_eq!(refer.to.to_string(), B);
-    assert_eq!(refer.header("Refer-To"), "<sip:8@127.0.0.1>");
-    assert_eq!(refer.header("Referred-By"), "\"A\" <sip:a@127.0.0.1>");
-    assert_eq!(refer.header("Refer-Sub"), "true");
-    assert_eq!(refer.header("Supported"), "norefersub");
+    assert_eq!(refer.value("Refer-To"), "<sip:8@127.0.0.1>");
+    assert_eq!(refer.value("Referred-By"), "\"A\" <sip:a@127.0.0.1>");
+    assert_eq!(refer.value("Refer-Sub"), "true");
+    assert_eq!(refer.value("Supported"), "norefersub");
     assert_eq!(
         one(&world.answer(&refer, "202 Accepted", ""), "202")
             .to
@@ -27,16 +27,16 @@ fn a_blind_transfer_crosses_and_its_progress_comes_back() {
     let invite = one(&world.invite(B, "0-b", "sip:8@127.0.0.1", ""), "INVITE");
     assert_eq!(invite.to.to_string(), C);
 
-    let cseq = refer.header("CSeq").split(' ').next().unwrap_or_default();
+    let cseq = refer.value("CSeq").split(' ').next().unwrap_or_default();
     let notify = FRAGMENT.replace("ID", cseq);
     let notify = one(&world.request(&mut b, "NOTIFY", &notify), "NOTIFY");
-    assert_eq!(notify.header("Event"), format!("refer;id={}", a.cseq));
+    assert_eq!(notify.value("Event"), format!("refer;id={}", a.cseq));
     assert_eq!(notify.body(), "SIP/2.0 180 Ringing\r\n");
-    assert_eq!(notify.header("Content-Length"), "21");
+    assert_eq!(notify.value("Content-Length"), "21");
     one(&world.answer(&notify, "200 OK", ""), "200");
     let stop = format!("Event: refer;id={}\r\nExpires: 0\r\n", a.cseq);
     let stop = one(&world.request(&mut a, "SUBSCRIBE", &stop), "SUBSCRIBE");
-    assert_eq!(stop.header("Event"), format!("refer;id={cseq}"));
+    assert_eq!(stop.value("Event"), format!("refer;id={cseq}"));
     one(&world.answer(&stop, "200 OK", ""), "200");
 
     let (mut b_c, _) = world.pick_up(&invite);
@@ -60,7 +60,7 @@ fn each_refer_of_a_dialog_has_its_own_number_on_either_leg() {
         let more = format!("Refer-To: <sip:8{user}@127.0.0.1>\r\n");
         let refer = one(&world.request(&mut a, "REFER", &more), "REFER");
         world.answer(&refer, "202 Accepted", "");
-        let number = refer.header("CSeq").split(' ').next().unwrap_or_default();
+        let number = refer.value("CSeq").split(' ').next().unwrap_or_default();
         numbers.push((a.cseq, number.to_owned()));
     }
     for (at, (own, other)) in numbers.iter().enumerate() {
@@ -71,7 +71,7 @@ fn each_refer_of_a_dialog_has_its_own_number_on_either_leg() {
             4.. => format!("refer;id={own};x=y"),
             _ => format!("REFER ;x=y; id={other}"),
         };
-        assert_eq!(notify.header("Event"), expected);
+        assert_eq!(notify.value("Event"), expected);
         world.answer(&notify, "200 OK", "");
     }
     world.hang_up(&mut b);
@@ -88,7 +88,7 @@ fn other_subscriptions_and_bodies_pass_as_they_are() {
     ] {
         let more = format!("Event: {event}\r\nContent-Type: message/sipfrag\r\n\r\n{body}");
         let notify = one(&world.request(&mut b, "NOTIFY", &more), "NOTIFY");
-        assert_eq!(notify.header("Event"), event);
+        assert_eq!(notify.value("Event"), event);
         // What is no status line is nothing that a notification of REFER may hold.
         let expected = if event == "refer" { "" } else { body };
         assert_eq!(notify.body(), expected);
@@ -118,15 +118,15 @@ fn a_reference_to_the_router_is_by_the_address_its_receiver_knows() {
         let more =
             format!("Refer-To: {reference}\r\nReferred-By: <sip:a@a.example>;cid=\"x@y\"\r\n");
         let refer = one(&world.request(&mut a, "REFER", &more), "REFER");
-        assert_eq!(refer.header("Refer-To"), expected, "{reference}");
-        assert_eq!(refer.header("Referred-By"), "<sip:a@a.example>;cid=\"x@y\"");
+        assert_eq!(refer.value("Refer-To"), expected, "{reference}");
+        assert_eq!(refer.value("Referred-By"), "<sip:a@a.example>;cid=\"x@y\"");
         world.answer(&refer, "603 Decline", "");
     }
     let back = one(
         &world.request(&mut b, "REFER", "r: sip:8@gw6.example\r\n"),
         "REFER",
     );
-    assert_eq!(back.header("Refer-To"), "<sip:8@127.0.0.1:5060>");
+    assert_eq!(back.value("Refer-To"), "<sip:8@127.0.0.1:5060>");
     world.answer(&back, "202 Accepted", "");
     world.hang_up(&mut a);
     world.assert_idle();

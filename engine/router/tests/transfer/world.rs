@@ -1,15 +1,21 @@
 //! Some routers that are the shards of one, and parties made of text. A Call-ID of a party begins with the
 //! number of the shard that is to own it; those of the router name theirs.
 
-use std::net::SocketAddr;
+#[path = "../sent/mod.rs"]
+#[allow(dead_code, reason = "the tests of each binary read some of it")]
+mod sent;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use stack::{Flow, Outbox, Time, Token};
+use stack::{Outbox, Time, Token};
 use tipring_router::rdb::Table;
 use tipring_router::{
     Command, Config, Counters, Event, Listener, Peer, Peers, Resolved, Router, Timers, Transfers,
 };
+
+pub(crate) use sent::Sent;
+use sent::sent;
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^7", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}},
@@ -23,48 +29,6 @@ const ROUTES: &str = r#"[
 pub(crate) const A: &str = "127.0.0.9:5080";
 pub(crate) const B: &str = "127.0.0.2:5070";
 pub(crate) const C: &str = "127.0.0.3:5072";
-
-/// A message as it left the router.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) to: SocketAddr,
-    pub(crate) text: String,
-}
-
-impl Sent {
-    /// The first word of a request, the code of a response.
-    pub(crate) fn kind(&self) -> &str {
-        let mut words = self.text.split(' ');
-        match words.next().unwrap_or_default() {
-            "SIP/2.0" => words.next().unwrap_or_default(),
-            method => method,
-        }
-    }
-
-    pub(crate) fn uri(&self) -> &str {
-        self.text.split(' ').nth(1).unwrap_or_default()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        let lines = self.text.split("\r\n");
-        let value =
-            |line: &'_ str| Some(line.len() - line.strip_prefix(name)?.strip_prefix(": ")?.len());
-        let mut values = lines.filter_map(|line| value(line).map(|at| &line[at..]));
-        values.next().unwrap_or_default()
-    }
-
-    pub(crate) fn body(&self) -> &str {
-        self.text.split_once("\r\n\r\n").unwrap_or_default().1
-    }
-
-    pub(crate) fn tag(&self, name: &str) -> &str {
-        self.header(name).split_once(";tag=").unwrap_or_default().1
-    }
-
-    pub(crate) fn contact(&self) -> &str {
-        self.header("Contact").trim_matches(['<', '>'])
-    }
-}
 
 /// A dialog as one party has it.
 #[derive(Clone, Debug)]
@@ -82,9 +46,9 @@ impl Line {
     pub(crate) fn of_caller(answer: &Sent) -> Line {
         Line {
             own: answer.to.to_string(),
-            call_id: answer.header("Call-ID").to_owned(),
-            local: answer.header("From").to_owned(),
-            remote: answer.header("To").to_owned(),
+            call_id: answer.value("Call-ID").to_owned(),
+            local: answer.value("From").to_owned(),
+            remote: answer.value("To").to_owned(),
             target: answer.contact().to_owned(),
             cseq: 1,
         }
@@ -94,9 +58,9 @@ impl Line {
     pub(crate) fn of_callee(invite: &Sent, tag: &str) -> Line {
         Line {
             own: invite.to.to_string(),
-            call_id: invite.header("Call-ID").to_owned(),
-            local: format!("{};tag={tag}", invite.header("To")),
-            remote: invite.header("From").to_owned(),
+            call_id: invite.value("Call-ID").to_owned(),
+            local: format!("{};tag={tag}", invite.value("To")),
+            remote: invite.value("From").to_owned(),
             target: invite.contact().to_owned(),
             cseq: 0,
         }
@@ -189,7 +153,12 @@ impl World {
             transfers: Transfers::Handle,
             ..Peer::default()
         };
-        let of = |address: &str| address.parse::<SocketAddr>().expect("an address").ip();
+        let of = |address: &str| {
+            address
+                .parse::<std::net::SocketAddr>()
+                .expect("an address")
+                .ip()
+        };
         let peers = Peers::new([(of(A), 32, peer), (of(B), 32, peer)]);
         let command = Command::Peers(Arc::new(peers));
         for shard in &mut world.shards {
@@ -208,7 +177,7 @@ impl World {
         };
         let mut out = Outbox::new();
         self.shards[0].resolved(self.now, answer, &mut out);
-        sent(&out)
+        sent(out.iter())
     }
 
     /// What all shards counted, by this.
@@ -227,18 +196,12 @@ impl World {
 
     /// A datagram from this address, and all that follows from it at once.
     pub(crate) fn receive(&mut self, from: &str, text: &str) -> Vec<Sent> {
-        let remote: SocketAddr = from.parse().expect("an address");
-        let flow = Flow {
-            listener: u16::from(remote.is_ipv6()),
-            remote,
-        };
-        let mut index = wire::Index::new();
-        let message = wire::Message::parse(text.as_bytes(), &mut index, &wire::Limits::default());
-        let message = message.unwrap_or_else(|error| panic!("{error:?} in {text}"));
         let mut out = Outbox::new();
-        self.shards[World::owner(text)].receive(self.now, flow, &message, &mut out);
+        let from = (u16::from(from.starts_with('[')), from);
+        let shard = &mut self.shards[World::owner(text)];
+        sent::receive(shard, self.now, from, text, &mut out);
         self.deliver(&mut out);
-        sent(&out)
+        sent(out.iter())
     }
 
     /// What the shards say to each other.
@@ -275,7 +238,7 @@ impl World {
             self.deliver(&mut out);
         }
         self.now = until;
-        sent(&out)
+        sent(out.iter())
     }
 
     #[track_caller]
@@ -348,16 +311,16 @@ impl World {
         };
         let from = request.to.to_string();
         let to = match request.tag("To") {
-            "" => format!("{};tag={tag}", request.header("To")),
-            _ => request.header("To").to_owned(),
+            "" => format!("{};tag={tag}", request.value("To")),
+            _ => request.value("To").to_owned(),
         };
         let text = format!(
             "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
              Contact: <sip:party@{from}>\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
-            request.header("Via"),
-            request.header("From"),
-            request.header("Call-ID"),
-            request.header("CSeq"),
+            request.value("Via"),
+            request.value("From"),
+            request.value("Call-ID"),
+            request.value("CSeq"),
             sdp.len(),
         );
         self.receive(&from, &text)
@@ -406,14 +369,6 @@ impl World {
         let bye = one(&self.request(line, "BYE", ""), "BYE");
         one(&self.answer(&bye, "200 OK", ""), "200");
     }
-}
-
-fn sent(out: &Outbox) -> Vec<Sent> {
-    let datagram = |(flow, bytes): (Flow, &[u8])| Sent {
-        to: flow.remote,
-        text: String::from_utf8_lossy(bytes).into_owned(),
-    };
-    out.iter().map(datagram).collect()
 }
 
 /// The one message of this kind.
