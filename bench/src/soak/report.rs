@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::report::{Drops, mebibytes};
 use crate::tally::Tally;
 
+/// One good call of so many may be refused: a machine that takes its CPU away for a moment overloads the router.
+const CALLS_PER_FAILURE: u64 = 100_000;
 /// Growth below this is the allocator's, in bytes.
 const GROWTH_MIN: u64 = 256 << 10;
 
@@ -51,10 +53,8 @@ impl SoakReport {
         let allowed = (self.resident_begin as f64 * self.growth_allowed) as u64;
         let empty =
             !self.tables_end.is_empty() && self.tables_end.values().all(|&left| left == 0.0);
-        !self.interrupted
-            && self.tally.failed == 0
-            && empty
-            && self.growth() <= allowed.max(GROWTH_MIN)
+        let carried = self.tally.failed <= self.tally.attempts / CALLS_PER_FAILURE;
+        !self.interrupted && carried && empty && self.growth() <= allowed.max(GROWTH_MIN)
     }
 
     /// Prints the report for people.

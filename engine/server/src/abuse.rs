@@ -1,4 +1,4 @@
-//! Bans, told to the other shards and to the log; and the rules of [abuse] as a shard is given them.
+//! Bans, told to the other shards and to the log; and the rules of `[abuse]` as a shard is given them.
 
 use std::sync::Arc;
 use std::time::Duration;

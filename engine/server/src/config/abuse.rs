@@ -1,4 +1,4 @@
-//! The section [abuse]: who is not heard, how much others may ask, and how long who asks for the wrong things
+//! The section `[abuse]`: who is not heard, how much others may ask, and how long who asks for the wrong things
 //! is banned.
 
 use garde::Validate;

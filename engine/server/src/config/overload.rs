@@ -1,4 +1,4 @@
-//! The section [overload]: what happens to new calls when a shard has more to do than it can.
+//! The section `[overload]`: what happens to new calls when a shard has more to do than it can.
 
 use garde::Validate;
 use schemars::JsonSchema;

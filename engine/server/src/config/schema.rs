@@ -233,7 +233,7 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default)]
     pub(crate) transfers: TransferMode,
-    /// Whether [abuse] leaves it alone. Left out: class "trunk" yes, "phone" no.
+    /// Whether `[abuse]` leaves it alone. Left out: class "trunk" yes, "phone" no.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) abuse_exempt: Option<bool>,
