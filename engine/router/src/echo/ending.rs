@@ -25,16 +25,21 @@ impl EchoCall {
         if self.ending {
             return self.settle(core, now, out);
         }
+        self.connect(core, now);
+        if open.offered && !self.take_answer(core, now, ack) {
+            return self.end(core, now, &Reason::sip(488, "No Usable Answer"), out);
+        }
+        After::Keep
+    }
+
+    /// The caller has heard a 2xx: by its ACK, or by a re-INVITE that overtook that.
+    pub(super) fn connect(&mut self, core: &mut Core, now: Time) {
         if self.alarm.is_none() {
             self.alarm = core.arm(now, self.id, Alarm::MaxDuration, self.max_duration);
         }
         if self.probe.is_none() {
             self.start_probing(core, now);
         }
-        if open.offered && !self.take_answer(core, now, ack) {
-            return self.end(core, now, &Reason::sip(488, "No Usable Answer"), out);
-        }
-        After::Keep
     }
 
     fn take_answer(&mut self, core: &mut Core, now: Time, ack: &Message<'_>) -> bool {

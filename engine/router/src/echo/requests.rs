@@ -85,6 +85,7 @@ impl EchoCall {
         if let Some(overtaken) = self.open.take() {
             // Its sender has heard that 2xx, or it would not send the next INVITE.
             core.transactions.acknowledge(now, overtaken.server);
+            self.connect(core, now);
         }
         self.refresh_target(core, request);
         self.accept(core, now, server, number, offer.is_none(), out);

@@ -131,6 +131,18 @@ fn max_call_duration_is_obeyed() {
 }
 
 #[test]
+fn regression_max_call_duration_counts_from_a_reinvite_that_overtakes_the_ack() {
+    let mut world = world();
+    world.call("9", "", &sdp(1, 4000, ""));
+    world.caller_sends("INVITE", "", &sdp(2, 4000, ""));
+    world.seconds(10);
+    world.ack(2, "");
+    assert!(world.seconds(49).is_empty());
+    let sent = world.seconds(2);
+    ended(world, &sent, "Q.850;cause=31;text=\"Call Duration Limit\"");
+}
+
+#[test]
 fn silence_ends_the_call() {
     let mut world = talking("8");
     let sent = world.seconds(130);
