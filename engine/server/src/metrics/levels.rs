@@ -1,0 +1,74 @@
+//! The table of what goes up and down.
+
+use super::{Metric, count};
+
+/// What goes up and down.
+pub(super) const LEVELS: &[Metric] = &[
+    count(
+        "tipring_overloaded",
+        "1 while new calls are limited because the shard has more to do than it can.",
+        |s| s.shard.admission.overloaded,
+    ),
+    count(
+        "tipring_admission_rate",
+        "New calls a second that are taken while overloaded; 0 while all are.",
+        |s| s.shard.admission.rate,
+    ),
+    count(
+        "tipring_sieving",
+        "1 while a sieve in the kernel leaves out some of the new calls; they count as kernel drops.",
+        |s| s.shard.admission.sieving,
+    ),
+    count(
+        "tipring_behind_us",
+        "Microseconds the shard had worked without a free moment when this was published.",
+        |s| s.shard.admission.behind_us,
+    ),
+    count(
+        "tipring_limiting_servers",
+        "Servers that have lately asked for fewer calls (RFC 7339).",
+        |s| s.shard.limiting_servers,
+    ),
+    count("tipring_abuse_banned", "Sources that are banned.", |s| {
+        s.shard.abuse.banned_now
+    }),
+    count(
+        "tipring_abuse_sources",
+        "Sources remembered for [abuse]; abuse.sources_max is their bound.",
+        |s| s.shard.abuse.sources,
+    ),
+    count("tipring_calls", "Calls in progress.", |s| s.shard.calls),
+    count(
+        "tipring_subscriptions",
+        "Subscriptions in progress outside calls.",
+        |s| s.shard.subscriptions,
+    ),
+    count(
+        "tipring_server_transactions",
+        "Server transactions alive.",
+        |s| s.shard.server_transactions,
+    ),
+    count(
+        "tipring_client_transactions",
+        "Client transactions alive.",
+        |s| s.shard.client_transactions,
+    ),
+    count("tipring_media_streams", "Media streams open.", |s| {
+        s.shard.media.streams
+    }),
+    count(
+        "tipring_media_port_pairs_used",
+        "Media port pairs in use.",
+        |s| s.shard.media.pairs_used,
+    ),
+    count(
+        "tipring_media_port_pairs",
+        "Media port pairs there are.",
+        |s| s.shard.media.pairs,
+    ),
+    count(
+        "tipring_application_server_up",
+        "0 while the application server is down, else 1, also without one.",
+        |s| s.shard.application_server_up,
+    ),
+];
