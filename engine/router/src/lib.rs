@@ -13,16 +13,19 @@ mod call;
 mod calls;
 mod config;
 mod core;
+mod directory;
 mod echo;
 mod entry;
 mod headers;
 mod identity;
 mod local;
+mod location;
 mod names;
 mod outbound;
 mod outside;
 mod peers;
 mod proxy;
+mod query;
 pub mod rdb;
 mod router;
 mod sanity;
@@ -35,10 +38,16 @@ pub use abuse::{
 };
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
+pub use directory::{Credentials, Directory, Domain};
 pub use headers::{WITHHELD, Withheld};
+pub use location::{Aor, Binding, LocationCause, LocationChange, Registration};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
 pub use peers::{Peer, Peers, Reliable, Transfers};
+pub use query::{
+    Answer, CallDetail, CallState, CallView, CallsPage, LegView, Query, Question, Said, StreamView,
+    TimelineEntry,
+};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
 pub use transfer::Word;
