@@ -410,7 +410,8 @@ pub struct Counters {
     pub admission: AdmissionCounters,
     /// ACKs for responses that were sent without a transaction.
     pub stateless_acks: u64,
-    /// Calls not sent on because the server they were for had asked for fewer (RFC 7339).
+    /// Calls and other requests that begin something, not sent on because the server they were for had asked
+    /// for fewer (RFC 7339).
     pub calls_withheld: u64,
     /// Servers that have lately asked for fewer calls.
     pub limiting_servers: u64,

@@ -414,6 +414,14 @@ impl Core {
             .and_then(|index| u16::try_from(index).ok())
     }
 
+    /// Via parameters that tell this client our load (RFC 7339 5.2); empty when it is not spoken of with it.
+    pub(crate) fn load_told(&self, client: Option<IpAddr>) -> &[u8] {
+        match client.is_some_and(|client| self.peers.speaks_of_overload(client)) {
+            true => self.feedback.text(),
+            false => b"",
+        }
+    }
+
     /// Where a URI's host is reached (RFC 3263 as far as A and AAAA over UDP); asks the resolver.
     pub(crate) fn locate(&mut self, now: Time, host: &Host<'_>, port: Option<u16>) -> Destination {
         let port = port.unwrap_or(DEFAULT_PORT);

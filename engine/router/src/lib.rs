@@ -36,7 +36,7 @@ mod transfer;
 pub use abuse::{
     Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
 };
-pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
+pub use admission::{AdmissionCounters, Overload, PriorityNumbers, ResourcePriorities, Sieve};
 pub use config::*;
 pub use directory::{Credentials, Directory, Domain};
 pub use headers::{WITHHELD, Withheld};

@@ -236,6 +236,9 @@ fn overload(overload: &Overload) -> shard::Overload {
         target: overload.enabled.then_some(target),
         priority: shard::PriorityNumbers::new(overload.priority_numbers.iter().cloned()),
         refusals_per_call: overload.refusals_per_call,
+        resource_priorities: shard::ResourcePriorities::new(
+            overload.resource_priorities.iter().cloned(),
+        ),
     }
 }
 

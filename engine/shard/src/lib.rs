@@ -16,6 +16,7 @@ pub use router::{
     Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
     Event, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer,
     Peers, PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Refreshes, Reliable,
-    Resolved, Scanners, SessionTimer, Sieve, Standing, Timers, Transfers, Wake, Word,
+    Resolved, ResourcePriorities, Scanners, SessionTimer, Sieve, Standing, Timers, Transfers, Wake,
+    Word,
 };
 pub use shard::{Applied, Input, Shard};

@@ -168,7 +168,8 @@ impl Call {
     ) -> Option<ClientId> {
         let flow = target.end.flow;
         let cseq = dialog.next_cseq();
-        let door = core.doors.of(flow.listener);
+        let speaks = core.peers.speaks_of_overload(flow.remote.ip());
+        let door = core.doors.towards(flow.listener, speaks);
         let printed = |out: &mut Vec<u8>, branch: &Token| {
             let invite = Request {
                 door,

@@ -7,6 +7,7 @@ use wire::{HeaderName, Message, Uri, Via, print};
 use super::path::{Path, read_hash};
 use crate::call::{Refusal, max_forwards};
 use crate::core::Core;
+use crate::identity;
 use crate::local;
 
 /// RFC 5393 5.3.3: what a request carries that named none, and the most it may.
@@ -33,8 +34,7 @@ impl Admitted {
     ) -> Result<Admitted, Refusal> {
         let max_forwards = max_forwards(request).ok_or_else(|| Refusal::code(483))?;
         local::check_scheme(&Uri::parse(path.uri)?)?;
-        // RFC 3261 16.3 step 5: this proxy knows no extension.
-        local::refuse_unknown(request.values(HeaderName::ProxyRequire))?;
+        check_required(core, request)?;
         let mark = mark(core, request)?;
         if has_looped(request, mark) {
             core.counters.looped += 1;
@@ -45,6 +45,16 @@ impl Admitted {
             breadth: breadth(request),
             mark,
         })
+    }
+}
+
+/// RFC 3261 16.3 step 5: this proxy knows no extension but privacy, and that no further than a proxy can give it.
+fn check_required(core: &Core, request: &Message<'_>) -> Result<(), Refusal> {
+    let is_privacy = |option: &&[u8]| option.eq_ignore_ascii_case(b"privacy");
+    let required = request.values(HeaderName::ProxyRequire);
+    match identity::proxy_understands(core, request) {
+        true => local::refuse_unknown(required.filter(|option| !is_privacy(option))),
+        false => local::refuse_unknown(required),
     }
 }
 
