@@ -12,6 +12,7 @@ use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
+use crate::proofs::ProofKeys;
 use crate::rdb::Table;
 use crate::transfer::Word;
 
@@ -51,11 +52,13 @@ pub struct Config {
     pub overload: Overload,
     /// What is asked of those who are not known to mean well.
     pub abuse: Arc<Abuse>,
+    /// The same on every shard. Must not be guessable on a live system.
+    pub proof_keys: ProofKeys,
 }
 
 impl Config {
     /// The only shard, with these listeners and this routing DB, without media, peers and application
-    /// server. Live systems set `seed` and `steer_key` to what cannot be guessed.
+    /// server. Live systems set `seed`, `steer_key` and `proof_keys` to what cannot be guessed.
     pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
         Config {
             shard: 0,
@@ -74,6 +77,7 @@ impl Config {
             session_timer: None,
             overload: Overload::default(),
             abuse: Arc::default(),
+            proof_keys: ProofKeys::new([1, 1], []),
         }
     }
 }
@@ -193,6 +197,8 @@ pub enum Command {
     Abuse(Arc<Abuse>),
     /// Another shard has banned a source.
     Ban(Ban),
+    /// Other keys; what was proven with one that is not among them is not any longer.
+    ProofKeys(ProofKeys),
 }
 
 /// What the router asks of its surroundings, or tells them.

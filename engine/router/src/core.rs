@@ -23,7 +23,7 @@ use crate::local;
 use crate::names::{Lookup, Names};
 use crate::outside::Methods;
 use crate::peers::Peers;
-use crate::proxy::PathKeys;
+use crate::proofs::Proofs;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -328,18 +328,19 @@ pub(crate) struct Core {
     pub(crate) edits: wire::sdp::Edits,
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
-    pub(crate) path_keys: PathKeys,
+    pub(crate) proofs: Proofs,
     /// What is passed on outside any dialog.
     pub(crate) relay: Methods,
     scratch: Vec<u8>,
     pub(crate) shards: u8,
-    pub(crate) steer_key: u64,
     pub(crate) session_timer: Option<SessionTimer>,
     pub(crate) admission: Admission,
     pub(crate) feedback: Feedback,
     pub(crate) guard: Guard,
     /// What the request at hand was refused with, if the router itself refused it.
     pub(crate) refused_with: Option<u16>,
+    /// The transaction of a REFER that names a dialog of ours, at whatever address.
+    pub(crate) refers_to_ours: Option<ServerId>,
 }
 
 impl Core {
@@ -372,16 +373,16 @@ impl Core {
                 .application_server
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
-            path_keys: PathKeys::new(config.steer_key),
+            proofs: Proofs::new(&config.proof_keys),
             relay: config.relay,
             scratch: Vec::with_capacity(256),
             shards: config.shards,
-            steer_key: config.steer_key,
             session_timer: config.session_timer,
             admission: Admission::new(config.overload, now),
             feedback: Feedback::new(now),
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
             refused_with: None,
+            refers_to_ours: None,
         }
     }
 

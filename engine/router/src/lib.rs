@@ -24,6 +24,7 @@ mod names;
 mod outbound;
 mod outside;
 mod peers;
+mod proofs;
 mod proxy;
 mod query;
 pub mod rdb;
@@ -44,6 +45,7 @@ pub use location::{Aor, Binding, LocationCause, LocationChange, Registration};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
 pub use peers::{Peer, Peers, Reliable, Transfers};
+pub use proofs::ProofKeys;
 pub use query::{
     Answer, CallDetail, CallState, CallView, CallsPage, LegView, Query, Question, Said, StreamView,
     TimelineEntry,

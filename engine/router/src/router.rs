@@ -5,6 +5,7 @@ mod answers;
 mod handling;
 mod naming;
 mod proxied;
+mod referring;
 mod welcome;
 
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +27,7 @@ use crate::echo::EchoCall;
 use crate::entry::Entry;
 use crate::local;
 use crate::outside;
+use crate::proofs::Proofs;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
 use crate::sanity;
@@ -235,6 +237,7 @@ impl Router {
             Command::FromShard(word) => self.hear(now, word, out),
             Command::Abuse(abuse) => self.core.guard.set(Arc::clone(abuse)),
             Command::Ban(ban) => self.core.guard.ban(now, ban),
+            Command::ProofKeys(keys) => self.core.proofs = Proofs::new(keys),
         }
     }
 
@@ -381,6 +384,21 @@ impl Router {
         if request.method() != Method::Invite && Named::is_misplaced(request) {
             return self.core.refuse(now, server, 400, b"", out);
         }
+        if self.asks_of_reference(now, flow, server, request, out) {
+            return;
+        }
+        self.place_request(now, flow, server, request, out);
+    }
+
+    /// A request that is for a call, for nobody yet, or for the router itself.
+    fn place_request(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }

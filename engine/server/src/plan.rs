@@ -123,6 +123,8 @@ pub(crate) struct Common<'c> {
     pub(crate) shards: u8,
     /// Key of the steering function.
     pub(crate) steer_key: u64,
+    /// Keys of what is proven.
+    pub(crate) proof_keys: &'c shard::ProofKeys,
 }
 
 impl Common<'_> {
@@ -159,6 +161,7 @@ impl Common<'_> {
             session_timer: session_timer(self.config),
             overload: overload(&self.config.overload),
             abuse: abuse::rules(&self.config.abuse),
+            proof_keys: self.proof_keys.clone(),
         }
     }
 }

@@ -15,8 +15,8 @@ pub mod steer;
 pub use router::{
     Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
     Event, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer,
-    Peers, PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Refreshes, Reliable,
-    Resolved, ResourcePriorities, Scanners, SessionTimer, Sieve, Standing, Timers, Transfers, Wake,
-    Word,
+    Peers, PriorityNumbers, Probed, Probing, Progress, ProofKeys, Rate, Reaction, Refreshes,
+    Reliable, Resolved, ResourcePriorities, Scanners, SessionTimer, Sieve, Standing, Timers,
+    Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

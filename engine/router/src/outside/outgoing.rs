@@ -143,7 +143,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
         let flow = self.flow();
         let (extra, policy) = match self.request.method() {
             Method::Refer => {
-                let lines = referring_lines(core, flow.listener, self.request);
+                let lines = referring_lines(core, flow.listener, self.server, self.request);
                 (lines.map_err(Refusal::code)?, passing(Method::Refer))
             }
             _ => (Vec::new(), &POLICY),

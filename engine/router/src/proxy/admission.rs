@@ -4,11 +4,12 @@
 use stack::Token;
 use wire::{HeaderName, Message, Uri, Via, print};
 
-use super::path::{Path, read_hash};
+use super::path::Path;
 use crate::call::{Refusal, max_forwards};
 use crate::core::Core;
 use crate::identity;
 use crate::local;
+use crate::proofs::read_hash;
 
 /// RFC 5393 5.3.3: what a request carries that named none, and the most it may.
 const MAX_BREADTH: u32 = 60;
@@ -81,7 +82,7 @@ fn mark(core: &mut Core, request: &Message<'_>) -> Result<u64, Refusal> {
         text.push(b'\n');
     }
     print::number(&mut text, number.into());
-    let mark = core.path_keys.mark(&text);
+    let mark = core.proofs.loops.of(&text);
     core.return_scratch(text);
     Ok(mark)
 }

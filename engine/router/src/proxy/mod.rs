@@ -24,7 +24,7 @@ pub(crate) use arrival::{
     start,
 };
 pub(crate) use context::ResponseContext;
-pub(crate) use path::{Path, PathKeys};
+pub(crate) use path::Path;
 
 /// What of a request is written anew. Everything else is copied byte for byte and in order.
 const REQUEST: Policy = Policy::dropping(&[

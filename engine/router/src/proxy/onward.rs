@@ -249,7 +249,7 @@ impl<'a> Onward<'a> {
         let Core {
             transactions,
             doors,
-            path_keys,
+            proofs,
             proxy,
             ..
         } = core;
@@ -261,10 +261,10 @@ impl<'a> Onward<'a> {
             print::vias(out, self.request, self.source.remote);
             if self.is_recorded() {
                 let call_id = self.request.call_id();
-                record_route(out, door, path_keys, call_id);
+                record_route(out, door, proofs, call_id);
                 // RFC 5658 4: another listener on the other side is another URI.
                 if listener != self.source.listener {
-                    record_route(out, doors.of(self.source.listener), path_keys, call_id);
+                    record_route(out, doors.of(self.source.listener), proofs, call_id);
                 }
             }
             if let Some(proxy) = proxy {
