@@ -452,6 +452,10 @@ impl Router {
         out: &mut Outbox,
     ) {
         let Some((id, side)) = self.find_call(tag, request) else {
+            if self.is_hung_up_late(tag, request) {
+                let own = self.core.own_tag();
+                return self.core.answer(now, server, (200, ""), &own, b"", out);
+            }
             abuse::entrance::answer_carefully(&mut self.core, flow, server);
             return self.core.refuse(now, server, 481, b"", out);
         };
@@ -479,6 +483,15 @@ impl Router {
         } else {
             call.on_request(&mut self.core, now, side, server, flow, request, out);
         }
+    }
+
+    /// Whether a party hangs up that a transfer has taken out of its call.
+    fn is_hung_up_late(&mut self, tag: &[u8], request: &Message<'_>) -> bool {
+        let Some(token) = Token::parse_tag(tag) else {
+            return false;
+        };
+        let call = self.calls.get_mut(CallId::of_token(&token));
+        call.is_some_and(|call| call.is_hung_up_late(request, &token))
     }
 
     /// The call and side an in-dialog request is for: by the token in its To tag, then proven by the

@@ -260,6 +260,7 @@ impl Begun {
             steering: self.steering,
             referrals: None,
             handled: None,
+            former: None,
             sessions: self.sessions,
             trust: self.trust,
             able: Abilities::of(setup.request),
