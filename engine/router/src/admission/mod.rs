@@ -47,7 +47,7 @@ impl Default for Overload {
         Overload {
             target: Some(Duration::from_millis(20)),
             priority: PriorityNumbers::default(),
-            refusals_per_call: 0.7,
+            refusals_per_call: 0.4,
             resource_priorities: ResourcePriorities::default(),
         }
     }
@@ -90,7 +90,7 @@ pub struct AdmissionCounters {
 /// Seconds' worth of refusals that may be answered at once.
 const REFUSALS_AT_ONCE_S: f64 = 0.02;
 /// Refusals a second there are always, so that those who call a shard that can take nothing are told.
-const REFUSALS_MIN: f64 = 500.0;
+const REFUSALS_MIN: f64 = 200.0;
 
 /// The door of one shard. Tell it of the time that passes ([`Admission::note`]) and ask it for each new
 /// request ([`Admission::admit`]).
@@ -158,9 +158,9 @@ impl Admission {
         if !self.settings.resource_priorities.is_empty() {
             return None;
         }
-        let wanted = self.rate().map(|rate| rate + self.refusals_a_second(rate));
+        let limited = self.rate().is_some();
         let (came, dropped) = (self.counters.offered, self.counters.dropped);
-        let passing = self.sieving.look(now, came, dropped, wanted)?;
+        let passing = self.sieving.look(now, came, dropped, limited)?;
         Some(sieve(passing, &self.settings.priority))
     }
 
