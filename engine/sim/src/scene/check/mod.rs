@@ -4,6 +4,8 @@
 mod bridged;
 mod proxied;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub(super) struct Evidence<'a> {
 /// A message and the phone at its far end.
 #[derive(Clone, Copy, Debug)]
 struct Said<'a> {
+    /// Its place on the tape: several may fall together in time.
+    order: usize,
     at: Time,
     phone: usize,
     heard: &'a Heard,
@@ -38,9 +42,11 @@ struct Said<'a> {
 
 impl<'a> Evidence<'a> {
     fn crossings(&self, inbound: bool) -> impl Iterator<Item = Said<'a>> + use<'a> {
-        let tape = self.tape.iter().filter(move |it| it.inbound == inbound);
-        tape.filter_map(|it| {
+        let tape = self.tape.iter().enumerate();
+        let tape = tape.filter(move |(_, it)| it.inbound == inbound);
+        tape.filter_map(|(order, it)| {
             Some(Said {
+                order,
                 at: it.at,
                 phone: it.phone()?,
                 heard: it.heard.as_ref().ok()?,

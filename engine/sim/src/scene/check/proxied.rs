@@ -141,7 +141,7 @@ fn loser_fault(evidence: &Evidence<'_>, invite: Said<'_>) -> Option<String> {
         .filter(answers)
         .find(|it| it.heard.is_final());
     let due = won.max(heard);
-    if invite.at > won || ended.is_some_and(|ended| ended.at <= due + TICK) {
+    if invite.at > won || ended.is_some_and(|ended| ended.at <= due) {
         return None;
     }
     let cancels = |it: &Said<'_>| {

@@ -116,7 +116,7 @@ fn check_cancels(evidence: &Evidence<'_>, findings: &mut Findings) {
         seen.push(&said.heard.branch);
         let answers = evidence
             .received()
-            .filter(|it| is_answer(it, &said) && it.at <= said.at);
+            .filter(|it| is_answer(it, &said) && it.order < said.order);
         let codes: Vec<u16> = answers.map(|it| it.heard.code).collect();
         if codes.is_empty() {
             findings.add("cancel", said, "comes before any provisional response");
