@@ -367,9 +367,19 @@ fn config(
         shards: scene.shards,
         steer_key,
         seed,
-        limits: Limits::default(),
+        limits: limits(),
         peers: Arc::new(Peers::new(peers)),
         ..Config::new(listeners.iter().map(listener).collect(), table.clone())
+    }
+}
+
+/// Tables of the size of a scene: those of a router take longer to make than a scene to play.
+fn limits() -> Limits {
+    Limits {
+        calls: 1_000,
+        transactions: 20_000,
+        subscriptions: 1_000,
+        ..Limits::default()
     }
 }
 
