@@ -135,7 +135,7 @@ fn loser_fault(evidence: &Evidence<'_>, invite: Said<'_>) -> Option<String> {
     let answers = |it: &Said<'_>| {
         it.heard.branch == invite.heard.branch && it.heard.method == "INVITE" && it.heard.code > 0
     };
-    let heard = evidence.received().filter(answers).next()?.at;
+    let heard = evidence.received().find(answers)?.at;
     let ended = evidence
         .received()
         .filter(answers)
