@@ -242,9 +242,13 @@ impl ResponseContext {
         core.arm(now, self.id, Alarm::TimerC(index), after)
     }
 
-    /// `noAnswerTimeout` and `no18xTimeout` hold for each step of a serial fork.
+    /// `noAnswerTimeout` and `no18xTimeout` hold for each step of a serial fork, and are of calls: no other
+    /// request rings, and its transaction ends by itself (RFC 3261 17.1.2.2).
     fn arm_step(&mut self, core: &mut Core, now: Time) {
         self.disarm_step(core);
+        if !self.is_invite {
+            return;
+        }
         self.no_answer = core.arm(now, self.id, Alarm::NoAnswer, self.terms.no_answer);
         self.no_18x = core.arm(now, self.id, Alarm::No18x, self.terms.no_18x);
     }
