@@ -30,6 +30,7 @@ mod scan;
 pub mod sdp;
 mod span;
 mod start_line;
+pub mod stun;
 mod uri;
 mod via;
 
