@@ -20,6 +20,7 @@ use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
 use crate::local;
+use crate::location::Location;
 use crate::names::{Lookup, Names};
 use crate::outside::Methods;
 use crate::peers::Peers;
@@ -340,6 +341,8 @@ pub(crate) struct Core {
     pub(crate) guard: Guard,
     /// What the request at hand was refused with, if the router itself refused it.
     pub(crate) refused_with: Option<u16>,
+    /// Where users are.
+    pub(crate) location: Location,
 }
 
 impl Core {
@@ -382,6 +385,7 @@ impl Core {
             feedback: Feedback::new(now),
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
             refused_with: None,
+            location: Location::new(seed.rotate_left(16)),
         }
     }
 
