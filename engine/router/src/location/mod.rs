@@ -10,6 +10,7 @@ mod table;
 mod update;
 
 pub use self::aor::Aor;
+pub(crate) use self::aor::unescape;
 pub use self::registration::{Binding, LocationCause, LocationChange, Registration};
 pub(crate) use self::service::Location;
 pub(crate) use self::update::{Edit, Edits, Outcome, Refused, Update};
