@@ -12,6 +12,7 @@
 
 mod address;
 mod body;
+mod credentials;
 mod cseq;
 mod error;
 mod host;
@@ -36,6 +37,7 @@ mod via;
 
 pub use address::NameAddr;
 pub use body::{Part, Parts, holds_sdp, session_descriptions};
+pub use credentials::{DigestCredentials, Text};
 pub use cseq::{CSeq, RAck};
 pub use error::ParseError;
 pub use host::Host;
