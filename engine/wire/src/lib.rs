@@ -31,6 +31,7 @@ pub mod sdp;
 mod span;
 mod start_line;
 mod uri;
+mod uri_comparison;
 mod via;
 
 pub use address::NameAddr;
@@ -47,4 +48,5 @@ pub use params::{Param, Params};
 pub use span::Span;
 pub use start_line::StartLine;
 pub use uri::{Scheme, Uri};
+pub use uri_comparison::equivalent;
 pub use via::Via;
