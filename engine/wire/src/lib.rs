@@ -33,6 +33,7 @@ mod span;
 mod start_line;
 pub mod stun;
 mod uri;
+mod uri_comparison;
 mod via;
 
 pub use address::NameAddr;
@@ -50,4 +51,5 @@ pub use params::{Param, Params};
 pub use span::Span;
 pub use start_line::StartLine;
 pub use uri::{Scheme, Uri};
+pub use uri_comparison::equivalent;
 pub use via::Via;
