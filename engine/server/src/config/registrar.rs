@@ -27,9 +27,6 @@ pub(crate) struct Registrar {
     /// The longest registration: who asks for more is told this.
     #[garde(custom(within(1, EXPIRES_MAX_S)))]
     pub(crate) max_expires_s: u32,
-    /// Contacts one user may have; one more is refused with 403.
-    #[garde(custom(within(1, 1_000)))]
-    pub(crate) contacts_max: usize,
     /// The domain of phones that know only an address of this router. Left out: they get 405.
     #[garde(inner(custom(domain_name)))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +52,6 @@ impl Default for Registrar {
             min_expires_s: 60,
             default_expires_s: 3_600,
             max_expires_s: 7_200,
-            contacts_max: 10,
             default_domain: None,
             service_route: Vec::new(),
             unsupported_path: UnsupportedPath::Refuse,
