@@ -115,7 +115,10 @@ impl<'a> BindingRequest<'a> {
 
     fn unknown(&self) -> Vec<u16> {
         let unknown = |kind: &u16| *kind < OPTIONAL_FROM && !IGNORED.contains(kind);
-        self.attributes().filter(unknown).take(UNKNOWN_MAX).collect()
+        self.attributes()
+            .filter(unknown)
+            .take(UNKNOWN_MAX)
+            .collect()
     }
 }
 
@@ -184,7 +187,11 @@ mod tests {
         );
         let told = answer(&request(&[]), "[2001:db8::1]:32853");
         assert_eq!(told[..4], [1, 1, 0, 24]);
-        let octets: Vec<u8> = told[28..32].iter().zip([0x21, 0x12, 0xa4, 0x42]).map(|(a, b)| a ^ b).collect();
+        let octets: Vec<u8> = told[28..32]
+            .iter()
+            .zip([0x21, 0x12, 0xa4, 0x42])
+            .map(|(a, b)| a ^ b)
+            .collect();
         assert_eq!(octets, [0x20, 0x01, 0x0d, 0xb8]);
         assert_eq!(told[43] ^ b'!', 1);
     }
@@ -192,7 +199,9 @@ mod tests {
     #[test]
     fn what_must_be_understood_and_is_not_is_named() {
         // SOFTWARE and FINGERPRINT may be passed over; PRIORITY of ICE (0x0024) may not.
-        let optional = [0x80, 0x22, 0, 1, b'x', 0, 0, 0, 0x80, 0x28, 0, 4, 1, 2, 3, 4];
+        let optional = [
+            0x80, 0x22, 0, 1, b'x', 0, 0, 0, 0x80, 0x28, 0, 4, 1, 2, 3, 4,
+        ];
         assert_eq!(answer(&request(&optional), "192.0.2.1:1")[..2], [1, 1]);
         let told = answer(&request(&[0, 0x24, 0, 4, 1, 2, 3, 4]), "192.0.2.1:1");
         assert_eq!(told[..2], [1, 0x11]);
@@ -209,7 +218,10 @@ mod tests {
             bad[at] = value;
             assert_eq!(BindingRequest::parse(&bad), None, "byte {at}");
         }
-        assert_eq!(BindingRequest::parse(&request(&[0, 6, 0, 9, 1, 1, 1, 1])), None);
+        assert_eq!(
+            BindingRequest::parse(&request(&[0, 6, 0, 9, 1, 1, 1, 1])),
+            None
+        );
         assert!(BindingRequest::looks_like(&good) && !BindingRequest::looks_like(b"\x00\x01"));
         assert!(!BindingRequest::looks_like(b"OPTIONS sip:a SIP/2.0"));
     }

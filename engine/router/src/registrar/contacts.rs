@@ -125,7 +125,8 @@ impl Registering<'_, '_> {
 
     /// A contact at another port than the domain's is another place, though the domain be an address.
     fn leads_back(&self, uri: &Uri<'_>) -> bool {
-        let default_port = uri.port.is_none() || self.core.doors.named(uri.host, uri.port).is_some();
+        let default_port =
+            uri.port.is_none() || self.core.doors.named(uri.host, uri.port).is_some();
         default_port && gruu::user_of(self.core, uri).is_some_and(|aor| aor == *self.aor)
     }
 
@@ -173,7 +174,10 @@ impl Registering<'_, '_> {
 }
 
 fn check_size(binding: &Binding) -> Result<(), Refusal> {
-    let instance = binding.instance.as_ref().map_or(0, |instance| instance.len());
+    let instance = binding
+        .instance
+        .as_ref()
+        .map_or(0, |instance| instance.len());
     let parts = [
         &binding.contact,
         &binding.parameters,
@@ -204,7 +208,11 @@ fn interval(text: &[u8]) -> u32 {
 
 fn number(text: &[u8]) -> Option<u32> {
     let digits = text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok()?.parse().ok().filter(|_| digits)
+    std::str::from_utf8(text)
+        .ok()?
+        .parse()
+        .ok()
+        .filter(|_| digits)
 }
 
 /// RFC 3261 25.1 qvalue: 0 to 1 with up to three digits behind the point.
@@ -223,10 +231,13 @@ fn thousandths(text: &[u8]) -> Option<u16> {
         _ => return None,
     };
     let places = [100, 10, 1].into_iter();
-    let part: u16 = digits.iter().zip(places).try_fold(0, |sum, (digit, place)| {
-        let digit = char::from(*digit).to_digit(10)? as u16;
-        Some(sum + digit * place)
-    })?;
+    let part: u16 = digits
+        .iter()
+        .zip(places)
+        .try_fold(0, |sum, (digit, place)| {
+            let digit = char::from(*digit).to_digit(10)? as u16;
+            Some(sum + digit * place)
+        })?;
     match whole {
         b'0' => Some(part),
         b'1' if part == 0 => Some(Q_MAX),
@@ -239,10 +250,13 @@ fn instance(address: &NameAddr<'_>) -> Result<Option<Box<[u8]>>, Refusal> {
     let Some(text) = address.param("+sip.instance") else {
         return Ok(None);
     };
-    let quoted = text.strip_prefix(b"\"<").and_then(|rest| rest.strip_suffix(b">\""));
+    let quoted = text
+        .strip_prefix(b"\"<")
+        .and_then(|rest| rest.strip_suffix(b">\""));
     let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\');
     let urn = quoted.filter(|urn| !urn.is_empty() && urn.iter().all(plain));
-    urn.map(|urn| Some(urn.into())).ok_or_else(|| bad("Bad +sip.instance"))
+    urn.map(|urn| Some(urn.into()))
+        .ok_or_else(|| bad("Bad +sip.instance"))
 }
 
 /// What comes back in a 200: not what is told anew each time, nor a GRUU, which no contact can propose (RFC 5627 5.1), nor
@@ -281,7 +295,11 @@ pub(super) fn print_preference(out: &mut Vec<u8>, q: u16) {
     out.extend_from_slice(b";q=0.");
     let text = format!("{q:03}");
     let short = text.trim_end_matches('0');
-    out.extend_from_slice(if short.is_empty() { b"0" } else { short.as_bytes() });
+    out.extend_from_slice(if short.is_empty() {
+        b"0"
+    } else {
+        short.as_bytes()
+    });
 }
 
 /// `expires=N`: what is left, in full seconds rounded up, so that a new contact is told what it was given.
@@ -347,7 +365,13 @@ mod tests {
         assert_eq!(instance(""), Ok(None));
         let urn: Box<[u8]> = (*b"urn:uuid:1").into();
         assert_eq!(instance(";+sip.instance=\"<urn:uuid:1>\""), Ok(Some(urn)));
-        for bad in ["", "=\"urn:uuid:1\"", "=\"<>\"", "=\"<a b>\"", "=\"<a\\\"b>\""] {
+        for bad in [
+            "",
+            "=\"urn:uuid:1\"",
+            "=\"<>\"",
+            "=\"<a b>\"",
+            "=\"<a\\\"b>\"",
+        ] {
             assert_eq!(instance(&format!(";+sip.instance{bad}")), Err(400), "{bad}");
         }
     }
@@ -358,7 +382,8 @@ mod tests {
             let kept = kept_parameters(params.as_bytes(), reg_id);
             String::from_utf8(kept.to_vec()).expect("ASCII")
         };
-        let params = "; Q=0.5 ;audio;expires=1;x=\"a;b\";reg-id=1;PUB-GRUU=\"sip:a\";temp-gruu=\"b\"";
+        let params =
+            "; Q=0.5 ;audio;expires=1;x=\"a;b\";reg-id=1;PUB-GRUU=\"sip:a\";temp-gruu=\"b\"";
         assert_eq!(kept(params, true), ";audio;x=\"a;b\";reg-id=1");
         assert_eq!(kept(params, false), ";audio;x=\"a;b\"");
     }

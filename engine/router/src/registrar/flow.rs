@@ -60,7 +60,10 @@ fn has_crossed_nat(request: &Message<'_>, source: SocketAddr) -> bool {
     let Ok(via) = request.top_via() else {
         return false;
     };
-    let other_host = via.host.ip().is_some_and(|ip| ip.to_canonical() != source.ip());
+    let other_host = via
+        .host
+        .ip()
+        .is_some_and(|ip| ip.to_canonical() != source.ip());
     let other_port = via.rport.is_some() && via.port.unwrap_or(DEFAULT_PORT) != source.port();
     other_host || other_port
 }
@@ -97,7 +100,9 @@ mod tests {
         assert!(!applies(far));
         assert!(!applies(&format!("{far}\r\nPath: <sip:p;lr>")));
         assert!(applies(&format!("{far}\r\nPath: <sip:p;lr;ob>")));
-        assert!(applies(&format!("{far}\r\nPath: <sip:q;lr>, <sip:p;lr;ob>")));
+        assert!(applies(&format!(
+            "{far}\r\nPath: <sip:q;lr>, <sip:p;lr;ob>"
+        )));
     }
 
     #[test]
@@ -110,14 +115,38 @@ mod tests {
         };
         let phone = "sip:a@10.0.0.7:5060";
         assert!(behind("10.0.0.7:5060;rport", phone, "198.51.100.1:4711"));
-        assert!(behind("10.0.0.7", "sip:a@phone.example", "198.51.100.1:5060"));
+        assert!(behind(
+            "10.0.0.7",
+            "sip:a@phone.example",
+            "198.51.100.1:5060"
+        ));
         // Only the port was changed, and the client says that it listens where it sends from.
-        assert!(behind("198.51.100.1;rport", "sip:a@198.51.100.1", "198.51.100.1:4711"));
-        assert!(!behind("198.51.100.1", "sip:a@198.51.100.1", "198.51.100.1:4711"));
+        assert!(behind(
+            "198.51.100.1;rport",
+            "sip:a@198.51.100.1",
+            "198.51.100.1:4711"
+        ));
+        assert!(!behind(
+            "198.51.100.1",
+            "sip:a@198.51.100.1",
+            "198.51.100.1:4711"
+        ));
         // What it names is where it is, or is another machine of its own network.
-        assert!(!behind("10.0.0.7", "sip:a@198.51.100.1:4711", "198.51.100.1:4711"));
-        assert!(!behind("198.51.100.1:9;rport", "sip:a@198.51.100.2", "198.51.100.1:9"));
-        assert!(behind("198.51.100.1:9", "sip:a@100.64.3.2", "198.51.100.1:9"));
+        assert!(!behind(
+            "10.0.0.7",
+            "sip:a@198.51.100.1:4711",
+            "198.51.100.1:4711"
+        ));
+        assert!(!behind(
+            "198.51.100.1:9;rport",
+            "sip:a@198.51.100.2",
+            "198.51.100.1:9"
+        ));
+        assert!(behind(
+            "198.51.100.1:9",
+            "sip:a@100.64.3.2",
+            "198.51.100.1:9"
+        ));
         assert!(!behind("10.0.0.7", phone, "[::ffff:10.0.0.7]:5060"));
     }
 }

@@ -69,7 +69,10 @@ impl GruuKeys {
     fn apply_stream(&self, salt: &[u8], bytes: &mut [u8]) {
         for (number, block) in bytes.chunks_mut(BLOCK_BYTES).enumerate() {
             let key = keyed(&self.seal, &[salt, &(number as u64).to_be_bytes()]);
-            block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+            block
+                .iter_mut()
+                .zip(key)
+                .for_each(|(byte, key)| *byte ^= key);
         }
     }
 
@@ -84,7 +87,9 @@ impl GruuKeys {
         let proof = self.proof(aor.domain(), &whole);
         whole.extend(proof.into_iter().take(PROOF_BYTES));
         let mut user = PREFIX.to_vec();
-        whole.iter().for_each(|&byte| print::hex(&mut user, byte.into(), 2));
+        whole
+            .iter()
+            .for_each(|&byte| print::hex(&mut user, byte.into(), 2));
         Some(user)
     }
 
@@ -94,12 +99,19 @@ impl GruuKeys {
         let (sealed, proof) = whole.split_at_checked(whole.len().checked_sub(PROOF_BYTES)?)?;
         let mut differences = proof.iter().zip(self.proof(domain, sealed));
         // Every byte is looked at, so that the time tells nothing.
-        let differs = differences.by_ref().fold(0, |sum, (one, other)| sum | (one ^ other));
-        let (salt, hidden) = sealed.split_at_checked(SALT_BYTES).filter(|_| differs == 0)?;
+        let differs = differences
+            .by_ref()
+            .fold(0, |sum, (one, other)| sum | (one ^ other));
+        let (salt, hidden) = sealed
+            .split_at_checked(SALT_BYTES)
+            .filter(|_| differs == 0)?;
         let mut open = hidden.to_vec();
         self.apply_stream(salt, &mut open);
         let (print, user) = open.split_first_chunk::<PRINT_BYTES>()?;
-        let end = user.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let end = user
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |last| last + 1);
         let user = std::str::from_utf8(user.get(..end)?).ok()?;
         Some((user.to_owned(), *print))
     }
@@ -120,7 +132,11 @@ fn read_hex(text: &[u8]) -> Option<Vec<u8>> {
         return None;
     };
     let byte = |pair: &[u8; 2]| {
-        let digit = |at: u8| char::from(at).to_digit(16).filter(|_| !at.is_ascii_uppercase());
+        let digit = |at: u8| {
+            char::from(at)
+                .to_digit(16)
+                .filter(|_| !at.is_ascii_uppercase())
+        };
         let [high, low] = *pair;
         Some((digit(high)? << 4 | digit(low)?) as u8)
     };
@@ -141,7 +157,10 @@ pub(crate) enum Resolved<'t> {
 /// The bindings that a GRUU stands for.
 #[cfg_attr(
     not(test),
-    expect(dead_code, reason = "calls to addresses-of-record ask it, and are still to come")
+    expect(
+        dead_code,
+        reason = "calls to addresses-of-record ask it, and are still to come"
+    )
 )]
 pub(crate) fn resolve<'t>(core: &'t Core, now: stack::Time, uri: &Uri<'_>) -> Resolved<'t> {
     if domain_of(core, uri).is_none() {
@@ -165,8 +184,14 @@ pub(crate) fn resolve<'t>(core: &'t Core, now: stack::Time, uri: &Uri<'_>) -> Re
     if known.is_none_or(|domain| domain.credentials(aor.user()).is_none()) {
         return Resolved::Invalid;
     }
-    let bindings = core.location.of(aor.as_str()).map(|registration| &registration.bindings);
-    let alive = bindings.into_iter().flatten().filter(|binding| binding.expires > now);
+    let bindings = core
+        .location
+        .of(aor.as_str())
+        .map(|registration| &registration.bindings);
+    let alive = bindings
+        .into_iter()
+        .flatten()
+        .filter(|binding| binding.expires > now);
     let first = alive.clone().find(|binding| wanted(binding));
     match first {
         None if is_temporary(uri) => Resolved::Invalid,
