@@ -10,8 +10,6 @@ pub struct RegistrarSettings {
     pub default_expires_s: u32,
     /// The longest interval, seconds: more is shortened to this.
     pub max_expires_s: u32,
-    /// Contacts one address-of-record may have.
-    pub contacts_max: usize,
     /// The domain that is meant where a phone knows only an address of ours.
     pub default_domain: Option<Box<str>>,
     /// Value of Service-Route (RFC 3608) in each 200; `None` sends none.
@@ -28,7 +26,6 @@ impl Default for RegistrarSettings {
             min_expires_s: 60,
             default_expires_s: 3_600,
             max_expires_s: 7_200,
-            contacts_max: 10,
             default_domain: None,
             service_route: None,
             path: UnsupportedPath::default(),
