@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stack::TimerConfig;
+use stack::digest::Secret;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::admission::{AdmissionCounters, Overload, Sieve};
+use crate::auth::{Auth, AuthCounters};
 use crate::directory::Directory;
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
@@ -57,11 +59,15 @@ pub struct Config {
     pub directory: Arc<Directory>,
     /// How users of these domains register; `None`: a REGISTER is answered 405.
     pub registrar: Option<Arc<RegistrarSettings>>,
+    /// Who must prove to be a user of these domains, and how.
+    pub auth: Arc<Auth>,
+    /// Where the keys of nonces come from, the same on every shard. Must not be guessable on a live system.
+    pub nonce_secret: Secret,
 }
 
 impl Config {
     /// The only shard, with these listeners and this routing DB, without media, peers and application
-    /// server. Live systems set `seed` and `steer_key` to what cannot be guessed.
+    /// server. Live systems set `seed`, `steer_key` and `nonce_secret` to what cannot be guessed.
     pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
         Config {
             shard: 0,
@@ -82,6 +88,8 @@ impl Config {
             abuse: Arc::default(),
             directory: Arc::default(),
             registrar: None,
+            auth: Arc::default(),
+            nonce_secret: Secret::new([1; 32]),
         }
     }
 }
@@ -205,6 +213,8 @@ pub enum Command {
     Directory(Arc<Directory>),
     /// Other rules for the REGISTERs to come.
     Registrar(Option<Arc<RegistrarSettings>>),
+    /// Other rules of who must prove who he is. Nonces stay good.
+    Auth(Arc<Auth>),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -430,6 +440,10 @@ pub struct Counters {
     pub abuse: AbuseCounters,
     /// What became of REGISTERs.
     pub registrar: RegistrarCounters,
+    /// What became of requests that needed proof of who sent them.
+    pub auth: AuthCounters,
+    /// Nonces whose counts are remembered at this moment.
+    pub nonces: u64,
 }
 
 /// The few counters that are asked for after every turn.

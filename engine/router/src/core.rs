@@ -16,6 +16,7 @@ use wire::{Host, Uri, print};
 use crate::abuse::Guard;
 use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
+use crate::auth::Verifier;
 use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
@@ -348,6 +349,7 @@ pub(crate) struct Core {
     /// The local domains and their users.
     pub(crate) directory: Arc<Directory>,
     pub(crate) registrar: Registrar,
+    pub(crate) auth: Verifier,
 }
 
 impl Core {
@@ -393,6 +395,7 @@ impl Core {
             location: Location::new(seed.rotate_left(16)),
             directory: config.directory,
             registrar: Registrar::new(config.registrar, config.steer_key),
+            auth: Verifier::new(config.auth, config.nonce_secret, config.shard),
         }
     }
 

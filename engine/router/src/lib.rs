@@ -9,6 +9,7 @@
 mod abuse;
 mod admission;
 mod application_server;
+mod auth;
 mod call;
 mod calls;
 mod config;
@@ -38,6 +39,7 @@ pub use abuse::{
     Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
 };
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
+pub use auth::{Auth, AuthCounters, AuthCounts, Demand, Policy};
 pub use config::*;
 pub use directory::{Credentials, Directory, Domain};
 pub use headers::{WITHHELD, Withheld};

@@ -4,6 +4,7 @@
 mod answers;
 mod handling;
 mod naming;
+mod proven;
 mod proxied;
 mod welcome;
 
@@ -18,6 +19,7 @@ use wire::{Message, Method, Uri};
 use crate::abuse;
 use crate::admission::entrance;
 use crate::application_server;
+use crate::auth;
 use crate::call::{After, Call, Refusal, Setup, check_offer};
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Wake};
@@ -76,6 +78,8 @@ impl Router {
             admission: self.core.admission.counters(),
             limiting_servers: self.core.feedback.servers() as u64,
             abuse: self.core.guard.counters(),
+            auth: self.core.auth.counters(),
+            nonces: self.core.auth.nonces() as u64,
             ..self.core.counters
         }
     }
@@ -247,6 +251,7 @@ impl Router {
                 registrar::set_directory(&mut self.core, now, directory);
             }
             Command::Registrar(settings) => self.core.registrar.set(settings.clone()),
+            Command::Auth(rules) => self.core.auth.set(Arc::clone(rules)),
         }
     }
 
@@ -329,18 +334,21 @@ impl Router {
             .transactions
             .receive_request(now, request, flow, out)
         {
-            Inbound::New(server) => self.new_request(now, flow, server, request, out),
+            Inbound::New(server) => self.unread_request(now, flow, server, request, out),
             Inbound::Merged { server, .. } => {
                 self.core.counters.requests += 1;
                 // RFC 3261 8.2.2.2: the same request, come another way. What is proxied may.
-                if self.draining || !self.proxy_request(now, flow, server, request, out) {
+                if self.draining
+                    || auth::entrance::asks(&self.core, flow, request)
+                    || !self.proxy_request(now, flow, server, request, out)
+                {
                     self.core.counters.merged += 1;
                     abuse::entrance::answer_carefully(&mut self.core, flow, server);
                     self.core.refuse(now, server, 482, b"", out);
                 }
             }
             Inbound::Absorbed => {}
-            Inbound::Ack => self.on_ack(now, flow, request, out),
+            Inbound::Ack => self.unread_ack(now, flow, request, out),
             Inbound::Cancel { cancel, invite } => {
                 self.on_cancel(now, cancel, invite, request, out);
             }
@@ -384,6 +392,7 @@ impl Router {
         now: Time,
         flow: Flow,
         server: ServerId,
+        unread: &Message<'_>,
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
@@ -401,6 +410,9 @@ impl Router {
         if sanity::has_looped(&self.core, request) {
             self.core.counters.looped += 1;
             return self.core.refuse(now, server, 482, b"", out);
+        }
+        if let Err(refusal) = self.check_sender(now, flow, unread) {
+            return self.core.refuse_with(now, server, &refusal, out);
         }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),

@@ -121,7 +121,7 @@ pub(crate) fn receive(
 ) {
     core.counters.registrar.requests += 1;
     let asked = read_user(core, request)
-        .and_then(|aor| proof::check(core, now, (source, server), request, &aor).map(|()| aor))
+        .and_then(|aor| proof::check(core, now, source, request, &aor).map(|()| aor))
         .and_then(|aor| read(core, now, source, request, aor));
     match asked {
         Ok((update, waiting)) => {
