@@ -9,6 +9,7 @@ use stack::TimerConfig;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::admission::{AdmissionCounters, Overload, Sieve};
+use crate::location::{LocationChange, LocationCounters, Registration};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
@@ -51,6 +52,9 @@ pub struct Config {
     pub overload: Overload,
     /// What is asked of those who are not known to mean well.
     pub abuse: Arc<Abuse>,
+    /// Microseconds from the Unix epoch to [`stack::Time::ZERO`], so that what is numbered by time goes on after a
+    /// restart.
+    pub unix_us: u64,
 }
 
 impl Config {
@@ -74,6 +78,7 @@ impl Config {
             session_timer: None,
             overload: Overload::default(),
             abuse: Arc::default(),
+            unix_us: 0,
         }
     }
 }
@@ -152,6 +157,12 @@ pub struct Limits {
     pub wire: wire::Limits,
     /// Subscriptions at once, those that a REFER outside a call makes among them.
     pub subscriptions: usize,
+    /// Users with bindings at once. Every shard knows all, so this is no part of anything.
+    pub registrations: usize,
+    /// Bindings at once, of all users.
+    pub bindings: usize,
+    /// Bindings of one user.
+    pub contacts: usize,
 }
 
 impl Default for Limits {
@@ -163,6 +174,9 @@ impl Default for Limits {
             retry_after_s: 5,
             wire: wire::Limits::default(),
             subscriptions: 100_000,
+            registrations: 1_000_000,
+            bindings: 1_500_000,
+            contacts: 10,
         }
     }
 }
@@ -193,6 +207,8 @@ pub enum Command {
     Abuse(Arc<Abuse>),
     /// Another shard has banned a source.
     Ban(Ban),
+    /// What an earlier run knew of users: to be given to every shard before anything else.
+    Restore(Arc<[Arc<Registration>]>),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -245,6 +261,8 @@ pub enum Event {
     },
     /// A source was banned: the other shards are to be told.
     Banned(Ban),
+    /// Bindings have changed. Told by one shard only, the owner of the address-of-record, in order.
+    Location(LocationChange),
 }
 
 /// What became of one stream of a steered call.
@@ -282,6 +300,8 @@ pub enum Wake {
     KeepAlive,
     /// An INVITE has waited too long for another shard's word.
     Held,
+    /// A binding ends, or another shard has not confirmed one.
+    Location,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -416,6 +436,8 @@ pub struct Counters {
     pub limiting_servers: u64,
     /// What was turned away because of where it came from.
     pub abuse: AbuseCounters,
+    /// What the location service did.
+    pub location: LocationCounters,
 }
 
 /// The few counters that are asked for after every turn.

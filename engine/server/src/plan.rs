@@ -123,6 +123,8 @@ pub(crate) struct Common<'c> {
     pub(crate) shards: u8,
     /// Key of the steering function.
     pub(crate) steer_key: u64,
+    /// Microseconds from the Unix epoch to the zero of the shards' clock.
+    pub(crate) unix_us: u64,
 }
 
 impl Common<'_> {
@@ -159,6 +161,7 @@ impl Common<'_> {
             session_timer: session_timer(self.config),
             overload: overload(&self.config.overload),
             abuse: abuse::rules(&self.config.abuse),
+            unix_us: self.unix_us,
         }
     }
 }
@@ -300,6 +303,9 @@ fn limits(limits: &Limits, shards: u8) -> shard::Limits {
             ..wire::Limits::default()
         },
         subscriptions: part(limits.subscriptions),
+        registrations: limits.registrations,
+        bindings: limits.bindings,
+        contacts: limits.contacts,
     }
 }
 
