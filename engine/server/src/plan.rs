@@ -127,6 +127,8 @@ pub(crate) struct Common<'c> {
     pub(crate) shards: u8,
     /// Key of the steering function.
     pub(crate) steer_key: u64,
+    /// Microseconds from the Unix epoch to the zero of the shards' clock.
+    pub(crate) unix_us: u64,
 }
 
 impl Common<'_> {
@@ -165,6 +167,7 @@ impl Common<'_> {
             abuse: abuse::rules(&self.config.abuse),
             directory: Arc::clone(self.directory),
             registrar: Some(registrar::settings(&self.config.registrar)),
+            unix_us: self.unix_us,
         }
     }
 }
@@ -306,6 +309,9 @@ fn limits(limits: &Limits, shards: u8) -> shard::Limits {
             ..wire::Limits::default()
         },
         subscriptions: part(limits.subscriptions),
+        registrations: limits.registrations,
+        bindings: limits.bindings,
+        contacts: limits.contacts,
     }
 }
 

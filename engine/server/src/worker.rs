@@ -439,6 +439,14 @@ impl Station {
                 Event::MediaEnded(ended) => {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
                 }
+                Event::Location(change) => {
+                    let shard::LocationChange {
+                        registration,
+                        cause,
+                    } = change;
+                    let (aor, bindings) = (&registration.aor, registration.bindings.len());
+                    tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed")
+                }
             }
         }
     }
