@@ -10,7 +10,8 @@ use std::time::Duration;
 use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{
-    Command, Config, Counters, Credentials, Directory, Domain, Listener, RegistrarSettings, Router,
+    Auth, Command, Config, Counters, Credentials, Directory, Domain, Listener, Policy,
+    RegistrarSettings, Router,
 };
 
 pub(crate) use sent::Sent;
@@ -58,6 +59,14 @@ pub(crate) fn world_of(change: impl FnOnce(&mut Config)) -> World {
     let mut config = Config {
         directory: Arc::new(directory()),
         registrar: Some(Arc::default()),
+        // Proof is the business of other tests.
+        auth: Arc::new(Auth {
+            policy: Policy {
+                register: false,
+                ..Policy::default()
+            },
+            ..Auth::default()
+        }),
         ..Config::new(vec![listener], table)
     };
     change(&mut config);
