@@ -12,6 +12,7 @@ use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::auth::{Auth, AuthCounters};
 use crate::directory::Directory;
+use crate::location::{LocationChange, LocationCounters, Registration};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
@@ -63,6 +64,9 @@ pub struct Config {
     pub auth: Arc<Auth>,
     /// Where the keys of nonces come from, the same on every shard. Must not be guessable on a live system.
     pub nonce_secret: Secret,
+    /// Microseconds from the Unix epoch to [`stack::Time::ZERO`], so that what is numbered by time goes on after a
+    /// restart.
+    pub unix_us: u64,
 }
 
 impl Config {
@@ -90,6 +94,7 @@ impl Config {
             registrar: None,
             auth: Arc::default(),
             nonce_secret: Secret::new([1; 32]),
+            unix_us: 0,
         }
     }
 }
@@ -168,6 +173,12 @@ pub struct Limits {
     pub wire: wire::Limits,
     /// Subscriptions at once, those that a REFER outside a call makes among them.
     pub subscriptions: usize,
+    /// Users with bindings at once. Every shard knows all, so this is no part of anything.
+    pub registrations: usize,
+    /// Bindings at once, of all users.
+    pub bindings: usize,
+    /// Bindings of one user.
+    pub contacts: usize,
 }
 
 impl Default for Limits {
@@ -179,6 +190,9 @@ impl Default for Limits {
             retry_after_s: 5,
             wire: wire::Limits::default(),
             subscriptions: 100_000,
+            registrations: 1_000_000,
+            bindings: 1_500_000,
+            contacts: 10,
         }
     }
 }
@@ -215,6 +229,8 @@ pub enum Command {
     Registrar(Option<Arc<RegistrarSettings>>),
     /// Other rules of who must prove who he is. Nonces stay good.
     Auth(Arc<Auth>),
+    /// What an earlier run knew of users: to be given to every shard before anything else.
+    Restore(Arc<[Arc<Registration>]>),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -267,6 +283,8 @@ pub enum Event {
     },
     /// A source was banned: the other shards are to be told.
     Banned(Ban),
+    /// Bindings have changed. Told by one shard only, the owner of the address-of-record, in order.
+    Location(LocationChange),
 }
 
 /// What became of one stream of a steered call.
@@ -304,6 +322,8 @@ pub enum Wake {
     KeepAlive,
     /// An INVITE has waited too long for another shard's word.
     Held,
+    /// A binding ends, or another shard has not confirmed one.
+    Location,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -444,6 +464,8 @@ pub struct Counters {
     pub auth: AuthCounters,
     /// Nonces whose counts are remembered at this moment.
     pub nonces: u64,
+    /// What the location service did.
+    pub location: LocationCounters,
 }
 
 /// The few counters that are asked for after every turn.

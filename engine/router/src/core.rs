@@ -361,6 +361,7 @@ impl Core {
         let mut random = Random::new(config.seed);
         let seed = random.next_u64();
         let timers = config.timers.stack;
+        let location = Location::new(&config, seed.rotate_left(16));
         Core {
             transactions: Transactions::new(config.shard, seed, timers, limits, now),
             pool: Pool::default(),
@@ -392,10 +393,10 @@ impl Core {
             feedback: Feedback::new(now),
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
             refused_with: None,
-            location: Location::new(seed.rotate_left(16)),
             directory: config.directory,
             registrar: Registrar::new(config.registrar, config.steer_key),
             auth: Verifier::new(config.auth, config.nonce_secret, config.shard),
+            location,
         }
     }
 

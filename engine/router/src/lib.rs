@@ -43,7 +43,7 @@ pub use auth::{Auth, AuthCounters, AuthCounts, Demand, Policy};
 pub use config::*;
 pub use directory::{Credentials, Directory, Domain};
 pub use headers::{WITHHELD, Withheld};
-pub use location::{Aor, Binding, LocationCause, LocationChange, Registration};
+pub use location::{Aor, Binding, LocationCause, LocationChange, LocationCounters, Registration};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
 pub use peers::{Peer, Peers, Reliable, Transfers};

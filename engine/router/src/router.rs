@@ -27,6 +27,7 @@ use crate::core::{Core, Purpose, Side};
 use crate::echo::EchoCall;
 use crate::entry::Entry;
 use crate::local;
+use crate::location;
 use crate::outside;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
@@ -80,6 +81,7 @@ impl Router {
             abuse: self.core.guard.counters(),
             auth: self.core.auth.counters(),
             nonces: self.core.auth.nonces() as u64,
+            location: self.core.location.counters(),
             ..self.core.counters
         }
     }
@@ -106,6 +108,7 @@ impl Router {
             && self.core.media.is_idle()
             && self.held.is_empty()
             && self.core.registrar.is_idle()
+            && self.core.location.is_quiet()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -148,7 +151,8 @@ impl Router {
         let server = server.and_then(application_server::Server::due);
         let server = server.map(|time| (time, Wake::KeepAlive));
         let held = self.held.due().map(|time| (time, Wake::Held));
-        [transaction, call, media, server, held]
+        let location = location::entrance::poll_timeout(&self.core);
+        [transaction, call, media, server, held, location]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -163,7 +167,8 @@ impl Router {
             self.drained = true;
             return Some(Event::Drained);
         }
-        self.core.events.pop_front()
+        let event = self.core.events.pop_front();
+        event.or_else(|| location::entrance::poll_event(&mut self.core))
     }
 
     /// A well-framed message.
@@ -248,10 +253,11 @@ impl Router {
             Command::Abuse(abuse) => self.core.guard.set(Arc::clone(abuse)),
             Command::Ban(ban) => self.core.guard.ban(now, ban),
             Command::Directory(directory) => {
-                registrar::set_directory(&mut self.core, now, directory);
+                registrar::set_directory(&mut self.core, directory);
             }
             Command::Registrar(settings) => self.core.registrar.set(settings.clone()),
             Command::Auth(rules) => self.core.auth.set(Arc::clone(rules)),
+            Command::Restore(registrations) => self.core.location.restore(now, registrations),
         }
     }
 
@@ -271,6 +277,7 @@ impl Router {
         application_server::handle_timeout(&mut self.core, now, out);
         self.handle_media_timeout(now, out);
         self.expire_held(now, out);
+        location::entrance::handle_timeout(&mut self.core, now);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let after = call.on_alarm(&mut self.core, now, alarm, out);

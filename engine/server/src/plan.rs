@@ -131,6 +131,8 @@ pub(crate) struct Common<'c> {
     pub(crate) steer_key: u64,
     /// Where the keys of nonces come from.
     pub(crate) nonce_secret: Secret,
+    /// Microseconds from the Unix epoch to the zero of the shards' clock.
+    pub(crate) unix_us: u64,
 }
 
 impl Common<'_> {
@@ -171,6 +173,7 @@ impl Common<'_> {
             registrar: Some(registrar::settings(&self.config.registrar)),
             auth: auth::rules(&self.config.auth),
             nonce_secret: self.nonce_secret.clone(),
+            unix_us: self.unix_us,
         }
     }
 }
@@ -313,6 +316,9 @@ fn limits(limits: &Limits, shards: u8) -> shard::Limits {
             ..wire::Limits::default()
         },
         subscriptions: part(limits.subscriptions),
+        registrations: limits.registrations,
+        bindings: limits.bindings,
+        contacts: limits.contacts,
     }
 }
 

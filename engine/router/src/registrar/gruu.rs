@@ -271,3 +271,99 @@ fn escape(out: &mut Vec<u8>, text: &[u8], is_plain: impl Fn(u8) -> bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stack::{Flow, Time};
+
+    fn aor(user: &str) -> Aor {
+        Aor::new(user, "example.com").expect("an address-of-record")
+    }
+
+    fn binding(instance: &str, call_id: &str) -> Binding {
+        let text = |text: &str| text.as_bytes().into();
+        Binding {
+            contact: text("sip:a@192.0.2.7"),
+            parameters: text(""),
+            q: 1000,
+            instance: Some(text(instance)),
+            reg_id: None,
+            call_id: text(call_id),
+            cseq: 1,
+            path: text(""),
+            source: Flow {
+                listener: 0,
+                remote: "192.0.2.7:5060".parse().expect("an address"),
+            },
+            at_source: false,
+            user_agent: text(""),
+            registered: Time::ZERO,
+            expires: Time::ZERO,
+            unanswered: 0,
+            unreachable: false,
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened_with_the_same_keys_in_the_same_domain_alone() {
+        let keys = GruuKeys::new(7);
+        for user in [
+            "a",
+            "alice",
+            "a-name-that-is-longer-than-one-block-of-the-stream",
+            "\u{e9}",
+        ] {
+            let binding = binding("urn:uuid:1", "call");
+            let sealed = keys.seal(&aor(user), &binding, 5).expect("an instance");
+            let print = keys.print(&binding).expect("an instance");
+            assert_eq!(
+                keys.unseal("example.com", &sealed),
+                Some((user.to_owned(), print))
+            );
+            assert_eq!(keys.unseal("example.org", &sealed), None);
+            assert_eq!(GruuKeys::new(8).unseal("example.com", &sealed), None);
+            for at in 0..sealed.len() {
+                let mut forged = sealed.clone();
+                forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+                assert_eq!(keys.unseal("example.com", &forged), None, "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_of_one_user_have_nothing_in_common() {
+        let keys = GruuKeys::new(7);
+        let binding = binding("urn:uuid:1", "call");
+        let seal = |user: &str, salt| keys.seal(&aor(user), &binding, salt).expect("an instance");
+        let (one, other) = (seal("alice", 1), seal("alice", 2));
+        let behind_salt = |sealed: &[u8]| sealed[PREFIX.len() + 2 * SALT_BYTES..].to_vec();
+        let (one, other) = (behind_salt(&one), behind_salt(&other));
+        let alike = one
+            .iter()
+            .zip(&other)
+            .filter(|(one, other)| one == other)
+            .count();
+        assert!(alike < one.len() / 3, "{alike} of {}", one.len());
+        assert_eq!(seal("alice", 1).len(), seal("bob", 1).len());
+    }
+
+    #[test]
+    fn the_print_is_that_of_instance_and_call_id() {
+        let keys = GruuKeys::new(7);
+        let print = |instance, call_id| keys.print(&binding(instance, call_id));
+        assert_eq!(print("urn:1", "call"), print("urn:1", "call"));
+        assert_ne!(print("urn:1", "call"), print("urn:2", "call"));
+        assert_ne!(print("urn:1", "call"), print("urn:1", "call-2"));
+    }
+
+    #[test]
+    fn names_and_instances_are_escaped_as_uris_ask() {
+        let mut out = Vec::new();
+        let binding = binding("urn:x;y=\u{7e}z", "call");
+        print(&mut out, &GruuKeys::new(7), &aor("a@b"), &binding, 1);
+        let text = String::from_utf8(out).expect("ASCII");
+        let public = ";pub-gruu=\"sip:a%40b@example.com;gr=urn:x%3By%3D~z\"";
+        assert!(text.starts_with(public), "{text}");
+    }
+}

@@ -3,6 +3,7 @@
 use stack::{Flow, Time};
 use wire::Message;
 
+use super::is_user;
 use crate::auth;
 use crate::call::Refusal;
 use crate::core::Core;
@@ -22,9 +23,7 @@ pub(super) fn check(
     if auth::entrance::check_register(core, now, source, request, aor)? {
         return Ok(());
     }
-    let domain = core.directory.domain(aor.domain());
-    let known = domain.is_some_and(|domain| domain.credentials(aor.user()).is_some());
-    match known {
+    match is_user(&core.directory, aor) {
         true => Ok(()),
         false => Err(Refusal::code(404)),
     }

@@ -385,6 +385,15 @@ pub(crate) struct Limits {
     /// Subscriptions at once, all shards together.
     #[garde(custom(within(1, 100_000_000)))]
     pub(crate) subscriptions: usize,
+    /// Users with bindings at once. Every shard knows all of them: this is not divided.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) registrations: usize,
+    /// Bindings at once, of all users. Not divided.
+    #[garde(custom(within(1, 200_000_000)))]
+    pub(crate) bindings: usize,
+    /// Bindings of one user.
+    #[garde(custom(within(1, 1_000)))]
+    pub(crate) contacts: usize,
 }
 
 /// 65,535 bytes of IPv4 packet less its header and UDP's.
@@ -401,6 +410,9 @@ impl Default for Limits {
             message_bytes: UDP_PAYLOAD_MAX,
             retry_after_s: 5,
             subscriptions: 100_000,
+            registrations: 1_000_000,
+            bindings: 1_500_000,
+            contacts: 10,
         }
     }
 }
