@@ -1,6 +1,7 @@
 //! `tipring-sim`: runs simulations by seed and says which went wrong.
 //!
 //! It is a tool at a terminal, not a pure room: it reads the clock for its rate, runs threads and prints.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
     reason = "a tool: the rate of seeds is measured by the clock, and seeds run on threads"
