@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use shard::ProofKeys;
+use stack::digest::Secret;
 
 /// Keys a file may hold: the one in use, and those before it.
 const KEYS_MAX: usize = 8;
@@ -51,13 +52,24 @@ pub(crate) struct Keys {
     /// Key of the steering function.
     pub(crate) steer: u64,
     seed: u64,
+    /// Where the keys of nonces come from.
+    pub(crate) nonces: Secret,
 }
 
 impl Keys {
     /// Draws them.
     pub(crate) fn draw() -> Result<Keys, KeyError> {
         let [steer, seed] = random()?;
-        Ok(Keys { steer, seed })
+        let mut nonces = [0; 32];
+        let places = nonces.as_chunks_mut::<8>().0.iter_mut();
+        for (place, number) in places.zip([random()?, random()?].as_flattened()) {
+            *place = number.to_ne_bytes();
+        }
+        Ok(Keys {
+            steer,
+            seed,
+            nonces: Secret::new(nonces),
+        })
     }
 
     /// A different seed for each shard, none of which tells another.

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
@@ -151,15 +151,19 @@ pub(crate) fn launch(
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
 
+    let (clock, base) = (Clock::start(), SystemTime::now());
+    let since = base.duration_since(UNIX_EPOCH).unwrap_or_default();
     let common = Common {
         config,
         table: &loaded.table,
+        directory: &loaded.directory,
         shards: places.len() as u8,
         steer_key: keys.steer,
+        nonce_secret: keys.nonces.clone(),
+        unix_us: since.as_micros() as u64,
         proof_keys: &proof_keys,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
-    let (clock, base) = (Clock::start(), SystemTime::now());
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());
     let mut berths = Vec::new();
     for (id, (sockets, media)) in by_shard(groups).into_iter().zip(media).enumerate() {

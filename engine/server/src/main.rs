@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod abuse;
+mod auth;
 mod board;
 mod cli;
 mod commands;
@@ -28,6 +29,7 @@ mod modes;
 mod peers;
 mod plan;
 mod ports;
+mod registrar;
 mod report;
 mod service;
 mod sip_trace;

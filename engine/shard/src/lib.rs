@@ -13,10 +13,10 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
-    Event, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer,
-    Peers, PriorityNumbers, Probed, Probing, Progress, ProofKeys, Rate, Reaction, Refreshes,
-    Reliable, Resolved, ResourcePriorities, Scanners, SessionTimer, Sieve, Standing, Timers,
-    Transfers, Wake, Word,
+    Abuse, AbuseCounters, AdmissionCounters, Aor, ApplicationServer, Ban, Binding, Command, Config,
+    Counters, Event, Limits, Listener, LocationCause, LocationChange, LocationCounters, MediaEnded,
+    Methods, Networks, Offence, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Probing,
+    Progress, ProofKeys, Rate, Reaction, Refreshes, Registration, Reliable, Resolved,
+    ResourcePriorities, Scanners, SessionTimer, Sieve, Standing, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

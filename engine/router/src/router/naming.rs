@@ -117,6 +117,7 @@ impl Router {
                     self.resume(now, waiter, (outcome.clone(), *known), out);
                 }
             }
+            Said::Location(letter) => self.core.location.hear(now, letter),
         }
     }
 

@@ -10,8 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
+use super::auth::{Auth, Demand};
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
+use super::registrar::{Domain, Registrar};
 use super::security::Security;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
@@ -64,6 +66,15 @@ pub(crate) struct Config {
     /// What is asked of those who are not known to mean well.
     #[garde(dive)]
     pub(crate) abuse: Abuse,
+    /// How users of the domains register.
+    #[garde(dive)]
+    pub(crate) registrar: Registrar,
+    /// Local domains with their users.
+    #[garde(dive)]
+    pub(crate) domain: Vec<Domain>,
+    /// Who must prove who he is, and how.
+    #[garde(dive)]
+    pub(crate) auth: Auth,
     /// What the router knows itself by.
     #[garde(dive)]
     pub(crate) security: Security,
@@ -241,6 +252,11 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) abuse_exempt: Option<bool>,
+    /// Which of its requests need proof of who sent them: "never", also REGISTER; "local"; "always". Left out: as
+    /// `[auth]` has it.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authenticate: Option<Demand>,
 }
 
 /// Who does RFC 3262 with a callee whose caller does not.
@@ -373,6 +389,15 @@ pub(crate) struct Limits {
     /// Subscriptions at once, all shards together.
     #[garde(custom(within(1, 100_000_000)))]
     pub(crate) subscriptions: usize,
+    /// Users with bindings at once. Every shard knows all of them: this is not divided.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) registrations: usize,
+    /// Bindings at once, of all users. Not divided.
+    #[garde(custom(within(1, 200_000_000)))]
+    pub(crate) bindings: usize,
+    /// Bindings of one user.
+    #[garde(custom(within(1, 1_000)))]
+    pub(crate) contacts: usize,
 }
 
 /// 65,535 bytes of IPv4 packet less its header and UDP's.
@@ -389,6 +414,9 @@ impl Default for Limits {
             message_bytes: UDP_PAYLOAD_MAX,
             retry_after_s: 5,
             subscriptions: 100_000,
+            registrations: 1_000_000,
+            bindings: 1_500_000,
+            contacts: 10,
         }
     }
 }
