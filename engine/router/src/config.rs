@@ -6,14 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stack::TimerConfig;
+use stack::digest::Secret;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::admission::{AdmissionCounters, Overload, Sieve};
+use crate::auth::{Auth, AuthCounters};
+use crate::directory::Directory;
 use crate::location::{LocationChange, LocationCounters, Registration};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::rdb::Table;
+use crate::registrar::{RegistrarCounters, RegistrarSettings};
 use crate::transfer::Word;
 
 /// The settings of one shard's router.
@@ -52,6 +56,14 @@ pub struct Config {
     pub overload: Overload,
     /// What is asked of those who are not known to mean well.
     pub abuse: Arc<Abuse>,
+    /// The local domains and their users.
+    pub directory: Arc<Directory>,
+    /// How users of these domains register; `None`: a REGISTER is answered 405.
+    pub registrar: Option<Arc<RegistrarSettings>>,
+    /// Who must prove to be a user of these domains, and how.
+    pub auth: Arc<Auth>,
+    /// Where the keys of nonces come from, the same on every shard. Must not be guessable on a live system.
+    pub nonce_secret: Secret,
     /// Microseconds from the Unix epoch to [`stack::Time::ZERO`], so that what is numbered by time goes on after a
     /// restart.
     pub unix_us: u64,
@@ -59,7 +71,7 @@ pub struct Config {
 
 impl Config {
     /// The only shard, with these listeners and this routing DB, without media, peers and application
-    /// server. Live systems set `seed` and `steer_key` to what cannot be guessed.
+    /// server. Live systems set `seed`, `steer_key` and `nonce_secret` to what cannot be guessed.
     pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
         Config {
             shard: 0,
@@ -78,6 +90,10 @@ impl Config {
             session_timer: None,
             overload: Overload::default(),
             abuse: Arc::default(),
+            directory: Arc::default(),
+            registrar: None,
+            auth: Arc::default(),
+            nonce_secret: Secret::new([1; 32]),
             unix_us: 0,
         }
     }
@@ -207,6 +223,12 @@ pub enum Command {
     Abuse(Arc<Abuse>),
     /// Another shard has banned a source.
     Ban(Ban),
+    /// Other domains or users. Who is gone loses his bindings.
+    Directory(Arc<Directory>),
+    /// Other rules for the REGISTERs to come.
+    Registrar(Option<Arc<RegistrarSettings>>),
+    /// Other rules of who must prove who he is. Nonces stay good.
+    Auth(Arc<Auth>),
     /// What an earlier run knew of users: to be given to every shard before anything else.
     Restore(Arc<[Arc<Registration>]>),
 }
@@ -436,6 +458,12 @@ pub struct Counters {
     pub limiting_servers: u64,
     /// What was turned away because of where it came from.
     pub abuse: AbuseCounters,
+    /// What became of REGISTERs.
+    pub registrar: RegistrarCounters,
+    /// What became of requests that needed proof of who sent them.
+    pub auth: AuthCounters,
+    /// Nonces whose counts are remembered at this moment.
+    pub nonces: u64,
     /// What the location service did.
     pub location: LocationCounters,
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod handling;
 mod naming;
+mod proven;
 mod proxied;
 mod welcome;
 
@@ -18,6 +19,7 @@ use wire::{Message, Method, Uri};
 use crate::abuse;
 use crate::admission::entrance;
 use crate::application_server;
+use crate::auth;
 use crate::call::{After, Call, Refusal, Setup, check_offer};
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Wake};
@@ -29,6 +31,7 @@ use crate::location;
 use crate::outside;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
+use crate::registrar;
 use crate::sanity;
 use crate::target::Addressed;
 use crate::transfer::{Held, Named};
@@ -76,6 +79,8 @@ impl Router {
             admission: self.core.admission.counters(),
             limiting_servers: self.core.feedback.servers() as u64,
             abuse: self.core.guard.counters(),
+            auth: self.core.auth.counters(),
+            nonces: self.core.auth.nonces() as u64,
             location: self.core.location.counters(),
             ..self.core.counters
         }
@@ -102,6 +107,7 @@ impl Router {
             && self.core.alarms.is_empty()
             && self.core.media.is_idle()
             && self.held.is_empty()
+            && self.core.registrar.is_idle()
             && self.core.location.is_quiet()
     }
 
@@ -109,6 +115,12 @@ impl Router {
     pub fn keep_alive(&mut self) {
         self.core.counters.received += 1;
         self.core.counters.keep_alives += 1;
+    }
+
+    /// A datagram that looks like STUN was received on a SIP port.
+    pub fn receive_stun(&mut self, flow: Flow, bytes: &[u8], out: &mut Outbox) {
+        self.core.counters.received += 1;
+        registrar::keep_alive::receive_stun(&mut self.core, flow, bytes, out);
     }
 
     /// Whether nothing this address sends is to be read: the datagram is counted and dropped.
@@ -240,6 +252,11 @@ impl Router {
             Command::FromShard(word) => self.hear(now, word, out),
             Command::Abuse(abuse) => self.core.guard.set(Arc::clone(abuse)),
             Command::Ban(ban) => self.core.guard.ban(now, ban),
+            Command::Directory(directory) => {
+                registrar::set_directory(&mut self.core, directory);
+            }
+            Command::Registrar(settings) => self.core.registrar.set(settings.clone()),
+            Command::Auth(rules) => self.core.auth.set(Arc::clone(rules)),
             Command::Restore(registrations) => self.core.location.restore(now, registrations),
         }
     }
@@ -297,6 +314,7 @@ impl Router {
         while let Some(event) = self.core.transactions.poll_event() {
             self.on_event(now, event, out);
         }
+        registrar::answer_outcomes(&mut self.core, now, out);
     }
 
     fn finish(&mut self, now: Time, id: CallId, after: After) {
@@ -323,18 +341,21 @@ impl Router {
             .transactions
             .receive_request(now, request, flow, out)
         {
-            Inbound::New(server) => self.new_request(now, flow, server, request, out),
+            Inbound::New(server) => self.unread_request(now, flow, server, request, out),
             Inbound::Merged { server, .. } => {
                 self.core.counters.requests += 1;
                 // RFC 3261 8.2.2.2: the same request, come another way. What is proxied may.
-                if self.draining || !self.proxy_request(now, flow, server, request, out) {
+                if self.draining
+                    || auth::entrance::asks(&self.core, flow, request)
+                    || !self.proxy_request(now, flow, server, request, out)
+                {
                     self.core.counters.merged += 1;
                     abuse::entrance::answer_carefully(&mut self.core, flow, server);
                     self.core.refuse(now, server, 482, b"", out);
                 }
             }
             Inbound::Absorbed => {}
-            Inbound::Ack => self.on_ack(now, flow, request, out),
+            Inbound::Ack => self.unread_ack(now, flow, request, out),
             Inbound::Cancel { cancel, invite } => {
                 self.on_cancel(now, cancel, invite, request, out);
             }
@@ -378,6 +399,7 @@ impl Router {
         now: Time,
         flow: Flow,
         server: ServerId,
+        unread: &Message<'_>,
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
@@ -396,8 +418,14 @@ impl Router {
             self.core.counters.looped += 1;
             return self.core.refuse(now, server, 482, b"", out);
         }
+        if let Err(refusal) = self.check_sender(now, flow, unread) {
+            return self.core.refuse_with(now, server, &refusal, out);
+        }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),
+            _ if registrar::takes(&self.core, request) => {
+                registrar::receive(&mut self.core, now, flow, server, request, out);
+            }
             _ if self.proxy_request(now, flow, server, request, out) => {}
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {

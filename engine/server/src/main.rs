@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod abuse;
+mod auth;
 mod board;
 mod cli;
 mod commands;
@@ -26,6 +27,7 @@ mod modes;
 mod peers;
 mod plan;
 mod ports;
+mod registrar;
 mod report;
 mod service;
 mod sip_trace;

@@ -61,7 +61,7 @@ impl fmt::Display for Aor {
 }
 
 /// RFC 3261 19.1.4: an escaped character is the same as that character.
-fn unescape(user: &[u8]) -> Option<String> {
+pub(crate) fn unescape(user: &[u8]) -> Option<String> {
     let mut plain = Vec::with_capacity(user.len());
     let mut rest = user;
     while let Some((&first, tail)) = rest.split_first() {

@@ -22,6 +22,7 @@ mod update;
 mod waiters;
 
 pub use self::aor::Aor;
+pub(crate) use self::aor::unescape;
 pub use self::counters::LocationCounters;
 pub(crate) use self::letter::Letter;
 pub use self::registration::{Binding, LocationCause, LocationChange, Registration};

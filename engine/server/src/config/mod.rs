@@ -3,6 +3,8 @@
 //! `run`.
 
 mod abuse;
+mod auth;
+mod directory;
 mod document;
 mod effective;
 mod environment;
@@ -10,15 +12,18 @@ mod fault;
 mod load;
 mod media;
 mod overload;
+mod registrar;
 mod rules;
 mod schema;
 mod value;
 
 pub(crate) use abuse::Abuse;
+pub(crate) use auth::{Algorithm, Auth, AuthDomain, Demand, Qop};
 pub(crate) use effective::{Setting, settings};
 pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
 pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use overload::Overload;
+pub(crate) use registrar::{Domain, Nat, Registrar, UnsupportedPath};
 pub(crate) use schema::*;
 pub(crate) use value::{Network, PortRange};

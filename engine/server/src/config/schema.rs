@@ -10,8 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
+use super::auth::{Auth, Demand};
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
+use super::registrar::{Domain, Registrar};
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -63,6 +65,15 @@ pub(crate) struct Config {
     /// What is asked of those who are not known to mean well.
     #[garde(dive)]
     pub(crate) abuse: Abuse,
+    /// How users of the domains register.
+    #[garde(dive)]
+    pub(crate) registrar: Registrar,
+    /// Local domains with their users.
+    #[garde(dive)]
+    pub(crate) domain: Vec<Domain>,
+    /// Who must prove who he is, and how.
+    #[garde(dive)]
+    pub(crate) auth: Auth,
 }
 
 /// Threads and their end.
@@ -237,6 +248,11 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) abuse_exempt: Option<bool>,
+    /// Which of its requests need proof of who sent them: "never", also REGISTER; "local"; "always". Left out: as
+    /// `[auth]` has it.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authenticate: Option<Demand>,
 }
 
 /// Who does RFC 3262 with a callee whose caller does not.
