@@ -24,6 +24,6 @@ pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
 pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use overload::Overload;
-pub(crate) use registrar::{Domain, Nat, Registrar, UnsupportedPath};
+pub(crate) use registrar::{Nat, Registrar, UnsupportedPath};
 pub(crate) use schema::*;
 pub(crate) use value::{Network, PortRange};
