@@ -16,6 +16,7 @@ use crate::location::{LocationChange, LocationCounters, Registration};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
+use crate::proofs::ProofKeys;
 use crate::rdb::Table;
 use crate::registrar::{RegistrarCounters, RegistrarSettings};
 use crate::transfer::Word;
@@ -67,11 +68,13 @@ pub struct Config {
     /// Microseconds from the Unix epoch to [`stack::Time::ZERO`], so that what is numbered by time goes on after a
     /// restart.
     pub unix_us: u64,
+    /// The same on every shard. Must not be guessable on a live system.
+    pub proof_keys: ProofKeys,
 }
 
 impl Config {
     /// The only shard, with these listeners and this routing DB, without media, peers and application
-    /// server. Live systems set `seed`, `steer_key` and `nonce_secret` to what cannot be guessed.
+    /// server. Live systems set `seed`, `steer_key`, `nonce_secret` and `proof_keys` to what cannot be guessed.
     pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
         Config {
             shard: 0,
@@ -95,6 +98,7 @@ impl Config {
             auth: Arc::default(),
             nonce_secret: Secret::new([1; 32]),
             unix_us: 0,
+            proof_keys: ProofKeys::new([1, 1], []),
         }
     }
 }
@@ -231,6 +235,8 @@ pub enum Command {
     Auth(Arc<Auth>),
     /// What an earlier run knew of users: to be given to every shard before anything else.
     Restore(Arc<[Arc<Registration>]>),
+    /// Other keys; what was proven with one that is not among them is not any longer.
+    ProofKeys(ProofKeys),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -452,7 +458,8 @@ pub struct Counters {
     pub admission: AdmissionCounters,
     /// ACKs for responses that were sent without a transaction.
     pub stateless_acks: u64,
-    /// Calls not sent on because the server they were for had asked for fewer (RFC 7339).
+    /// Calls and other requests that begin something, not sent on because the server they were for had asked
+    /// for fewer (RFC 7339).
     pub calls_withheld: u64,
     /// Servers that have lately asked for fewer calls.
     pub limiting_servers: u64,

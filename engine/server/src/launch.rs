@@ -2,8 +2,7 @@
 //! reactor is made on its own pinned thread, so a start has two steps: threads make their reactors
 //! and hand out their wakers; then the mailboxes between all of them are made and the loops begin.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -17,7 +16,6 @@ use reactor::{
 };
 use shard::Shard;
 use stack::Time;
-use stack::digest::Secret;
 
 use crate::board::Board;
 use crate::config::{Coalesce, Loaded, SteeringMode};
@@ -25,6 +23,7 @@ use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
 use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
+use crate::keys::{self, KeyError, Keys};
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
@@ -63,9 +62,9 @@ pub(crate) enum LaunchError {
         /// The kernel's answer.
         source: io::Error,
     },
-    /// No random numbers, without which tokens could be guessed.
-    #[error("/dev/urandom: {0}")]
-    Entropy(io::Error),
+    /// Random numbers, or the file of keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// A thread ended before it could say why.
     #[error("shard {0} ended while starting")]
     Lost(u8),
@@ -147,7 +146,8 @@ pub(crate) fn launch(
         .iter()
         .map(|group| group[0].local_address())
         .collect();
-    let keys = Keys::draw().map_err(LaunchError::Entropy)?;
+    let keys = Keys::draw()?;
+    let proof_keys = keys::proof_keys(loaded.key_file().as_deref())?;
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
 
@@ -161,6 +161,7 @@ pub(crate) fn launch(
         steer_key: keys.steer,
         nonce_secret: keys.nonces.clone(),
         unix_us: since.as_micros() as u64,
+        proof_keys: &proof_keys,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());
@@ -324,34 +325,6 @@ fn by_shard(groups: Vec<Vec<UdpListener>>) -> Vec<Vec<UdpListener>> {
             .for_each(|(own, socket)| own.push(socket));
     }
     sockets
-}
-
-/// Secrets of this run.
-struct Keys {
-    steer: u64,
-    seed: u64,
-    nonces: Secret,
-}
-
-impl Keys {
-    fn draw() -> io::Result<Keys> {
-        let (mut bytes, mut nonces) = ([0; 16], [0; 32]);
-        let mut random = File::open("/dev/urandom")?;
-        random.read_exact(&mut bytes)?;
-        random.read_exact(&mut nonces)?;
-        let all = u128::from_ne_bytes(bytes);
-        Ok(Keys {
-            steer: all as u64,
-            seed: (all >> 64) as u64,
-            nonces: Secret::new(nonces),
-        })
-    }
-
-    /// A different seed for each shard, none of which tells another.
-    fn seed(&self, shard: usize) -> u64 {
-        use std::hash::{BuildHasher, RandomState};
-        RandomState::new().hash_one((self.seed, shard))
-    }
 }
 
 /// What a shard's thread is given to begin with.

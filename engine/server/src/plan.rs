@@ -133,6 +133,8 @@ pub(crate) struct Common<'c> {
     pub(crate) nonce_secret: Secret,
     /// Microseconds from the Unix epoch to the zero of the shards' clock.
     pub(crate) unix_us: u64,
+    /// Keys of what is proven.
+    pub(crate) proof_keys: &'c shard::ProofKeys,
 }
 
 impl Common<'_> {
@@ -174,6 +176,7 @@ impl Common<'_> {
             auth: auth::rules(&self.config.auth),
             nonce_secret: self.nonce_secret.clone(),
             unix_us: self.unix_us,
+            proof_keys: self.proof_keys.clone(),
         }
     }
 }
@@ -252,6 +255,9 @@ fn overload(overload: &Overload) -> shard::Overload {
         target: overload.enabled.then_some(target),
         priority: shard::PriorityNumbers::new(overload.priority_numbers.iter().cloned()),
         refusals_per_call: overload.refusals_per_call,
+        resource_priorities: shard::ResourcePriorities::new(
+            overload.resource_priorities.iter().cloned(),
+        ),
     }
 }
 

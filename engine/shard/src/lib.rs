@@ -16,7 +16,7 @@ pub use router::{
     Abuse, AbuseCounters, AdmissionCounters, Aor, ApplicationServer, Ban, Binding, Command, Config,
     Counters, Event, Limits, Listener, LocationCause, LocationChange, LocationCounters, MediaEnded,
     Methods, Networks, Offence, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Probing,
-    Progress, Rate, Reaction, Refreshes, Registration, Reliable, Resolved, Scanners, SessionTimer,
-    Sieve, Standing, Timers, Transfers, Wake, Word,
+    Progress, ProofKeys, Rate, Reaction, Refreshes, Registration, Reliable, Resolved,
+    ResourcePriorities, Scanners, SessionTimer, Sieve, Standing, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

@@ -85,7 +85,7 @@ impl Router {
         let id = answer.user.call;
         if answer.user.purpose.is_proxied() {
             let (core, calls) = (&mut self.core, &mut self.calls);
-            let after = proxy::on_answer(core, calls, now, answer.user, response, out);
+            let after = proxy::on_answer(core, calls, now, answer.user, (flow, response), out);
             return self.finish(now, id, after);
         }
         if answer.user.purpose.is_outside() {

@@ -8,6 +8,7 @@ use super::Router;
 use crate::auth::entrance::{self, Ask};
 use crate::auth::without_own_credentials;
 use crate::call::Refusal;
+use crate::sanity;
 
 impl Router {
     /// A request that has not been here before. A REGISTER keeps its credentials: they go no further than to
@@ -51,14 +52,17 @@ impl Router {
         }
     }
 
-    /// Whether a request outside any dialog may go on.
+    /// Whether a request may go on: inside dialogs all may, and one that loops is told that.
     pub(super) fn check_sender(
         &mut self,
         now: Time,
         flow: Flow,
         unread: &Message<'_>,
     ) -> Result<(), Refusal> {
-        if !entrance::asks(&self.core, flow, unread) {
+        if unread.to_tag().is_some()
+            || !entrance::asks(&self.core, flow, unread)
+            || sanity::has_looped(&self.core, unread)
+        {
             return Ok(());
         }
         let ask = if self.is_proxied(unread) {

@@ -15,6 +15,7 @@ mod overload;
 mod registrar;
 mod rules;
 mod schema;
+mod security;
 mod value;
 
 pub(crate) use abuse::Abuse;

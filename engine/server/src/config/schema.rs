@@ -14,6 +14,7 @@ use super::auth::{Auth, Demand};
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
 use super::registrar::{Domain, Registrar};
+use super::security::Security;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -74,6 +75,9 @@ pub(crate) struct Config {
     /// Who must prove who he is, and how.
     #[garde(dive)]
     pub(crate) auth: Auth,
+    /// What the router knows itself by.
+    #[garde(dive)]
+    pub(crate) security: Security,
 }
 
 /// Threads and their end.
