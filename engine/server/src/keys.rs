@@ -61,14 +61,14 @@ impl Keys {
     pub(crate) fn draw() -> Result<Keys, KeyError> {
         let [steer, seed] = random()?;
         let mut nonces = [0; 32];
-        let places = nonces.as_chunks_mut::<8>().0.iter_mut();
-        for (place, number) in places.zip([random()?, random()?].as_flattened()) {
-            *place = number.to_ne_bytes();
+        for part in nonces.as_chunks_mut::<16>().0 {
+            *part = random_bytes()?;
         }
+        let nonces = Secret::new(nonces);
         Ok(Keys {
             steer,
             seed,
-            nonces: Secret::new(nonces),
+            nonces,
         })
     }
 
@@ -80,10 +80,14 @@ impl Keys {
 }
 
 fn random() -> Result<[u64; 2], KeyError> {
+    Ok(halves(u128::from_ne_bytes(random_bytes()?)))
+}
+
+fn random_bytes() -> Result<[u8; 16], KeyError> {
     let mut bytes = [0; 16];
     let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     read.map_err(KeyError::Entropy)?;
-    Ok(halves(u128::from_ne_bytes(bytes)))
+    Ok(bytes)
 }
 
 fn halves(key: u128) -> [u64; 2] {

@@ -4,6 +4,7 @@
 mod abuse;
 mod admission;
 mod byes;
+mod digest;
 mod echo;
 mod fax;
 mod floods;
@@ -70,6 +71,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "answer_in_ack" => glare::answer_in_ack,
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
+        "digest_sha256" => digest::sha256,
+        "digest_wrong_secret_banned" => digest::wrong_secret_banned,
         "drain" => lifetime::drain,
         "early_dialog_terminated_199" => prack::early_dialog_terminated,
         "echo_codecs" => echo::codecs,
