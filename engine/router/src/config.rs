@@ -8,10 +8,12 @@ use std::time::Duration;
 use stack::TimerConfig;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
+use crate::accounts::CallRecord;
 use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
+use crate::query::{Answer, CallView, Query};
 use crate::rdb::Table;
 use crate::transfer::Word;
 
@@ -51,6 +53,19 @@ pub struct Config {
     pub overload: Overload,
     /// What is asked of those who are not known to mean well.
     pub abuse: Arc<Abuse>,
+    /// What is kept of calls for those who ask.
+    pub accounting: Accounting,
+}
+
+/// What is kept of calls beside what carries them. Memory and time are spent for what is asked for here only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accounting {
+    /// Questions about calls are answered, and they can be hung up. The two below keep as much.
+    pub calls: bool,
+    /// Their messages too, and the last session descriptions.
+    pub timeline: bool,
+    /// The end of each call is told: [`Event::CallEnded`].
+    pub records: bool,
 }
 
 impl Config {
@@ -74,6 +89,7 @@ impl Config {
             session_timer: None,
             overload: Overload::default(),
             abuse: Arc::default(),
+            accounting: Accounting::default(),
         }
     }
 }
@@ -193,6 +209,12 @@ pub enum Command {
     Abuse(Arc<Abuse>),
     /// Another shard has banned a source.
     Ban(Ban),
+    /// A question about calls; [`Event::Answer`] follows.
+    Query(Query),
+    /// Somebody listens to [`Event::CallProgress`] and [`Event::CallEnded`], or nobody does any more.
+    Watch(bool),
+    /// Keep something else of calls that begin from now on.
+    Accounting(Accounting),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -245,6 +267,13 @@ pub enum Event {
     },
     /// A source was banned: the other shards are to be told.
     Banned(Ban),
+    /// The answer to a [`Command::Query`].
+    Answer(Box<Answer>),
+    /// A call has begun, rings or was answered; only while somebody listens ([`Command::Watch`]).
+    CallProgress(Box<CallView>),
+    /// A call has ended, or an INVITE was refused; when records are wanted ([`Accounting::records`]), or,
+    /// of calls, while somebody listens.
+    CallEnded(Arc<CallRecord>),
 }
 
 /// What became of one stream of a steered call.

@@ -14,6 +14,7 @@ use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions}
 use wire::{Host, Uri, print};
 
 use crate::abuse::Guard;
+use crate::accounts::Accounts;
 use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
 use crate::call::Refusal;
@@ -340,6 +341,7 @@ pub(crate) struct Core {
     pub(crate) guard: Guard,
     /// What the request at hand was refused with, if the router itself refused it.
     pub(crate) refused_with: Option<u16>,
+    pub(crate) accounts: Accounts,
 }
 
 impl Core {
@@ -382,6 +384,7 @@ impl Core {
             feedback: Feedback::new(now),
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
             refused_with: None,
+            accounts: Accounts::new(config.accounting),
         }
     }
 
@@ -476,6 +479,11 @@ impl Core {
     /// Closes a stream of the call with this tag and tells what became of it; `line` is its m= line.
     pub(crate) fn end_stream(&mut self, now: Time, stream: StreamId, tag: &[u8], line: usize) {
         let summary = self.media.close(now, stream);
+        if let Some((summary, token)) = summary.zip(Token::parse_tag(tag))
+            && let Some(account) = self.accounts.of(CallId::of_token(&token))
+        {
+            account.note_stream(line, summary);
+        }
         if let Some(summary) = summary.filter(|_| self.events.len() < EVENTS_MAX) {
             let call = String::from_utf8_lossy(tag).into_owned();
             let ended = MediaEnded {

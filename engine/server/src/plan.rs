@@ -159,6 +159,7 @@ impl Common<'_> {
             session_timer: session_timer(self.config),
             overload: overload(&self.config.overload),
             abuse: abuse::rules(&self.config.abuse),
+            accounting: shard::Accounting::default(),
         }
     }
 }
