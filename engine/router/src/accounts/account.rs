@@ -166,12 +166,11 @@ impl Account {
         if self.end.is_some() {
             return;
         }
-        // An answered call keeps the code of its answer, however it ends.
-        let code = if self.answered.is_some() { 200 } else { code };
         self.end = Some(End {
             at: now,
             by,
-            code,
+            // An answered call keeps the code of its answer, however it ends.
+            code: if self.answered.is_some() { 200 } else { code },
             cause: cause::of(code, reason),
         });
         self.reason.extend_from_slice(cause::text(reason));

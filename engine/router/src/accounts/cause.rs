@@ -1,5 +1,5 @@
 //! Why a call ended as a telephone network says it: the Q.850 cause of a Reason header (RFC 3326), else the
-//! one that RFC 3398 maps the status code to.
+//! one that RFC 3398 maps the status code to: of the header, or of the answer that ended the call.
 
 use memchr::memmem::find;
 
@@ -12,23 +12,23 @@ const INTERWORKING: u8 = 127;
 
 /// The cause of an end with this status code and these Reason header lines; 16 for an answered call.
 pub(super) fn of(code: u16, reason: &[u8]) -> u8 {
-    of_reason(reason).unwrap_or_else(|| of_code(code))
+    let lines = reason.to_ascii_lowercase();
+    let q850 = named(&lines, b"q.850").filter(|cause| (1..128).contains(cause));
+    let code = named(&lines, b"reason: sip").unwrap_or(code);
+    let cause = q850.and_then(|cause| u8::try_from(cause).ok());
+    cause.unwrap_or_else(|| of_code(code))
 }
 
-/// The cause of the first Q.850 Reason.
-fn of_reason(lines: &[u8]) -> Option<u8> {
-    let lower = lines.to_ascii_lowercase();
-    let at = find(&lower, b"q.850")?;
-    let rest = lower.get(at..)?;
+/// The cause of the first Reason of this protocol; all in lower case.
+fn named(lower: &[u8], protocol: &[u8]) -> Option<u16> {
+    let rest = lower.get(find(lower, protocol)?..)?;
     let line = rest.split(|&byte| byte == b'\r').next()?;
     let value = line.get(find(line, b"cause=")? + b"cause=".len()..)?;
     let digits = value.iter().take_while(|byte| byte.is_ascii_digit());
     let number = digits
         .take(4)
         .fold(0u16, |number, digit| number * 10 + u16::from(digit - b'0'));
-    u8::try_from(number)
-        .ok()
-        .filter(|cause| (1..128).contains(cause))
+    Some(number)
 }
 
 /// RFC 3398 8.2.6.1. A 487 has none there: it ends a call that its caller has cancelled, which is normal

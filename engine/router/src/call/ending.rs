@@ -104,9 +104,12 @@ impl Call {
         }
     }
 
-    /// The code counts when the caller has no 2xx.
     fn note_bye(&self, core: &mut Core, now: Time, side: Side, bye: &Message<'_>) {
-        let code = if side == Side::Caller { 487 } else { 480 };
+        let code = match (self.stage, side) {
+            (Stage::Calling, Side::Caller) => 487,
+            (Stage::Calling, Side::Callee) => 480,
+            _ => 200,
+        };
         let reason = Reason::of(bye);
         core.ended(now, self.id, side.into(), code, reason.as_bytes());
     }
