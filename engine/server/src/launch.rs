@@ -15,15 +15,17 @@ use reactor::{
     Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, UdpOptions, Waker, affinity,
     probe, steering,
 };
-use shard::Shard;
+use shard::{CallRecord, Shard};
 use stack::Time;
 
 use crate::board::Board;
+use crate::call_records::{self, RecordSender};
 use crate::config::{Coalesce, Loaded, SteeringMode};
 use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
-use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
+use crate::hep::{Collector, Tap};
+use crate::housekeeping::{self, Housekeeper, Housekeeping, Logs, Records, Summaries};
 use crate::letter::{Letter, News, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
@@ -62,6 +64,12 @@ pub(crate) enum LaunchError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The records of calls cannot be written.
+    #[error("cdr.directory: {0}")]
+    Records(String),
+    /// No socket or no thread for the collector of SIP messages.
+    #[error("hep: {0}")]
+    Hep(io::Error),
     /// No random numbers, without which tokens could be guessed.
     #[error("/dev/urandom: {0}")]
     Entropy(io::Error),
@@ -106,6 +114,8 @@ pub(crate) struct Engine {
     pub(crate) housekeeper: Option<Housekeeper>,
     /// Port pairs open for media, all shards together.
     pub(crate) media_pairs: usize,
+    /// The thread that sends copies of SIP messages; `None` without a collector.
+    pub(crate) hep: Option<JoinHandle<()>>,
 }
 
 /// One running shard.
@@ -162,6 +172,10 @@ pub(crate) fn launch(
     let peers = Arc::new(PeerTable::new(&config.peer));
     let (clock, base) = (Clock::start(), SystemTime::now());
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());
+    let (records, record_queue) = record_queue(loaded)?;
+    let (collector, hep) = Collector::start(&config.hep)
+        .map_err(LaunchError::Hep)?
+        .unzip();
     let mut berths = Vec::new();
     for (id, (sockets, media)) in by_shard(groups).into_iter().zip(media).enumerate() {
         let shard = common.shard(id as u8, keys.seed(id), &sockets, media.pairs);
@@ -179,10 +193,12 @@ pub(crate) fn launch(
             sip_trace,
             stopwatch: stopwatches.next().unwrap_or_default(),
             news: tell.clone(),
+            records: records.clone(),
+            collector: collector.clone(),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
-    drop((ask, tell));
+    drop((ask, tell, records, collector));
 
     let wakers = berths
         .iter()
@@ -191,7 +207,8 @@ pub(crate) fn launch(
     let mut mesh = Mesh::new(&wakers);
     let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
     let summaries = Summaries::new(places.len());
-    let housekeeper = keep_house(loaded, &places, &allowed, base, laps, &summaries)?;
+    let work = (laps, record_queue);
+    let housekeeper = keep_house(loaded, &places, &allowed, (base, clock), work, &summaries)?;
     control::start(Control {
         questions,
         replies,
@@ -199,7 +216,7 @@ pub(crate) fn launch(
         metrics: config.metrics.address.as_ref().map(|address| address.0),
         boards: berths.iter().map(|berth| berth.board.clone()).collect(),
         limits: config.limits.clone(),
-        latencies: housekeeper.as_ref().map(|_| summaries),
+        latencies: config.measures_latency().then_some(summaries),
         news,
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
@@ -213,6 +230,7 @@ pub(crate) fn launch(
         steered,
         housekeeper,
         media_pairs,
+        hep,
     })
 }
 
@@ -233,11 +251,19 @@ fn keep_house(
     loaded: &Loaded,
     places: &Places,
     allowed: &[usize],
-    base: SystemTime,
-    laps: Vec<Laps>,
+    (base, clock): (SystemTime, Clock),
+    (laps, queue): (Vec<Laps>, Option<RecordQueue>),
     summaries: &Summaries,
 ) -> Result<Option<Housekeeper>, LaunchError> {
-    if laps.is_empty() {
+    let settings = plan::records(loaded);
+    let (reload, reloads) = mpsc::channel();
+    let records = queue.zip(settings).map(|(queue, settings)| Records {
+        queue,
+        reloads,
+        settings,
+        clock,
+    });
+    if laps.is_empty() && records.is_none() {
         return Ok(None);
     }
     let latency = &loaded.config.latency;
@@ -252,11 +278,33 @@ fn keep_house(
         laps,
         summaries: summaries.clone(),
         logs,
+        records,
         cpu: allowed.iter().rev().find(free).copied(),
     };
-    Housekeeper::start(work)
+    Housekeeper::start(work, reload)
         .map(Some)
         .map_err(LaunchError::Thread)
+}
+
+type RecordQueue = mpsc::Receiver<Arc<CallRecord>>;
+
+/// The queue of call records, when they are written.
+fn record_queue(
+    loaded: &Loaded,
+) -> Result<
+    (
+        Option<mpsc::SyncSender<Arc<CallRecord>>>,
+        Option<RecordQueue>,
+    ),
+    LaunchError,
+> {
+    let Some(directory) = loaded.records_directory() else {
+        return Ok((None, None));
+    };
+    // Calls that nobody could charge for are worse than none.
+    housekeeping::try_records(&directory).map_err(LaunchError::Records)?;
+    let (sender, receiver) = mpsc::sync_channel(call_records::QUEUE);
+    Ok((Some(sender), Some(receiver)))
 }
 
 fn bind(
@@ -365,6 +413,8 @@ struct Seat {
     sip_trace: bool,
     stopwatch: Stopwatch,
     news: tokio::sync::mpsc::Sender<News>,
+    records: Option<mpsc::SyncSender<Arc<CallRecord>>>,
+    collector: Option<Collector>,
 }
 
 /// A shard's ends of the mailboxes.
@@ -469,6 +519,10 @@ fn shard_thread(
     let now = Time::from_nanos(seat.clock.now_ns());
     let notices = seat.notices.clone();
     let (mode, peers) = seat.coalescing;
+    let listeners = seat.shard.listeners.iter();
+    let listeners = listeners.map(|listener| listener.address).collect();
+    let limits = seat.shard.limits.wire;
+    let tap = seat.collector.map(|it| Tap::new(it, listeners, limits));
     let station = Station {
         id: seat.id,
         listeners: seat.shard.listeners.len() as u16,
@@ -486,6 +540,8 @@ fn shard_thread(
         turn: Turn::default(),
         stopwatch: seat.stopwatch,
         news: seat.news,
+        records: seat.records.map(RecordSender::new),
+        tap,
     };
     let outcome = Worker { reactor, station }.run();
     let _ = notices.send(Notice::Ended(seat.id, outcome));

@@ -56,7 +56,10 @@ pub(crate) struct Question {
 
 /// What a shard tells the control thread.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the control thread has no HTTP API to tell it to yet")]
+#[expect(
+    dead_code,
+    reason = "the control thread has no HTTP API to tell it to yet"
+)]
 pub(crate) enum News {
     /// The answer to a [`Command::Query`].
     Answer(Box<shard::Answer>),

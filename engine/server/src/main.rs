@@ -7,6 +7,7 @@
 
 mod abuse;
 mod board;
+mod call_records;
 mod cli;
 mod commands;
 mod config;
@@ -15,6 +16,7 @@ mod dns;
 mod doctor;
 mod drops;
 mod effective;
+mod hep;
 mod housekeeping;
 mod latency_metrics;
 mod launch;

@@ -15,6 +15,8 @@ use crate::config::{
     Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
     Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
+use crate::housekeeping::RecordSettings;
+use crate::peers::PeerTable;
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
 pub(crate) type Places = Vec<Option<usize>>;
@@ -159,7 +161,7 @@ impl Common<'_> {
             session_timer: session_timer(self.config),
             overload: overload(&self.config.overload),
             abuse: abuse::rules(&self.config.abuse),
-            accounting: shard::Accounting::default(),
+            accounting: accounting(self.config),
         }
     }
 }
@@ -238,6 +240,27 @@ fn overload(overload: &Overload) -> shard::Overload {
         priority: shard::PriorityNumbers::new(overload.priority_numbers.iter().cloned()),
         refusals_per_call: overload.refusals_per_call,
     }
+}
+
+/// What is kept of calls for those who ask.
+pub(crate) fn accounting(config: &Config) -> shard::Accounting {
+    shard::Accounting {
+        records: config.cdr.directory.is_some(),
+        ..shard::Accounting::default()
+    }
+}
+
+/// How records of calls are written; `None`: they are not.
+pub(crate) fn records(loaded: &Loaded) -> Option<RecordSettings> {
+    let cdr = &loaded.config.cdr;
+    Some(RecordSettings {
+        directory: loaded.records_directory()?,
+        format: cdr.format,
+        rotate_bytes: cdr.rotate_bytes,
+        rotate_every: seconds(cdr.rotate_s),
+        keep: cdr.keep,
+        peers: Arc::new(PeerTable::new(&loaded.config.peer)),
+    })
 }
 
 /// What is passed on outside any dialog.

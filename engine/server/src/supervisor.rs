@@ -12,6 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{self, Config, Loaded};
+use crate::housekeeping::Housekeeper;
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
@@ -55,7 +56,7 @@ pub(crate) fn supervise(
     path: Option<PathBuf>,
     notices: &mpsc::Receiver<Notice>,
 ) -> ExitCode {
-    let (shards, housekeeper) = (engine.shards, engine.housekeeper);
+    let (shards, hep) = (engine.shards, engine.hep);
     let mut supervisor = Supervisor {
         drained: vec![false; shards.len()],
         watchdog: Watchdog::new(shards.len()),
@@ -64,9 +65,15 @@ pub(crate) fn supervise(
         path,
         phase: Phase::Running,
         failed: false,
+        housekeeper: engine.housekeeper,
     };
     supervisor.watch(notices);
+    let housekeeper = supervisor.housekeeper.take();
     let code = supervisor.join();
+    if let Some(hep) = hep.filter(|_| code == ExitCode::SUCCESS) {
+        // It ends when no shard is left and all is sent.
+        let _ = hep.join();
+    }
     // After the shards, which hand over their last interval when they end.
     if let Some(housekeeper) = housekeeper {
         housekeeper.finish();
@@ -83,6 +90,7 @@ struct Supervisor {
     watchdog: Watchdog,
     phase: Phase,
     failed: bool,
+    housekeeper: Option<Housekeeper>,
 }
 
 impl Supervisor {
@@ -216,6 +224,7 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Relay(relay)));
         let abuse = crate::abuse::rules(&loaded.config.abuse);
         self.tell_all(|| Letter::Command(Command::Abuse(Arc::clone(&abuse))));
+        self.take_over_records(&loaded);
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
         for mode in modes::sentences(&loaded.config) {
@@ -232,6 +241,17 @@ impl Supervisor {
         self.config.routing = loaded.config.routing;
         self.config.application_server = loaded.config.application_server;
         self.config.abuse = loaded.config.abuse;
+    }
+
+    /// Records of calls begin and end with a restart; how they are written changes now.
+    fn take_over_records(&mut self, loaded: &Loaded) {
+        let settings = plan::records(loaded);
+        if let Some((housekeeper, settings)) = self.housekeeper.as_ref().zip(settings) {
+            housekeeper.reload(settings);
+        }
+        if self.config.cdr.directory.is_some() == loaded.config.cdr.directory.is_some() {
+            self.config.cdr = loaded.config.cdr.clone();
+        }
     }
 
     /// Logs a line of numbers for each shard.
@@ -308,6 +328,8 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("latency", running.latency != wanted.latency),
         ("log", running.log != wanted.log),
         ("media", running.media != wanted.media),
+        ("cdr", running.cdr != wanted.cdr),
+        ("hep", running.hep != wanted.hep),
         (
             "session_timer",
             running.session_timer != wanted.session_timer,

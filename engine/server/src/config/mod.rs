@@ -3,6 +3,7 @@
 //! `run`.
 
 mod abuse;
+mod calls;
 mod document;
 mod effective;
 mod environment;
@@ -15,6 +16,7 @@ mod schema;
 mod value;
 
 pub(crate) use abuse::Abuse;
+pub(crate) use calls::{Hep, RecordFormat};
 pub(crate) use effective::{Setting, settings};
 pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::abuse;
+use super::calls;
 use super::media;
 use super::schema::{Config, Listen};
 
@@ -21,6 +22,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     abuse::check(&config.abuse, &mut broken);
     servers(config, &mut broken);
     session_timer(config, &mut broken);
+    calls::check(&config.hep, &mut broken);
     broken
 }
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
+use super::calls::{Cdr, Hep};
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
@@ -63,6 +64,12 @@ pub(crate) struct Config {
     /// What is asked of those who are not known to mean well.
     #[garde(dive)]
     pub(crate) abuse: Abuse,
+    /// The records of calls.
+    #[garde(dive)]
+    pub(crate) cdr: Cdr,
+    /// A collector of SIP messages (HEP3).
+    #[garde(dive)]
+    pub(crate) hep: Hep,
 }
 
 /// Threads and their end.

@@ -1,0 +1,194 @@
+//! Records of calls from end to end: a line for each call on disk, in time, and none lost when the router is
+//! told to end or is killed.
+
+// Sockets, and waiting for files, are what these tests are about.
+#![allow(clippy::disallowed_methods)]
+
+mod lab;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lab::{Call, Desk, Engine, Phone, call, rdb};
+use serde_json::Value;
+
+const SIGHUP: i32 = 1;
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+
+const CDR: &str = "[routing]\nrdb = \"rdb.json\"\n[cdr]\ndirectory = \"cdr\"\n";
+
+/// A router that writes records, and so many calls through it.
+fn with_calls(desk: &Desk, extra: &str, calls: usize) -> (Engine, Vec<Call>) {
+    let nowhere = ([127, 0, 0, 1], 9).into();
+    let mut phone = Some(Phone::new(nowhere, "callee"));
+    let at = phone.as_ref().map(Phone::address).expect("a callee");
+    desk.write("rdb.json", &rdb("^100$", &at.to_string()));
+    let engine = Engine::start(desk, &format!("{CDR}{extra}"));
+    let mut ended = Vec::new();
+    for number in 0..calls {
+        let caller = Phone::new(engine.address, &format!("caller{number}"));
+        let callee = phone.take().expect("the callee of the call before");
+        let Call {
+            caller,
+            callee,
+            contact,
+            to,
+        } = call(&engine, caller, callee, "100");
+        if number + 1 < calls {
+            caller.request("BYE", &contact, &to, 2);
+            callee.answer(&callee.wait_for("BYE"), "200 OK");
+            caller.wait_for("200");
+            phone = Some(callee);
+            continue;
+        }
+        ended.push(Call {
+            caller,
+            callee,
+            contact,
+            to,
+        });
+    }
+    (engine, ended)
+}
+
+fn hang_up(call: &Call) {
+    call.caller.request("BYE", &call.contact, &call.to, 2);
+    call.callee.answer(&call.callee.wait_for("BYE"), "200 OK");
+    call.caller.wait_for("200");
+}
+
+/// The whole lines in the directory, by file.
+fn lines(directory: &Path) -> Vec<Vec<String>> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("entry").path()).collect();
+    paths.sort();
+    let whole = |text: String| {
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        whole.lines().map(str::to_owned).collect()
+    };
+    let read = |path| whole(fs::read_to_string(path).unwrap_or_default());
+    paths.iter().map(read).collect()
+}
+
+fn records(directory: &Path) -> Vec<Value> {
+    let lines = lines(directory).into_iter().flatten();
+    lines
+        .map(|line| serde_json::from_str(&line).expect("JSON"))
+        .collect()
+}
+
+/// Waits until there are so many; a test fails when they do not come.
+fn wait_for_records(directory: &Path, wanted: usize) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let found = records(directory);
+        if found.len() >= wanted {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{found:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn every_call_is_a_line_with_both_legs() {
+    let desk = Desk::new();
+    let peers =
+        "[[peer]]\nname = \"desk phones\"\naddresses = [\"127.0.0.0/8\"]\nclass = \"phone\"\n";
+    let (mut engine, calls) = with_calls(&desk, peers, 3);
+    hang_up(&calls[0]);
+    let stranger = Phone::new(engine.address, "stranger");
+    let uri = format!("sip:999@{}", engine.address);
+    stranger.request("INVITE", &uri, &format!("<{uri}>"), 1);
+    stranger.wait_for("404");
+    let records = wait_for_records(&desk.path("cdr"), 4);
+    for record in &records[..3] {
+        assert_eq!(
+            (&record["code"], &record["cause"]),
+            (&200.into(), &16.into())
+        );
+        assert_eq!(record["ended_by"], "caller");
+        assert_eq!(record["route"], "^100$");
+        assert_eq!(record["caller"]["peer"], "desk phones");
+        let call_id = record["callee"]["call_id"].as_str().expect("a Call-ID");
+        assert!(call_id.starts_with("tpr-"));
+        assert!(record["answer"].as_str() <= record["end"].as_str());
+    }
+    assert_eq!(records[3]["code"], 404);
+    assert!(records[3]["callee"].is_null());
+    engine.signal(SIGTERM);
+    assert_eq!(engine.end().code(), Some(0));
+    assert_eq!(lines(&desk.path("cdr")).concat().len(), 4);
+}
+
+#[test]
+fn a_sigterm_loses_no_record() {
+    let desk = Desk::new();
+    let (mut engine, calls) = with_calls(&desk, "", 20);
+    // The last call still stands: it is ended by the second signal.
+    engine.signal(SIGTERM);
+    engine.wait_for("draining");
+    engine.signal(SIGTERM);
+    assert_eq!(engine.end().code(), Some(0));
+    let records = records(&desk.path("cdr"));
+    assert_eq!(records.len(), 20);
+    let last = &records[19];
+    let found = (&last["ended_by"], &last["reason"], &last["cause"]);
+    let shutdown = (&"router".into(), &"Router Shutdown".into(), &41.into());
+    assert_eq!(found, shutdown);
+    drop(calls);
+}
+
+#[test]
+fn a_kill_loses_none_that_is_older_than_a_second() {
+    let desk = Desk::new();
+    let (mut engine, calls) = with_calls(&desk, "", 10);
+    hang_up(&calls[0]);
+    // What is promised: after one second they are there.
+    std::thread::sleep(Duration::from_secs(1));
+    engine.signal(SIGKILL);
+    assert_eq!(engine.end().code(), None);
+    assert_eq!(records(&desk.path("cdr")).len(), 10);
+}
+
+#[test]
+fn files_are_rotated_by_size_and_a_reload_changes_the_format() {
+    let desk = Desk::new();
+    let (engine, calls) = with_calls(&desk, "rotate_bytes = 4096\n", 12);
+    let directory = desk.path("cdr");
+    wait_for_records(&directory, 11);
+    assert!(lines(&directory).len() > 1, "{:?}", lines(&directory));
+    let config = lab::config(&format!("{CDR}format = \"csv\"\n"));
+    let config = config.replace("127.0.0.1:0", &engine.address.to_string());
+    desk.write("tipring.toml", &config);
+    let mut engine = engine;
+    engine.signal(SIGHUP);
+    engine.wait_for("\"message\":\"reloaded\"");
+    hang_up(&calls[0]);
+    engine.signal(SIGTERM);
+    assert_eq!(engine.end().code(), Some(0));
+    let files = lines(&directory);
+    let csv: Vec<_> = files
+        .iter()
+        .filter(|file| file[0].starts_with("id,"))
+        .collect();
+    assert_eq!(csv.len(), 1, "{files:?}");
+    assert_eq!(csv[0].len(), 2);
+    assert!(csv[0][1].contains(",caller,,200,16,^100$,"), "{:?}", csv[0]);
+}
+
+#[test]
+fn a_router_that_cannot_write_its_records_does_not_start() {
+    let desk = Desk::new();
+    desk.write("cdr", "a file where the directory should be");
+    desk.write("rdb.json", &rdb("^100$", "127.0.0.1:9"));
+    let config = desk.write("tipring.toml", &lab::config(CDR));
+    let config = config.to_str().expect("a name");
+    let (code, _, error) = lab::tipring(&["run", "--config", config], &desk.path("."));
+    assert_ne!(code, Some(0));
+    assert!(error.contains("cdr.directory: "), "{error}");
+}
