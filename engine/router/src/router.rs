@@ -159,6 +159,7 @@ impl Router {
     pub fn receive(&mut self, now: Time, flow: Flow, message: &Message<'_>, out: &mut Outbox) {
         self.core.counters.received += 1;
         let before = out.len();
+        self.core.accounts.begin_message();
         if message.is_request() {
             self.receive_request(now, flow, message, out);
         } else {

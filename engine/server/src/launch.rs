@@ -172,7 +172,7 @@ pub(crate) fn launch(
     let peers = Arc::new(PeerTable::new(&config.peer));
     let (clock, base) = (Clock::start(), SystemTime::now());
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());
-    let (records, record_queue) = record_queue(loaded)?;
+    let (records, record_queue) = record_queue(loaded)?.unzip();
     let (collector, hep) = Collector::start(&config.hep)
         .map_err(LaunchError::Hep)?
         .unzip();
@@ -287,24 +287,16 @@ fn keep_house(
 }
 
 type RecordQueue = mpsc::Receiver<Arc<CallRecord>>;
+type RecordWay = mpsc::SyncSender<Arc<CallRecord>>;
 
 /// The queue of call records, when they are written.
-fn record_queue(
-    loaded: &Loaded,
-) -> Result<
-    (
-        Option<mpsc::SyncSender<Arc<CallRecord>>>,
-        Option<RecordQueue>,
-    ),
-    LaunchError,
-> {
+fn record_queue(loaded: &Loaded) -> Result<Option<(RecordWay, RecordQueue)>, LaunchError> {
     let Some(directory) = loaded.records_directory() else {
-        return Ok((None, None));
+        return Ok(None);
     };
-    // Calls that nobody could charge for are worse than none.
+    // A router that is to be paid by its records had better not start without them.
     housekeeping::try_records(&directory).map_err(LaunchError::Records)?;
-    let (sender, receiver) = mpsc::sync_channel(call_records::QUEUE);
-    Ok((Some(sender), Some(receiver)))
+    Ok(Some(mpsc::sync_channel(call_records::QUEUE)))
 }
 
 fn bind(
@@ -413,7 +405,7 @@ struct Seat {
     sip_trace: bool,
     stopwatch: Stopwatch,
     news: tokio::sync::mpsc::Sender<News>,
-    records: Option<mpsc::SyncSender<Arc<CallRecord>>>,
+    records: Option<RecordWay>,
     collector: Option<Collector>,
 }
 

@@ -19,44 +19,26 @@ const SIGTERM: i32 = 15;
 
 const CDR: &str = "[routing]\nrdb = \"rdb.json\"\n[cdr]\ndirectory = \"cdr\"\n";
 
-/// A router that writes records, and so many calls through it.
-fn with_calls(desk: &Desk, extra: &str, calls: usize) -> (Engine, Vec<Call>) {
+/// A router that writes records, and so many calls through it; the last one still stands.
+fn with_calls(desk: &Desk, extra: &str, calls: usize) -> (Engine, Call) {
     let nowhere = ([127, 0, 0, 1], 9).into();
     let mut phone = Some(Phone::new(nowhere, "callee"));
     let at = phone.as_ref().map(Phone::address).expect("a callee");
     desk.write("rdb.json", &rdb("^100$", &at.to_string()));
     let engine = Engine::start(desk, &format!("{CDR}{extra}"));
-    let mut ended = Vec::new();
+    let mut last = None;
     for number in 0..calls {
         let caller = Phone::new(engine.address, &format!("caller{number}"));
         let callee = phone.take().expect("the callee of the call before");
-        let Call {
-            caller,
-            callee,
-            contact,
-            to,
-        } = call(&engine, caller, callee, "100");
+        let call = call(&engine, caller, callee, "100");
         if number + 1 < calls {
-            caller.request("BYE", &contact, &to, 2);
-            callee.answer(&callee.wait_for("BYE"), "200 OK");
-            caller.wait_for("200");
-            phone = Some(callee);
-            continue;
+            call.hang_up();
+            phone = Some(call.callee);
+        } else {
+            last = Some(call);
         }
-        ended.push(Call {
-            caller,
-            callee,
-            contact,
-            to,
-        });
     }
-    (engine, ended)
-}
-
-fn hang_up(call: &Call) {
-    call.caller.request("BYE", &call.contact, &call.to, 2);
-    call.callee.answer(&call.callee.wait_for("BYE"), "200 OK");
-    call.caller.wait_for("200");
+    (engine, last.expect("a call"))
 }
 
 /// The whole lines in the directory, by file.
@@ -99,8 +81,8 @@ fn every_call_is_a_line_with_both_legs() {
     let desk = Desk::new();
     let peers =
         "[[peer]]\nname = \"desk phones\"\naddresses = [\"127.0.0.0/8\"]\nclass = \"phone\"\n";
-    let (mut engine, calls) = with_calls(&desk, peers, 3);
-    hang_up(&calls[0]);
+    let (mut engine, call) = with_calls(&desk, peers, 3);
+    call.hang_up();
     let stranger = Phone::new(engine.address, "stranger");
     let uri = format!("sip:999@{}", engine.address);
     stranger.request("INVITE", &uri, &format!("<{uri}>"), 1);
@@ -128,7 +110,7 @@ fn every_call_is_a_line_with_both_legs() {
 #[test]
 fn a_sigterm_loses_no_record() {
     let desk = Desk::new();
-    let (mut engine, calls) = with_calls(&desk, "", 20);
+    let (mut engine, call) = with_calls(&desk, "", 20);
     // The last call still stands: it is ended by the second signal.
     engine.signal(SIGTERM);
     engine.wait_for("draining");
@@ -140,14 +122,14 @@ fn a_sigterm_loses_no_record() {
     let found = (&last["ended_by"], &last["reason"], &last["cause"]);
     let shutdown = (&"router".into(), &"Router Shutdown".into(), &41.into());
     assert_eq!(found, shutdown);
-    drop(calls);
+    drop(call);
 }
 
 #[test]
 fn a_kill_loses_none_that_is_older_than_a_second() {
     let desk = Desk::new();
-    let (mut engine, calls) = with_calls(&desk, "", 10);
-    hang_up(&calls[0]);
+    let (mut engine, call) = with_calls(&desk, "", 10);
+    call.hang_up();
     // What is promised: after one second they are there.
     std::thread::sleep(Duration::from_secs(1));
     engine.signal(SIGKILL);
@@ -158,17 +140,16 @@ fn a_kill_loses_none_that_is_older_than_a_second() {
 #[test]
 fn files_are_rotated_by_size_and_a_reload_changes_the_format() {
     let desk = Desk::new();
-    let (engine, calls) = with_calls(&desk, "rotate_bytes = 4096\n", 12);
+    let (mut engine, call) = with_calls(&desk, "rotate_bytes = 4096\n", 12);
     let directory = desk.path("cdr");
     wait_for_records(&directory, 11);
     assert!(lines(&directory).len() > 1, "{:?}", lines(&directory));
     let config = lab::config(&format!("{CDR}format = \"csv\"\n"));
     let config = config.replace("127.0.0.1:0", &engine.address.to_string());
     desk.write("tipring.toml", &config);
-    let mut engine = engine;
     engine.signal(SIGHUP);
     engine.wait_for("\"message\":\"reloaded\"");
-    hang_up(&calls[0]);
+    call.hang_up();
     engine.signal(SIGTERM);
     assert_eq!(engine.end().code(), Some(0));
     let files = lines(&directory);

@@ -124,11 +124,13 @@ impl Router {
             text,
             ..
         } = waiter;
+        let before = out.len();
         let mut index = Index::new();
         // It was read before, by the same limits.
         match Message::parse(&text, &mut index, &self.core.limits.wire) {
             Ok(request) => {
                 self.start_naming(now, source, server, relation, outcome, &request, out);
+                self.note_messages(now, source, &request, before, out);
             }
             Err(error) => self.core.refuse(now, server, error.code(), b"", out),
         }

@@ -150,7 +150,7 @@ impl Housekeeping {
             Err(reason) => {
                 tracing::warn!(
                     reason,
-                    "no latency logs: the files' executor cannot run here; {MEMLOCK_ADVICE}"
+                    "no latency logs and call records: the files' executor cannot run here; {MEMLOCK_ADVICE}"
                 );
                 summarize_laps(&mut laps, &summaries, stop);
             }

@@ -80,7 +80,7 @@ struct Line<'a> {
     media: Vec<Stream>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Leg<'a> {
     call_id: &'a str,
     from: &'a str,
@@ -226,19 +226,6 @@ impl Direction {
             self.jitter_ms.to_string(),
             self.mos.map_or_else(String::new, |mos| mos.to_string()),
         ]
-    }
-}
-
-impl Default for Leg<'_> {
-    fn default() -> Self {
-        Leg {
-            call_id: "",
-            from: "",
-            to: "",
-            request_uri: "",
-            address: None,
-            peer: None,
-        }
     }
 }
 

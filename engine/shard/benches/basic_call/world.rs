@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use router::rdb::Table;
 use stack::{Flow, Outbox, Time, TimerConfig};
-use tipring_shard::{Config, Input, Listener, Shard, Timers};
+use tipring_shard::{Accounting, Command, Config, Input, Listener, Shard, Timers};
 
 const ROUTES: &str = r#"[{"userpartPattern": "^\\+1201",
     "routingRecord": {"outRuriHostport": "198.51.100.7:5060"}}]"#;
@@ -57,6 +57,15 @@ impl Live {
 
     pub(crate) fn shard(&self) -> &Shard {
         &self.shard
+    }
+
+    /// Keeps other accounts of calls from now on.
+    #[allow(dead_code, reason = "one of the two benches asks for it")]
+    pub(crate) fn keep(&mut self, accounting: Accounting) {
+        let command = Command::Accounting(accounting);
+        self.shard
+            .apply(Time::ZERO, Input::Command(&command), &mut self.out);
+        self.out.clear();
     }
 
     /// What the last datagram brought.
