@@ -95,7 +95,7 @@ mod tests {
     fn a_packet_is_these_bytes() {
         let packet = captured(b"SIP").print().expect("short");
         let expected: &[&[u8]] = &[
-            b"HEP3\0\x72",
+            b"HEP3\0\x6d",
             &[0, 0, 0, 1, 0, 7, 2],
             &[0, 0, 0, 2, 0, 7, 17],
             &[0, 0, 0, 3, 0, 10, 192, 0, 2, 1],
