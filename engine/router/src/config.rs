@@ -13,6 +13,7 @@ use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
+use crate::proofs::ProofKeys;
 use crate::query::{Answer, CallView, Query};
 use crate::rdb::Table;
 use crate::transfer::Word;
@@ -53,6 +54,8 @@ pub struct Config {
     pub overload: Overload,
     /// What is asked of those who are not known to mean well.
     pub abuse: Arc<Abuse>,
+    /// The same on every shard. Must not be guessable on a live system.
+    pub proof_keys: ProofKeys,
     /// What is kept of calls for those who ask.
     pub accounting: Accounting,
 }
@@ -70,7 +73,7 @@ pub struct Accounting {
 
 impl Config {
     /// The only shard, with these listeners and this routing DB, without media, peers and application
-    /// server. Live systems set `seed` and `steer_key` to what cannot be guessed.
+    /// server. Live systems set `seed`, `steer_key` and `proof_keys` to what cannot be guessed.
     pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
         Config {
             shard: 0,
@@ -90,6 +93,7 @@ impl Config {
             overload: Overload::default(),
             abuse: Arc::default(),
             accounting: Accounting::default(),
+            proof_keys: ProofKeys::new([1, 1], []),
         }
     }
 }
@@ -215,6 +219,8 @@ pub enum Command {
     Watch(bool),
     /// Keep something else of calls that begin from now on.
     Accounting(Accounting),
+    /// Other keys; what was proven with one that is not among them is not any longer.
+    ProofKeys(ProofKeys),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -439,7 +445,8 @@ pub struct Counters {
     pub admission: AdmissionCounters,
     /// ACKs for responses that were sent without a transaction.
     pub stateless_acks: u64,
-    /// Calls not sent on because the server they were for had asked for fewer (RFC 7339).
+    /// Calls and other requests that begin something, not sent on because the server they were for had asked
+    /// for fewer (RFC 7339).
     pub calls_withheld: u64,
     /// Servers that have lately asked for fewer calls.
     pub limiting_servers: u64,

@@ -6,6 +6,7 @@ mod handling;
 mod naming;
 mod noting;
 mod proxied;
+mod referring;
 mod welcome;
 
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +28,7 @@ use crate::echo::EchoCall;
 use crate::entry::Entry;
 use crate::local;
 use crate::outside;
+use crate::proofs::Proofs;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
 use crate::sanity;
@@ -242,6 +244,7 @@ impl Router {
             Command::Query(query) => self.answer_query(now, query, out),
             Command::Watch(watched) => self.core.accounts.watch(*watched),
             Command::Accounting(accounting) => self.core.accounts.set(*accounting),
+            Command::ProofKeys(keys) => self.core.proofs = Proofs::new(keys),
         }
     }
 
@@ -396,6 +399,21 @@ impl Router {
         if request.method() != Method::Invite && Named::is_misplaced(request) {
             return self.core.refuse(now, server, 400, b"", out);
         }
+        if self.asks_of_reference(now, flow, server, request, out) {
+            return;
+        }
+        self.place_request(now, flow, server, request, out);
+    }
+
+    /// A request that is for a call, for nobody yet, or for the router itself.
+    fn place_request(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
         }
@@ -449,6 +467,10 @@ impl Router {
         out: &mut Outbox,
     ) {
         let Some((id, side)) = self.find_call(tag, request) else {
+            if self.is_hung_up_late(tag, request) {
+                let own = self.core.own_tag();
+                return self.core.answer(now, server, (200, ""), &own, b"", out);
+            }
             abuse::entrance::answer_carefully(&mut self.core, flow, server);
             return self.core.refuse(now, server, 481, b"", out);
         };
@@ -477,6 +499,15 @@ impl Router {
         } else {
             call.on_request(&mut self.core, now, side, server, flow, request, out);
         }
+    }
+
+    /// Whether a party hangs up that a transfer has taken out of its call.
+    fn is_hung_up_late(&mut self, tag: &[u8], request: &Message<'_>) -> bool {
+        let Some(token) = Token::parse_tag(tag) else {
+            return false;
+        };
+        let call = self.calls.get_mut(CallId::of_token(&token));
+        call.is_some_and(|call| call.is_hung_up_late(request, &token))
     }
 
     /// The call and side an in-dialog request is for: by the token in its To tag, then proven by the

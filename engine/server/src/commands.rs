@@ -15,7 +15,8 @@ use crate::config::{self, Config, Environment, LoadError, Loaded, Origin};
 use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
 use crate::{
-    doctor, effective, housekeeping, lent_ports, logging, modes, plan, report, service, supervisor,
+    doctor, effective, housekeeping, keys, lent_ports, logging, modes, plan, report, service,
+    supervisor,
 };
 
 /// Does what was asked and says how it went.
@@ -124,7 +125,10 @@ fn warn_of_records(loaded: &Loaded) {
 
 fn check(path: Option<&Path>) -> ExitCode {
     match load(path) {
-        Ok(loaded) => say(&summary(&loaded)),
+        Ok(loaded) => match loaded.key_file().map(|file| keys::read(&file)) {
+            Some(Err(error)) => fail(&format!("error: {error}")),
+            _ => say(&summary(&loaded)),
+        },
         Err(error) => fail(&error),
     }
 }

@@ -2,8 +2,7 @@
 //! reactor is made on its own pinned thread, so a start has two steps: threads make their reactors
 //! and hand out their wakers; then the mailboxes between all of them are made and the loops begin.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -26,6 +25,7 @@ use crate::dns::Families;
 use crate::drops::Drops;
 use crate::hep::{Collector, Tap};
 use crate::housekeeping::{self, Housekeeper, Housekeeping, Logs, Records, Summaries};
+use crate::keys::{self, KeyError, Keys};
 use crate::letter::{Letter, News, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
@@ -70,9 +70,9 @@ pub(crate) enum LaunchError {
     /// No socket or no thread for the collector of SIP messages.
     #[error("hep: {0}")]
     Hep(io::Error),
-    /// No random numbers, without which tokens could be guessed.
-    #[error("/dev/urandom: {0}")]
-    Entropy(io::Error),
+    /// Random numbers, or the file of keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// A thread ended before it could say why.
     #[error("shard {0} ended while starting")]
     Lost(u8),
@@ -158,7 +158,8 @@ pub(crate) fn launch(
         .iter()
         .map(|group| group[0].local_address())
         .collect();
-    let keys = Keys::draw().map_err(LaunchError::Entropy)?;
+    let keys = Keys::draw()?;
+    let proof_keys = keys::proof_keys(loaded.key_file().as_deref())?;
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
     let (tell, news) = tokio::sync::mpsc::channel(NEWS);
@@ -168,6 +169,7 @@ pub(crate) fn launch(
         table: &loaded.table,
         shards: places.len() as u8,
         steer_key: keys.steer,
+        proof_keys: &proof_keys,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
     let (clock, base) = (Clock::start(), SystemTime::now());
@@ -364,30 +366,6 @@ fn by_shard(groups: Vec<Vec<UdpListener>>) -> Vec<Vec<UdpListener>> {
             .for_each(|(own, socket)| own.push(socket));
     }
     sockets
-}
-
-/// Secrets of this run.
-struct Keys {
-    steer: u64,
-    seed: u64,
-}
-
-impl Keys {
-    fn draw() -> io::Result<Keys> {
-        let mut bytes = [0; 16];
-        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        let all = u128::from_ne_bytes(bytes);
-        Ok(Keys {
-            steer: all as u64,
-            seed: (all >> 64) as u64,
-        })
-    }
-
-    /// A different seed for each shard, none of which tells another.
-    fn seed(&self, shard: usize) -> u64 {
-        use std::hash::{BuildHasher, RandomState};
-        RandomState::new().hash_one((self.seed, shard))
-    }
 }
 
 /// What a shard's thread is given to begin with.

@@ -2,6 +2,7 @@
 //! and the threads that are not shards. What a SIP message means is decided in the rooms below; how
 //! bytes reach a socket, in `reactor`. See docs/ARCHITECTURE.md.
 
+#![forbid(unsafe_code)]
 // The purity lint keeps clocks, threads and sockets out of the pure rooms; they are this room's work.
 #![allow(clippy::disallowed_methods)]
 
@@ -18,6 +19,7 @@ mod drops;
 mod effective;
 mod hep;
 mod housekeeping;
+mod keys;
 mod latency_metrics;
 mod launch;
 mod lent_ports;

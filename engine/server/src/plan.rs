@@ -125,6 +125,8 @@ pub(crate) struct Common<'c> {
     pub(crate) shards: u8,
     /// Key of the steering function.
     pub(crate) steer_key: u64,
+    /// Keys of what is proven.
+    pub(crate) proof_keys: &'c shard::ProofKeys,
 }
 
 impl Common<'_> {
@@ -162,6 +164,7 @@ impl Common<'_> {
             overload: overload(&self.config.overload),
             abuse: abuse::rules(&self.config.abuse),
             accounting: accounting(self.config),
+            proof_keys: self.proof_keys.clone(),
         }
     }
 }
@@ -239,6 +242,9 @@ fn overload(overload: &Overload) -> shard::Overload {
         target: overload.enabled.then_some(target),
         priority: shard::PriorityNumbers::new(overload.priority_numbers.iter().cloned()),
         refusals_per_call: overload.refusals_per_call,
+        resource_priorities: shard::ResourcePriorities::new(
+            overload.resource_priorities.iter().cloned(),
+        ),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::housekeeping::Housekeeper;
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
-use crate::{modes, plan, service};
+use crate::{keys, modes, plan, service};
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,6 +222,7 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Outbound(outbound.clone())));
         let relay = plan::relay(&loaded.config);
         self.tell_all(|| Letter::Command(Command::Relay(relay)));
+        self.take_over_keys(&loaded);
         let abuse = crate::abuse::rules(&loaded.config.abuse);
         self.tell_all(|| Letter::Command(Command::Abuse(Arc::clone(&abuse))));
         self.take_over_records(&loaded);
@@ -251,6 +252,18 @@ impl Supervisor {
         }
         if self.config.cdr.directory.is_some() == loaded.config.cdr.directory.is_some() {
             self.config.cdr = loaded.config.cdr.clone();
+        }
+    }
+
+    /// Reads the file of keys again, if it is still the same one.
+    fn take_over_keys(&mut self, loaded: &Loaded) {
+        let file = loaded.key_file();
+        let Some(file) = file.filter(|_| self.config.security == loaded.config.security) else {
+            return;
+        };
+        match keys::proof_keys(Some(&file)) {
+            Ok(keys) => self.tell_all(|| Letter::Command(Command::ProofKeys(keys.clone()))),
+            Err(error) => tracing::error!("reload: {error}; the keys stay what they were"),
         }
     }
 
@@ -334,6 +347,8 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
             "session_timer",
             running.session_timer != wanted.session_timer,
         ),
+        ("overload", running.overload != wanted.overload),
+        ("security", running.security != wanted.security),
     ];
     sections
         .into_iter()

@@ -16,8 +16,9 @@ pub use router::{
     Abuse, AbuseCounters, Accounting, AdmissionCounters, Answer, ApplicationServer, Ban,
     CallDetail, CallRecord, CallState, CallView, CallsPage, Command, Config, Counters, EndedBy,
     Event, LegRecord, LegView, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound,
-    Overload, Peer, Peers, PriorityNumbers, Probed, Probing, Progress, Query, Question, Rate,
-    Reaction, Refreshes, Reliable, Resolved, Said, Scanners, SessionTimer, Sieve, Standing,
-    StreamRecord, StreamView, TimelineEntry, Timers, Transfers, Wake, Word,
+    Overload, Peer, Peers, PriorityNumbers, Probed, Probing, Progress, ProofKeys, Query, Question,
+    Rate, Reaction, Refreshes, Reliable, Resolved, ResourcePriorities, Said, Scanners,
+    SessionTimer, Sieve, Standing, StreamRecord, StreamView, TimelineEntry, Timers, Transfers,
+    Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

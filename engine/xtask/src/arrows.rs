@@ -1,9 +1,10 @@
-//! `cargo xtask arrows`: the rooms' dependency arrows only point down, and the pure rooms know neither
-//! sockets nor the system. It reads `cargo metadata`; dev-dependencies are excepted, since tests may look
+//! `cargo xtask arrows`: the rooms' dependency arrows only point down, the pure rooms know neither sockets nor
+//! the system, and `unsafe` is where it may be (`unsafety`). It reads `cargo metadata`; dev-dependencies are excepted, since tests may look
 //! up from below.
 
 use crate::failure::Failure;
 use crate::house;
+use crate::unsafety;
 use serde_json::Value;
 use std::process::Command;
 
@@ -107,12 +108,13 @@ struct Edge {
 /// Checks this workspace; true when every arrow points down.
 pub(crate) fn run() -> Result<bool, Failure> {
     let metadata = metadata()?;
-    let wrong = offences(&members(&metadata), &edges(&metadata));
+    let mut wrong = offences(&members(&metadata), &edges(&metadata));
+    wrong.extend(unsafety::offences(&metadata));
     for line in &wrong {
         println!("{line}");
     }
     match wrong.len() {
-        0 => println!("arrows: all point down"),
+        0 => println!("arrows: all point down, and unsafe is where it may be"),
         count => println!("arrows: {count} wrong"),
     }
     Ok(wrong.is_empty())

@@ -43,6 +43,12 @@ impl Loaded {
         let directory = latency.directory.as_ref().filter(|_| latency.enabled)?;
         Some(beside(&self.origin, directory))
     }
+
+    /// Where the keys of proofs are kept, if they are.
+    pub(crate) fn key_file(&self) -> Option<PathBuf> {
+        let file = self.config.security.key_file.as_ref();
+        file.map(|file| beside(&self.origin, file))
+    }
 }
 
 impl Loaded {

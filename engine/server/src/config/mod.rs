@@ -13,6 +13,7 @@ mod media;
 mod overload;
 mod rules;
 mod schema;
+mod security;
 mod value;
 
 pub(crate) use abuse::Abuse;

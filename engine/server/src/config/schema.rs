@@ -13,6 +13,7 @@ use super::abuse::Abuse;
 use super::calls::{Cdr, Hep};
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
+use super::security::Security;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -70,6 +71,9 @@ pub(crate) struct Config {
     /// A collector of SIP messages (HEP3).
     #[garde(dive)]
     pub(crate) hep: Hep,
+    /// What the router knows itself by.
+    #[garde(dive)]
+    pub(crate) security: Security,
 }
 
 /// Threads and their end.

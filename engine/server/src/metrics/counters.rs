@@ -305,7 +305,7 @@ pub(super) const COUNTERS: &[Metric] = &[
     ),
     count(
         "tipring_calls_withheld_total",
-        "Calls refused because the server they were for had asked for fewer (RFC 7339).",
+        "Calls and other requests refused because the server they were for had asked for fewer (RFC 7339).",
         |s| s.shard.calls_withheld,
     ),
     count(
