@@ -9,6 +9,7 @@ use stack::TimerConfig;
 use stack::digest::Secret;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
+use crate::accounts::CallRecord;
 use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::auth::{Auth, AuthCounters};
 use crate::directory::Directory;
@@ -17,6 +18,7 @@ use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::proofs::ProofKeys;
+use crate::query::{Answer, CallView, Query};
 use crate::rdb::Table;
 use crate::registrar::{RegistrarCounters, RegistrarSettings};
 use crate::transfer::Word;
@@ -70,6 +72,19 @@ pub struct Config {
     pub unix_us: u64,
     /// The same on every shard. Must not be guessable on a live system.
     pub proof_keys: ProofKeys,
+    /// What is kept of calls for those who ask.
+    pub accounting: Accounting,
+}
+
+/// What is kept of calls beside what carries them. Memory and time are spent for what is asked for here only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accounting {
+    /// Questions about calls are answered, and they can be hung up. The two below keep as much.
+    pub calls: bool,
+    /// Their messages too, and the last session descriptions.
+    pub timeline: bool,
+    /// The end of each call is told: [`Event::CallEnded`].
+    pub records: bool,
 }
 
 impl Config {
@@ -98,6 +113,7 @@ impl Config {
             auth: Arc::default(),
             nonce_secret: Secret::new([1; 32]),
             unix_us: 0,
+            accounting: Accounting::default(),
             proof_keys: ProofKeys::new([1, 1], []),
         }
     }
@@ -235,6 +251,12 @@ pub enum Command {
     Auth(Arc<Auth>),
     /// What an earlier run knew of users: to be given to every shard before anything else.
     Restore(Arc<[Arc<Registration>]>),
+    /// A question about calls; [`Event::Answer`] follows.
+    Query(Query),
+    /// Somebody listens to [`Event::CallProgress`] and [`Event::CallEnded`], or nobody does any more.
+    Watch(bool),
+    /// Keep something else of calls that begin from now on.
+    Accounting(Accounting),
     /// Other keys; what was proven with one that is not among them is not any longer.
     ProofKeys(ProofKeys),
 }
@@ -291,6 +313,13 @@ pub enum Event {
     Banned(Ban),
     /// Bindings have changed. Told by one shard only, the owner of the address-of-record, in order.
     Location(LocationChange),
+    /// The answer to a [`Command::Query`].
+    Answer(Box<Answer>),
+    /// A call has begun, rings or was answered; only while somebody listens ([`Command::Watch`]).
+    CallProgress(Box<CallView>),
+    /// A call has ended, or an INVITE was refused; when records are wanted ([`Accounting::records`]), or,
+    /// of calls, while somebody listens.
+    CallEnded(Arc<CallRecord>),
 }
 
 /// What became of one stream of a steered call.

@@ -14,6 +14,7 @@ use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions}
 use wire::{Host, Uri, print};
 
 use crate::abuse::Guard;
+use crate::accounts::Accounts;
 use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
 use crate::auth::Verifier;
@@ -349,6 +350,7 @@ pub(crate) struct Core {
     pub(crate) directory: Arc<Directory>,
     pub(crate) registrar: Registrar,
     pub(crate) auth: Verifier,
+    pub(crate) accounts: Accounts,
     /// The transaction of a REFER that names a dialog of ours, at whatever address.
     pub(crate) refers_to_ours: Option<ServerId>,
 }
@@ -397,6 +399,7 @@ impl Core {
             registrar: Registrar::new(config.registrar, config.steer_key),
             auth: Verifier::new(config.auth, config.nonce_secret, config.shard),
             location,
+            accounts: Accounts::new(config.accounting),
             refers_to_ours: None,
         }
     }
@@ -500,6 +503,11 @@ impl Core {
     /// Closes a stream of the call with this tag and tells what became of it; `line` is its m= line.
     pub(crate) fn end_stream(&mut self, now: Time, stream: StreamId, tag: &[u8], line: usize) {
         let summary = self.media.close(now, stream);
+        if let Some((summary, token)) = summary.zip(Token::parse_tag(tag))
+            && let Some(account) = self.accounts.of(CallId::of_token(&token))
+        {
+            account.note_stream(line, summary);
+        }
         if let Some(summary) = summary.filter(|_| self.events.len() < EVENTS_MAX) {
             let call = String::from_utf8_lossy(tag).into_owned();
             let ended = MediaEnded {

@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod abuse;
+mod accounts;
 mod admission;
 mod application_server;
 mod auth;
@@ -39,6 +40,7 @@ mod transfer;
 pub use abuse::{
     Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
 };
+pub use accounts::{CallRecord, EndedBy, LegRecord, StreamRecord};
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, ResourcePriorities, Sieve};
 pub use auth::{Auth, AuthCounters, AuthCounts, Demand, Policy};
 pub use config::*;

@@ -22,6 +22,16 @@ pub(crate) struct Snapshot {
     pub(crate) hand_over_refused: u64,
     /// Times the latencies of an interval could not be handed to the housekeeping when it ended.
     pub(crate) latency_delayed: u64,
+    /// Words for the control thread that were lost because it was behind.
+    pub(crate) news_lost: u64,
+    /// Records of calls handed to the housekeeping.
+    pub(crate) records: u64,
+    /// Those that were lost because it was behind.
+    pub(crate) records_lost: u64,
+    /// Copies of SIP messages handed over for the collector.
+    pub(crate) hep_sent: u64,
+    /// Those that were dropped: no room, or too long.
+    pub(crate) hep_dropped: u64,
 }
 
 /// One shard's board.

@@ -14,17 +14,19 @@ use reactor::{
     Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, UdpOptions, Waker, affinity,
     probe, steering,
 };
-use shard::Shard;
+use shard::{CallRecord, Shard};
 use stack::Time;
 
 use crate::board::Board;
+use crate::call_records::{self, RecordSender};
 use crate::config::{Coalesce, Loaded, SteeringMode};
 use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
-use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
+use crate::hep::{Collector, Tap};
+use crate::housekeeping::{self, Housekeeper, Housekeeping, Logs, Records, Summaries};
 use crate::keys::{self, KeyError, Keys};
-use crate::letter::{Letter, Notice, Question};
+use crate::letter::{Letter, News, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
 use crate::ports::{self, PortsError};
@@ -62,6 +64,12 @@ pub(crate) enum LaunchError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The records of calls cannot be written.
+    #[error("cdr.directory: {0}")]
+    Records(String),
+    /// No socket or no thread for the collector of SIP messages.
+    #[error("hep: {0}")]
+    Hep(io::Error),
     /// Random numbers, or the file of keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -106,6 +114,8 @@ pub(crate) struct Engine {
     pub(crate) housekeeper: Option<Housekeeper>,
     /// Port pairs open for media, all shards together.
     pub(crate) media_pairs: usize,
+    /// The thread that sends copies of SIP messages; `None` without a collector.
+    pub(crate) hep: Option<JoinHandle<()>>,
 }
 
 /// One running shard.
@@ -122,6 +132,8 @@ pub(crate) struct Running {
 const MAILBOX_LETTERS: usize = 4096;
 /// Questions for names that wait for the resolver, all shards together.
 const QUESTIONS: usize = 4096;
+/// Words for the control thread that it has not read yet, all shards together.
+const NEWS: usize = 16_384;
 
 /// How long an address in use is tried again, and how often.
 const BIND_PATIENCE: Duration = Duration::from_secs(2);
@@ -150,6 +162,7 @@ pub(crate) fn launch(
     let proof_keys = keys::proof_keys(loaded.key_file().as_deref())?;
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
+    let (tell, news) = tokio::sync::mpsc::channel(NEWS);
 
     let (clock, base) = (Clock::start(), SystemTime::now());
     let since = base.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -165,6 +178,10 @@ pub(crate) fn launch(
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());
+    let (records, record_queue) = record_queue(loaded)?.unzip();
+    let (collector, hep) = Collector::start(&config.hep)
+        .map_err(LaunchError::Hep)?
+        .unzip();
     let mut berths = Vec::new();
     for (id, (sockets, media)) in by_shard(groups).into_iter().zip(media).enumerate() {
         let shard = common.shard(id as u8, keys.seed(id), &sockets, media.pairs);
@@ -181,10 +198,13 @@ pub(crate) fn launch(
             notices: notify.clone(),
             sip_trace,
             stopwatch: stopwatches.next().unwrap_or_default(),
+            news: tell.clone(),
+            records: records.clone(),
+            collector: collector.clone(),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
-    drop(ask);
+    drop((ask, tell, records, collector));
 
     let wakers = berths
         .iter()
@@ -193,7 +213,8 @@ pub(crate) fn launch(
     let mut mesh = Mesh::new(&wakers);
     let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
     let summaries = Summaries::new(places.len());
-    let housekeeper = keep_house(loaded, &places, &allowed, base, laps, &summaries)?;
+    let work = (laps, record_queue);
+    let housekeeper = keep_house(loaded, &places, &allowed, (base, clock), work, &summaries)?;
     control::start(Control {
         questions,
         replies,
@@ -201,7 +222,8 @@ pub(crate) fn launch(
         metrics: config.metrics.address.as_ref().map(|address| address.0),
         boards: berths.iter().map(|berth| berth.board.clone()).collect(),
         limits: config.limits.clone(),
-        latencies: housekeeper.as_ref().map(|_| summaries),
+        latencies: config.measures_latency().then_some(summaries),
+        news,
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
@@ -214,6 +236,7 @@ pub(crate) fn launch(
         steered,
         housekeeper,
         media_pairs,
+        hep,
     })
 }
 
@@ -234,11 +257,19 @@ fn keep_house(
     loaded: &Loaded,
     places: &Places,
     allowed: &[usize],
-    base: SystemTime,
-    laps: Vec<Laps>,
+    (base, clock): (SystemTime, Clock),
+    (laps, queue): (Vec<Laps>, Option<RecordQueue>),
     summaries: &Summaries,
 ) -> Result<Option<Housekeeper>, LaunchError> {
-    if laps.is_empty() {
+    let settings = plan::records(loaded);
+    let (reload, reloads) = mpsc::channel();
+    let records = queue.zip(settings).map(|(queue, settings)| Records {
+        queue,
+        reloads,
+        settings,
+        clock,
+    });
+    if laps.is_empty() && records.is_none() {
         return Ok(None);
     }
     let latency = &loaded.config.latency;
@@ -253,11 +284,25 @@ fn keep_house(
         laps,
         summaries: summaries.clone(),
         logs,
+        records,
         cpu: allowed.iter().rev().find(free).copied(),
     };
-    Housekeeper::start(work)
+    Housekeeper::start(work, reload)
         .map(Some)
         .map_err(LaunchError::Thread)
+}
+
+type RecordQueue = mpsc::Receiver<Arc<CallRecord>>;
+type RecordWay = mpsc::SyncSender<Arc<CallRecord>>;
+
+/// The queue of call records, when they are written.
+fn record_queue(loaded: &Loaded) -> Result<Option<(RecordWay, RecordQueue)>, LaunchError> {
+    let Some(directory) = loaded.records_directory() else {
+        return Ok(None);
+    };
+    // A router that is to be paid by its records had better not start without them.
+    housekeeping::try_records(&directory).map_err(LaunchError::Records)?;
+    Ok(Some(mpsc::sync_channel(call_records::QUEUE)))
 }
 
 fn bind(
@@ -341,6 +386,9 @@ struct Seat {
     notices: mpsc::Sender<Notice>,
     sip_trace: bool,
     stopwatch: Stopwatch,
+    news: tokio::sync::mpsc::Sender<News>,
+    records: Option<RecordWay>,
+    collector: Option<Collector>,
 }
 
 /// A shard's ends of the mailboxes.
@@ -445,6 +493,10 @@ fn shard_thread(
     let now = Time::from_nanos(seat.clock.now_ns());
     let notices = seat.notices.clone();
     let (mode, peers) = seat.coalescing;
+    let listeners = seat.shard.listeners.iter();
+    let listeners = listeners.map(|listener| listener.address).collect();
+    let limits = seat.shard.limits.wire;
+    let tap = seat.collector.map(|it| Tap::new(it, listeners, limits));
     let station = Station {
         id: seat.id,
         listeners: seat.shard.listeners.len() as u16,
@@ -461,6 +513,9 @@ fn shard_thread(
         sip_trace: seat.sip_trace,
         turn: Turn::default(),
         stopwatch: seat.stopwatch,
+        news: seat.news,
+        records: seat.records.map(RecordSender::new),
+        tap,
     };
     let outcome = Worker { reactor, station }.run();
     let _ = notices.send(Notice::Ended(seat.id, outcome));

@@ -9,6 +9,7 @@
 mod abuse;
 mod auth;
 mod board;
+mod call_records;
 mod cli;
 mod commands;
 mod config;
@@ -17,6 +18,7 @@ mod dns;
 mod doctor;
 mod drops;
 mod effective;
+mod hep;
 mod housekeeping;
 mod keys;
 mod latency_metrics;

@@ -18,6 +18,8 @@ use crate::config::{
     Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
     Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
+use crate::housekeeping::RecordSettings;
+use crate::peers::PeerTable;
 use crate::registrar;
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -176,6 +178,7 @@ impl Common<'_> {
             auth: auth::rules(&self.config.auth),
             nonce_secret: self.nonce_secret.clone(),
             unix_us: self.unix_us,
+            accounting: accounting(self.config),
             proof_keys: self.proof_keys.clone(),
         }
     }
@@ -259,6 +262,27 @@ fn overload(overload: &Overload) -> shard::Overload {
             overload.resource_priorities.iter().cloned(),
         ),
     }
+}
+
+/// What is kept of calls for those who ask.
+pub(crate) fn accounting(config: &Config) -> shard::Accounting {
+    shard::Accounting {
+        records: config.cdr.directory.is_some(),
+        ..shard::Accounting::default()
+    }
+}
+
+/// How records of calls are written; `None`: they are not.
+pub(crate) fn records(loaded: &Loaded) -> Option<RecordSettings> {
+    let cdr = &loaded.config.cdr;
+    Some(RecordSettings {
+        directory: loaded.records_directory()?,
+        format: cdr.format,
+        rotate_bytes: cdr.rotate_bytes,
+        rotate_every: seconds(cdr.rotate_s),
+        keep: cdr.keep,
+        peers: Arc::new(PeerTable::new(&loaded.config.peer)),
+    })
 }
 
 /// What is passed on outside any dialog.

@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{self, Config, Loaded};
+use crate::housekeeping::Housekeeper;
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
@@ -56,7 +57,7 @@ pub(crate) fn supervise(
     path: Option<PathBuf>,
     notices: &mpsc::Receiver<Notice>,
 ) -> ExitCode {
-    let (shards, housekeeper) = (engine.shards, engine.housekeeper);
+    let (shards, hep) = (engine.shards, engine.hep);
     let mut supervisor = Supervisor {
         drained: vec![false; shards.len()],
         watchdog: Watchdog::new(shards.len()),
@@ -66,9 +67,15 @@ pub(crate) fn supervise(
         phase: Phase::Running,
         failed: false,
         directory: loaded.directory,
+        housekeeper: engine.housekeeper,
     };
     supervisor.watch(notices);
+    let housekeeper = supervisor.housekeeper.take();
     let code = supervisor.join();
+    if let Some(hep) = hep.filter(|_| code == ExitCode::SUCCESS) {
+        // It ends when no shard is left and all is sent.
+        let _ = hep.join();
+    }
     // After the shards, which hand over their last interval when they end.
     if let Some(housekeeper) = housekeeper {
         housekeeper.finish();
@@ -87,6 +94,7 @@ struct Supervisor {
     failed: bool,
     /// As the file has it.
     directory: Arc<Directory>,
+    housekeeper: Option<Housekeeper>,
 }
 
 impl Supervisor {
@@ -224,6 +232,7 @@ impl Supervisor {
         self.take_over_users(&loaded);
         let auth = crate::auth::rules(&loaded.config.auth);
         self.tell_all(|| Letter::Command(Command::Auth(Arc::clone(&auth))));
+        self.take_over_records(&loaded);
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
         for mode in modes::sentences(&loaded.config) {
@@ -253,6 +262,17 @@ impl Supervisor {
             self.directory = Arc::clone(&loaded.directory);
             let directory = Arc::clone(&self.directory);
             self.tell_all(|| Letter::Command(Command::Directory(Arc::clone(&directory))));
+        }
+    }
+
+    /// Records of calls begin and end with a restart; how they are written changes now.
+    fn take_over_records(&mut self, loaded: &Loaded) {
+        let settings = plan::records(loaded);
+        if let Some((housekeeper, settings)) = self.housekeeper.as_ref().zip(settings) {
+            housekeeper.reload(settings);
+        }
+        if self.config.cdr.directory.is_some() == loaded.config.cdr.directory.is_some() {
+            self.config.cdr = loaded.config.cdr.clone();
         }
     }
 
@@ -342,6 +362,8 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("latency", running.latency != wanted.latency),
         ("log", running.log != wanted.log),
         ("media", running.media != wanted.media),
+        ("cdr", running.cdr != wanted.cdr),
+        ("hep", running.hep != wanted.hep),
         (
             "session_timer",
             running.session_timer != wanted.session_timer,

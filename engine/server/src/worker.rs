@@ -14,8 +14,10 @@ use stack::{Flow, Outbox, Time};
 
 use crate::abuse::BanLog;
 use crate::board::{Board, Snapshot};
+use crate::call_records::RecordSender;
 use crate::drops::Drops;
-use crate::letter::{Letter, Notice, Question};
+use crate::hep::{self, Tap};
+use crate::letter::{Letter, News, Notice, Question};
 use crate::peers::Coalescing;
 use crate::sip_trace::{self, Direction};
 use crate::stopwatch::Stopwatch;
@@ -60,6 +62,12 @@ pub(crate) struct Station {
     pub(crate) turn: Turn,
     /// Where its latencies are recorded.
     pub(crate) stopwatch: Stopwatch,
+    /// News for the control thread.
+    pub(crate) news: tokio::sync::mpsc::Sender<News>,
+    /// Where records of calls go; `None` when none are written.
+    pub(crate) records: Option<RecordSender>,
+    /// Copies of its messages for a collector; `None` without one.
+    pub(crate) tap: Option<Tap>,
 }
 
 /// What the loop carries from turn to turn.
@@ -78,6 +86,8 @@ pub(crate) struct Turn {
     /// A sieve is set, or was since the last look for drops: those it makes are no cause for a warning.
     sieving: (bool, bool),
     bans: BanLog,
+    /// The control thread listens to how calls go.
+    watched: bool,
 }
 
 /// How often the numbers on the board are renewed.
@@ -108,6 +118,9 @@ impl Worker {
             self.look_for_drops();
             self.publish(now);
             self.station.measure(now, sent);
+        }
+        if let Some(records) = &mut self.station.records {
+            records.finish();
         }
         // What the last turn flushed leaves with one more.
         self.reactor
@@ -161,6 +174,8 @@ impl Worker {
             coalescing,
             sip_trace,
             listeners,
+            tap,
+            shard,
             ..
         } = &mut self.station;
         let Turn { outbox, batch, .. } = turn;
@@ -173,6 +188,11 @@ impl Worker {
             };
             let is_sip = |(flow, _): &(Flow, &[u8])| flow.listener < *listeners;
             outbox.iter().filter(is_sip).for_each(show);
+        }
+        if let Some(tap) = tap {
+            for (flow, bytes) in outbox.iter() {
+                tap.note(shard, hep::Direction::Out, flow, bytes);
+            }
         }
         let (bytes, datagrams) = outbox.parts_mut();
         std::mem::swap(bytes, &mut batch.bytes);
@@ -236,6 +256,13 @@ impl Worker {
         snapshot.kernel_drops = drops;
         snapshot.media_kernel_drops = media_drops;
         snapshot.hand_over_refused = refused;
+        if let Some(records) = &mut self.station.records {
+            records.catch_up();
+            (snapshot.records, snapshot.records_lost) = (records.sent(), records.lost());
+        }
+        if let Some(tap) = &self.station.tap {
+            (snapshot.hep_sent, snapshot.hep_dropped) = tap.counts();
+        }
         snapshot.latency_delayed = self.station.stopwatch.delayed();
         self.station.board.publish(snapshot);
     }
@@ -308,8 +335,7 @@ impl Station {
         if self.sip_trace && flow.listener < self.listeners {
             sip_trace::write(self.id, Direction::In, flow.remote, bytes);
         }
-        let input = Input::Datagram { flow, bytes };
-        let Applied::Foreign(owner) = self.shard.apply(now, input, &mut self.turn.outbox) else {
+        let Applied::Foreign(owner) = self.apply_datagram(now, flow, bytes) else {
             return;
         };
         if let Some(Some(neighbour)) = self.neighbours.get_mut(usize::from(owner)) {
@@ -322,6 +348,20 @@ impl Station {
             };
             self.turn.snapshot.handed_over += u64::from(neighbour.send(letter).is_ok());
         }
+    }
+
+    /// Applies a datagram. Its copy for the collector is made by the shard it belongs to, which knows its call.
+    fn apply_datagram(&mut self, now: Time, flow: Flow, bytes: &[u8]) -> Applied {
+        let input = Input::Datagram { flow, bytes };
+        let is_sip = flow.listener < self.listeners;
+        let Some(tap) = self.tap.as_mut().filter(|_| is_sip) else {
+            return self.shard.apply(now, input, &mut self.turn.outbox);
+        };
+        // Before it is applied: what ends a call is of that call.
+        if self.shard.owns(bytes) {
+            tap.note(&mut self.shard, hep::Direction::In, flow, bytes);
+        }
+        self.shard.apply(now, input, &mut self.turn.outbox)
     }
 
     fn unreachable(&mut self, now: Time, remote: SocketAddr) {
@@ -349,16 +389,13 @@ impl Station {
         if let Letter::Datagram { read, .. } = &letter {
             self.stopwatch.note(Metric::HandOverWait, *read, now);
         }
-        let out = &mut self.turn.outbox;
         let applied = match &letter {
-            Letter::Datagram { flow, bytes, .. } => {
-                self.shard
-                    .apply(now, Input::Datagram { flow: *flow, bytes }, out)
-            }
-            Letter::Unreachable { remote } => {
-                self.shard
-                    .apply(now, Input::Unreachable { remote: *remote }, out)
-            }
+            Letter::Datagram { flow, bytes, .. } => self.apply_datagram(now, *flow, bytes),
+            Letter::Unreachable { remote } => self.shard.apply(
+                now,
+                Input::Unreachable { remote: *remote },
+                &mut self.turn.outbox,
+            ),
             Letter::Resolved {
                 host,
                 addresses,
@@ -369,9 +406,16 @@ impl Station {
                     addresses,
                     ttl: *ttl,
                 };
-                self.shard.apply(now, Input::Resolved(answer), out)
+                self.shard
+                    .apply(now, Input::Resolved(answer), &mut self.turn.outbox)
             }
-            Letter::Command(command) => self.shard.apply(now, Input::Command(command), out),
+            Letter::Command(command) => {
+                if let Command::Watch(watched) = command {
+                    self.turn.watched = *watched;
+                }
+                self.shard
+                    .apply(now, Input::Command(command), &mut self.turn.outbox)
+            }
             Letter::Peers(peers) => {
                 self.coalescing.replace(Arc::clone(peers));
                 Applied::Done
@@ -436,6 +480,16 @@ impl Station {
                     self.turn.bans.tell(self.id, now, ban, &mut self.neighbours);
                 }
                 Event::Sieve(sieve) => self.turn.sieve = Some(sieve.map(|sieve| *sieve)),
+                Event::Answer(answer) => self.tell_control(News::Answer(answer)),
+                Event::CallProgress(view) => self.tell_control(News::Progress(view)),
+                Event::CallEnded(record) => {
+                    if self.turn.watched {
+                        self.tell_control(News::Ended(Arc::clone(&record)));
+                    }
+                    if let Some(records) = &mut self.records {
+                        records.send(record);
+                    }
+                }
                 Event::MediaEnded(ended) => {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
                 }
@@ -449,6 +503,11 @@ impl Station {
                 }
             }
         }
+    }
+
+    /// Tells the control thread. When it is behind, this is lost, and counted.
+    fn tell_control(&mut self, news: News) {
+        self.turn.snapshot.news_lost += u64::from(self.news.try_send(news).is_err());
     }
 
     /// Another shard's word on the application server is as good as its own: only the first one asks. A

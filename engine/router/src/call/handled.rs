@@ -443,6 +443,7 @@ impl Call {
             ..
         } = *handled;
         acknowledge_target(core, now, client, &target, response, out);
+        core.transferred(self.id, from, target.dialog.call_id());
         self.former = Some(Box::new(Former::of(self.leg(from), self.tag(from))));
         let former = std::mem::replace(self.leg_mut(from), target);
         let [caller, callee] = self.secrets;

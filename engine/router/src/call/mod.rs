@@ -240,7 +240,7 @@ impl Call {
         former.is_some_and(|former| former.hangs_up(request, tag))
     }
 
-    fn leg(&self, side: Side) -> &Leg {
+    pub(crate) fn leg(&self, side: Side) -> &Leg {
         match side {
             Side::Caller => &self.caller,
             Side::Callee => &self.callee,

@@ -136,6 +136,7 @@ impl Router {
             text,
             ..
         } = waiter;
+        let before = out.len();
         let mut index = Index::new();
         // It was read before, by the same limits.
         match Message::parse(&text, &mut index, &self.core.limits.wire) {
@@ -145,6 +146,7 @@ impl Router {
             }
             Ok(request) => {
                 self.start_naming(now, source, server, relation, outcome, &request, out);
+                self.note_messages(now, source, &request, before, out);
             }
             Err(error) => self.core.refuse(now, server, error.code(), b"", out),
         }
@@ -173,10 +175,7 @@ impl Router {
             }
             Err(code) => Err(Refusal::code(code)),
         };
-        match started {
-            Ok(call) => self.calls.insert(call),
-            Err(refusal) => self.refuse_start(now, server, &refusal, out),
-        }
+        self.take_started(now, source, server, request, started, out);
     }
 
     /// Starts a call to the other end of the dialog that was named.
@@ -189,6 +188,7 @@ impl Router {
         request: &Message<'_>,
         out: &mut Outbox,
     ) -> Result<Entry, Refusal> {
+        self.core.accounts.note_dialog();
         local::check_proxy_required(request)?;
         local::check_scheme(&Uri::parse(request.request_uri())?)?;
         let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;

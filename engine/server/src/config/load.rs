@@ -55,6 +55,14 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// Where records of calls go; `None`: nowhere.
+    pub(crate) fn records_directory(&self) -> Option<PathBuf> {
+        let directory = self.config.cdr.directory.as_ref()?;
+        Some(beside(&self.origin, directory))
+    }
+}
+
 /// A file, or what is built into the binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {

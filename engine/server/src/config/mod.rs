@@ -4,6 +4,7 @@
 
 mod abuse;
 mod auth;
+mod calls;
 mod directory;
 mod document;
 mod effective;
@@ -20,6 +21,7 @@ mod value;
 
 pub(crate) use abuse::Abuse;
 pub(crate) use auth::{Algorithm, Auth, AuthDomain, Demand, Qop};
+pub(crate) use calls::{Hep, RecordFormat};
 pub(crate) use effective::{Setting, settings};
 pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};

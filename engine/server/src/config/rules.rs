@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::abuse;
 use super::auth;
+use super::calls;
 use super::media;
 use super::registrar;
 use super::schema::{Config, Listen};
@@ -25,6 +26,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     session_timer(config, &mut broken);
     registrar::check(&config.registrar, &config.domain, &mut broken);
     auth::check(&config.auth, &mut broken);
+    calls::check(&config.hep, &mut broken);
     broken
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
 use super::auth::{Auth, Demand};
+use super::calls::{Cdr, Hep};
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
 use super::registrar::{Domain, Registrar};
@@ -75,6 +76,12 @@ pub(crate) struct Config {
     /// Who must prove who he is, and how.
     #[garde(dive)]
     pub(crate) auth: Auth,
+    /// The records of calls.
+    #[garde(dive)]
+    pub(crate) cdr: Cdr,
+    /// A collector of SIP messages (HEP3).
+    #[garde(dive)]
+    pub(crate) hep: Hep,
     /// What the router knows itself by.
     #[garde(dive)]
     pub(crate) security: Security,
