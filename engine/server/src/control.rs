@@ -12,6 +12,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use crate::board::Board;
 use crate::dns::{self, Families, Replies};
 use crate::housekeeping::Summaries;
+use crate::housekeeping::journal::Figures;
+use crate::journal_metrics::JournalGauges;
 use crate::latency_metrics::LatencyGauges;
 use crate::letter::Question;
 use crate::metrics::Gauges;
@@ -32,6 +34,8 @@ pub(crate) struct Control {
     pub(crate) limits: crate::config::Limits,
     /// The shards' latencies, when they are measured.
     pub(crate) latencies: Option<Summaries>,
+    /// The journal's numbers, when one is kept.
+    pub(crate) journal: Option<Figures>,
 }
 
 /// The control thread could not start.
@@ -79,10 +83,11 @@ async fn serve(control: Control, started: mpsc::Sender<Result<(), ControlError>>
         boards,
         limits,
         latencies,
+        journal,
     } = control;
     let outcome = metrics.map_or(Ok(()), |address| {
         export(address)?;
-        tokio::spawn(copy_boards(boards, limits, latencies));
+        tokio::spawn(copy_boards(boards, limits, latencies, journal));
         Ok(())
     });
     let failed = outcome.is_err();
@@ -112,7 +117,9 @@ async fn copy_boards(
     boards: Vec<Board>,
     limits: crate::config::Limits,
     latencies: Option<Summaries>,
+    journal: Option<Figures>,
 ) {
+    let journal = journal.map(JournalGauges::register);
     let latencies = latencies.map(|of| LatencyGauges::register(boards.len(), of));
     let gauges = Gauges::register(boards.len(), &limits);
     let mut ticks = tokio::time::interval(COPY_EVERY);
@@ -123,6 +130,9 @@ async fn copy_boards(
         }
         if let Some(latencies) = &latencies {
             latencies.copy();
+        }
+        if let Some(journal) = &journal {
+            journal.copy();
         }
     }
 }

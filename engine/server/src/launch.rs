@@ -23,6 +23,7 @@ use crate::config::{Coalesce, Loaded, SteeringMode};
 use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
+use crate::housekeeping::journal::{self, Opened, Outgoing};
 use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
@@ -49,6 +50,9 @@ pub(crate) enum LaunchError {
     /// The control thread.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The journal: its directory, or another router that has it.
+    #[error("journal: {0}")]
+    Journal(#[from] journal::OpenError),
     /// A thread could not be made.
     #[error("a thread could not be started: {0}; raise the limit (LimitNPROC, TasksMax)")]
     Thread(io::Error),
@@ -138,6 +142,9 @@ pub(crate) fn launch(
     let places = plan::places(config, &allowed)?;
     let reactor = plan::reactor(config, places.len());
     reactor::raise_open_files(probe::files_needed(&reactor, places.len()))?;
+    let (clock, base) = (Clock::start(), SystemTime::now());
+    // Before anything can come in that would have to wait for it.
+    let journal = open_journal(loaded, clock, places.len())?;
     let give_up = Instant::now() + BIND_PATIENCE;
     let groups = bind(loaded, places.len(), give_up)?;
     let media = ports::open(config, places.len(), give_up)?;
@@ -157,7 +164,6 @@ pub(crate) fn launch(
         steer_key: keys.steer,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
-    let (clock, base) = (Clock::start(), SystemTime::now());
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());
     let mut berths = Vec::new();
     for (id, (sockets, media)) in by_shard(groups).into_iter().zip(media).enumerate() {
@@ -175,6 +181,9 @@ pub(crate) fn launch(
             notices: notify.clone(),
             sip_trace,
             stopwatch: stopwatches.next().unwrap_or_default(),
+            bindings: journal
+                .as_ref()
+                .map_or_else(Outgoing::default, |it| it.outgoing(id)),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
@@ -187,7 +196,10 @@ pub(crate) fn launch(
     let mut mesh = Mesh::new(&wakers);
     let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
     let summaries = Summaries::new(places.len());
-    let housekeeper = keep_house(loaded, &places, &allowed, base, laps, &summaries)?;
+    let figures = journal.as_ref().map(|journal| journal.figures.clone());
+    let journal = journal.map(|journal| journal.work);
+    let measured = !laps.is_empty();
+    let housekeeper = keep_house(loaded, &places, &allowed, base, laps, &summaries, journal)?;
     control::start(Control {
         questions,
         replies,
@@ -195,7 +207,8 @@ pub(crate) fn launch(
         metrics: config.metrics.address.as_ref().map(|address| address.0),
         boards: berths.iter().map(|berth| berth.board.clone()).collect(),
         limits: config.limits.clone(),
-        latencies: housekeeper.as_ref().map(|_| summaries),
+        latencies: measured.then_some(summaries),
+        journal: figures,
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
@@ -224,6 +237,21 @@ fn stopwatches(loaded: &Loaded, shards: usize) -> (std::vec::IntoIter<Stopwatch>
     (stopwatches.into_iter(), laps)
 }
 
+/// The journal, read; `None`: none is kept.
+fn open_journal(
+    loaded: &Loaded,
+    clock: Clock,
+    shards: usize,
+) -> Result<Option<Opened>, journal::OpenError> {
+    let Some(directory) = loaded.journal_directory() else {
+        return Ok(None);
+    };
+    let manner = plan::journal(&loaded.config.journal);
+    let listen = loaded.config.listen.iter();
+    let listeners = listen.map(|listen| listen.address.0).collect();
+    journal::open(&directory, manner, clock, listeners, shards).map(Some)
+}
+
 fn keep_house(
     loaded: &Loaded,
     places: &Places,
@@ -231,8 +259,9 @@ fn keep_house(
     base: SystemTime,
     laps: Vec<Laps>,
     summaries: &Summaries,
+    journal: Option<journal::Work>,
 ) -> Result<Option<Housekeeper>, LaunchError> {
-    if laps.is_empty() {
+    if laps.is_empty() && journal.is_none() {
         return Ok(None);
     }
     let latency = &loaded.config.latency;
@@ -248,6 +277,7 @@ fn keep_house(
         summaries: summaries.clone(),
         logs,
         cpu: allowed.iter().rev().find(free).copied(),
+        journal,
     };
     Housekeeper::start(work)
         .map(Some)
@@ -359,6 +389,7 @@ struct Seat {
     notices: mpsc::Sender<Notice>,
     sip_trace: bool,
     stopwatch: Stopwatch,
+    bindings: Outgoing,
 }
 
 /// A shard's ends of the mailboxes.
@@ -479,6 +510,7 @@ fn shard_thread(
         sip_trace: seat.sip_trace,
         turn: Turn::default(),
         stopwatch: seat.stopwatch,
+        bindings: seat.bindings,
     };
     let outcome = Worker { reactor, station }.run();
     let _ = notices.send(Notice::Ended(seat.id, outcome));

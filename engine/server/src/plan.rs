@@ -12,9 +12,10 @@ use wire::Method;
 
 use crate::abuse;
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
-    Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
+    Config, Journal, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer,
+    PeerClass, Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
+use crate::housekeeping::journal::Manner;
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
 pub(crate) type Places = Vec<Option<usize>>;
@@ -230,6 +231,14 @@ pub(crate) fn outbound(config: &Config) -> shard::Outbound {
 }
 
 /// When new calls are refused because a shard has more to do than it can.
+/// How the journal is kept.
+pub(crate) fn journal(journal: &Journal) -> Manner {
+    Manner {
+        commit: Duration::from_millis(journal.commit_ms),
+        rotate_bytes: journal.rotate_bytes,
+    }
+}
+
 fn overload(overload: &Overload) -> shard::Overload {
     let target = Duration::from_millis(overload.target_ms);
     shard::Overload {

@@ -308,6 +308,7 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("latency", running.latency != wanted.latency),
         ("log", running.log != wanted.log),
         ("media", running.media != wanted.media),
+        ("journal", running.journal != wanted.journal),
         (
             "session_timer",
             running.session_timer != wanted.session_timer,

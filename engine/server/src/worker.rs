@@ -15,6 +15,7 @@ use stack::{Flow, Outbox, Time};
 use crate::abuse::BanLog;
 use crate::board::{Board, Snapshot};
 use crate::drops::Drops;
+use crate::housekeeping::journal::Outgoing;
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::Coalescing;
 use crate::sip_trace::{self, Direction};
@@ -60,6 +61,8 @@ pub(crate) struct Station {
     pub(crate) turn: Turn,
     /// Where its latencies are recorded.
     pub(crate) stopwatch: Stopwatch,
+    /// Changes of bindings on their way to the journal.
+    pub(crate) bindings: Outgoing,
 }
 
 /// What the loop carries from turn to turn.
@@ -102,6 +105,7 @@ impl Worker {
             self.note_load(now);
             self.station.fire_timers(now);
             self.station.answer_events(now);
+            self.station.bindings.hand_over();
             self.sieve();
             self.send();
             let sent = self.sent()?;
@@ -109,6 +113,7 @@ impl Worker {
             self.publish(now);
             self.station.measure(now, sent);
         }
+        self.station.bindings.finish();
         // What the last turn flushed leaves with one more.
         self.reactor
             .turn(Some(self.station.clock.instant(0)), |_| {})

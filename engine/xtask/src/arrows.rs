@@ -26,6 +26,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tipring-latency", &[]),
+    (
+        "tipring-journal",
+        &[
+            "tipring-wire",
+            "tipring-stack",
+            "tipring-media",
+            "tipring-router",
+        ],
+    ),
     ("tipring-reactor", &[]),
     (
         "tipring-server",
@@ -36,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-router",
             "tipring-shard",
             "tipring-latency",
+            "tipring-journal",
             "tipring-reactor",
         ],
     ),
@@ -82,6 +92,7 @@ const PURE: &[&str] = &[
     "tipring-router",
     "tipring-shard",
     "tipring-sim",
+    "tipring-journal",
 ];
 
 /// Packages that open sockets, wait or call the system.

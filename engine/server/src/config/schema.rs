@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
+use super::journal::Journal;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
@@ -63,6 +64,9 @@ pub(crate) struct Config {
     /// What is asked of those who are not known to mean well.
     #[garde(dive)]
     pub(crate) abuse: Abuse,
+    /// Bindings and the users that were pushed over HTTP, kept on disk.
+    #[garde(dive)]
+    pub(crate) journal: Journal,
 }
 
 /// Threads and their end.

@@ -3,6 +3,7 @@
 //! percentiles for Prometheus, and writes the interval logs. Nothing here can hold a shard up: a full
 //! disk or a slow one makes laps longer, and is said once.
 
+pub(crate) mod journal;
 mod log_files;
 mod stamp;
 mod summary;
@@ -49,6 +50,8 @@ pub(crate) struct Housekeeping {
     pub(crate) logs: Option<Logs>,
     /// A CPU that no shard has.
     pub(crate) cpu: Option<usize>,
+    /// The location journal; `None`: none is kept.
+    pub(crate) journal: Option<journal::Work>,
 }
 
 /// The interval logs to write.
@@ -91,7 +94,7 @@ impl Housekeeper {
         while !self.thread.is_finished() {
             if Instant::now() > until {
                 tracing::error!(
-                    "the latency log's disk does not answer; the last intervals are lost"
+                    "the disk does not answer; the last latencies and changes of bindings are lost"
                 );
                 return;
             }
@@ -101,7 +104,7 @@ impl Housekeeper {
 }
 
 impl Housekeeping {
-    fn run(self, stop: &AtomicBool) {
+    fn run(self, stop: &Arc<AtomicBool>) {
         if let Some(cpu) = self.cpu {
             // On any CPU it works as well.
             let _ = affinity::pin_to(cpu);
@@ -110,26 +113,40 @@ impl Housekeeping {
             mut laps,
             summaries,
             logs,
+            journal,
             ..
         } = self;
-        match logs.map(|logs| (logs, executor())) {
-            Some((logs, Ok(executor))) => {
-                let files = LogFiles::new(
-                    logs.directory,
-                    Limits::new(logs.rotate_bytes, logs.rotate_files),
-                    logs.base,
-                );
-                executor.run(write_laps(&mut laps, &summaries, files, stop));
-            }
-            Some((_, Err(reason))) => {
-                tracing::warn!(
-                    reason,
-                    "no latency logs: the files' executor cannot run here; {MEMLOCK_ADVICE}"
-                );
-                summarize_laps(&mut laps, &summaries, stop);
-            }
-            None => summarize_laps(&mut laps, &summaries, stop),
+        if logs.is_none() && journal.is_none() {
+            return summarize_laps(&mut laps, &summaries, stop);
         }
+        let executor = match executor() {
+            Ok(executor) => executor,
+            Err(reason) => {
+                // The journal was refused at the start when this cannot be; it can only be lost since.
+                let journal = journal.is_some();
+                tracing::error!(
+                    reason,
+                    journal,
+                    "no latency logs, no journal: the files' executor cannot run here; {MEMLOCK_ADVICE}"
+                );
+                return summarize_laps(&mut laps, &summaries, stop);
+            }
+        };
+        executor.run(async {
+            let journal = journal::keep(journal, stop);
+            match logs {
+                Some(logs) => {
+                    let files = LogFiles::new(
+                        logs.directory,
+                        Limits::new(logs.rotate_bytes, logs.rotate_files),
+                        logs.base,
+                    );
+                    write_laps(&mut laps, &summaries, files, stop).await;
+                }
+                None => look_at_laps(&mut laps, &summaries, stop).await,
+            }
+            journal.await;
+        });
     }
 }
 
@@ -148,13 +165,25 @@ fn executor() -> Result<LocalExecutor, String> {
 /// Without files: only the percentiles.
 fn summarize_laps(laps: &mut [Laps], summaries: &Summaries, stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
-        for (shard, laps) in laps.iter_mut().enumerate() {
-            while let Some(lap) = laps.next() {
-                summaries.renew(shard, &lap.set);
-                laps.give_back(lap.set);
-            }
-        }
+        renew_summaries(laps, summaries);
         std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+/// The same beside a journal.
+async fn look_at_laps(laps: &mut [Laps], summaries: &Summaries, stop: &AtomicBool) {
+    while !laps.is_empty() && !stop.load(Ordering::Acquire) {
+        renew_summaries(laps, summaries);
+        glommio::timer::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn renew_summaries(laps: &mut [Laps], summaries: &Summaries) {
+    for (shard, laps) in laps.iter_mut().enumerate() {
+        while let Some(lap) = laps.next() {
+            summaries.renew(shard, &lap.set);
+            laps.give_back(lap.set);
+        }
     }
 }
 
@@ -204,16 +233,25 @@ async fn attended<T>(work: impl Future<Output = T>) -> T {
 
 /// For `tipring doctor`: whether logs could be written.
 pub(crate) fn finding(directory: &std::path::Path) -> Finding {
+    writable("latency logs", directory, (Severity::Warn, LOG_ADVICE))
+}
+
+/// Whether files can be written to a directory, and what is to be said when not.
+fn writable(
+    topic: &'static str,
+    directory: &std::path::Path,
+    otherwise: (Severity, &'static str),
+) -> Finding {
     let outcome = executor().map(drop).and_then(|()| {
         log_files::try_directory(directory)
             .map_err(|error| format!("{}: {error}", directory.display()))
     });
     let (severity, advice) = match &outcome {
         Ok(()) => (Severity::Ok, ""),
-        Err(_) => (Severity::Warn, LOG_ADVICE),
+        Err(_) => otherwise,
     };
     Finding {
-        topic: "latency logs",
+        topic,
         found: outcome.map_or_else(|reason| reason, |()| directory.display().to_string()),
         wanted: "io_uring for files, a directory to write to".to_owned(),
         severity,
