@@ -326,6 +326,6 @@ fn a_look_into_it_tells_what_is_there_and_no_secret() {
     );
     assert!(matches!(
         inspect(&desk.path("."), form(false, false)),
-        Err(InspectError::Empty(_))
+        Err(inspect::InspectError::Empty(_))
     ));
 }
