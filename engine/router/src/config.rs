@@ -6,13 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stack::TimerConfig;
+use stack::digest::Secret;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::admission::{AdmissionCounters, Overload, Sieve};
+use crate::auth::{Auth, AuthCounters};
+use crate::directory::Directory;
+use crate::location::{LocationChange, LocationCounters, Registration};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::rdb::Table;
+use crate::registrar::{RegistrarCounters, RegistrarSettings};
 use crate::transfer::Word;
 
 /// The settings of one shard's router.
@@ -51,11 +56,22 @@ pub struct Config {
     pub overload: Overload,
     /// What is asked of those who are not known to mean well.
     pub abuse: Arc<Abuse>,
+    /// The local domains and their users.
+    pub directory: Arc<Directory>,
+    /// How users of these domains register; `None`: a REGISTER is answered 405.
+    pub registrar: Option<Arc<RegistrarSettings>>,
+    /// Who must prove to be a user of these domains, and how.
+    pub auth: Arc<Auth>,
+    /// Where the keys of nonces come from, the same on every shard. Must not be guessable on a live system.
+    pub nonce_secret: Secret,
+    /// Microseconds from the Unix epoch to [`stack::Time::ZERO`], so that what is numbered by time goes on after a
+    /// restart.
+    pub unix_us: u64,
 }
 
 impl Config {
     /// The only shard, with these listeners and this routing DB, without media, peers and application
-    /// server. Live systems set `seed` and `steer_key` to what cannot be guessed.
+    /// server. Live systems set `seed`, `steer_key` and `nonce_secret` to what cannot be guessed.
     pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
         Config {
             shard: 0,
@@ -74,6 +90,11 @@ impl Config {
             session_timer: None,
             overload: Overload::default(),
             abuse: Arc::default(),
+            directory: Arc::default(),
+            registrar: None,
+            auth: Arc::default(),
+            nonce_secret: Secret::new([1; 32]),
+            unix_us: 0,
         }
     }
 }
@@ -152,6 +173,12 @@ pub struct Limits {
     pub wire: wire::Limits,
     /// Subscriptions at once, those that a REFER outside a call makes among them.
     pub subscriptions: usize,
+    /// Users with bindings at once. Every shard knows all, so this is no part of anything.
+    pub registrations: usize,
+    /// Bindings at once, of all users.
+    pub bindings: usize,
+    /// Bindings of one user.
+    pub contacts: usize,
 }
 
 impl Default for Limits {
@@ -163,6 +190,9 @@ impl Default for Limits {
             retry_after_s: 5,
             wire: wire::Limits::default(),
             subscriptions: 100_000,
+            registrations: 1_000_000,
+            bindings: 1_500_000,
+            contacts: 10,
         }
     }
 }
@@ -193,6 +223,14 @@ pub enum Command {
     Abuse(Arc<Abuse>),
     /// Another shard has banned a source.
     Ban(Ban),
+    /// Other domains or users. Who is gone loses his bindings.
+    Directory(Arc<Directory>),
+    /// Other rules for the REGISTERs to come.
+    Registrar(Option<Arc<RegistrarSettings>>),
+    /// Other rules of who must prove who he is. Nonces stay good.
+    Auth(Arc<Auth>),
+    /// What an earlier run knew of users: to be given to every shard before anything else.
+    Restore(Arc<[Arc<Registration>]>),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -245,6 +283,8 @@ pub enum Event {
     },
     /// A source was banned: the other shards are to be told.
     Banned(Ban),
+    /// Bindings have changed. Told by one shard only, the owner of the address-of-record, in order.
+    Location(LocationChange),
 }
 
 /// What became of one stream of a steered call.
@@ -282,6 +322,8 @@ pub enum Wake {
     KeepAlive,
     /// An INVITE has waited too long for another shard's word.
     Held,
+    /// A binding ends, or another shard has not confirmed one.
+    Location,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -416,6 +458,14 @@ pub struct Counters {
     pub limiting_servers: u64,
     /// What was turned away because of where it came from.
     pub abuse: AbuseCounters,
+    /// What became of REGISTERs.
+    pub registrar: RegistrarCounters,
+    /// What became of requests that needed proof of who sent them.
+    pub auth: AuthCounters,
+    /// Nonces whose counts are remembered at this moment.
+    pub nonces: u64,
+    /// What the location service did.
+    pub location: LocationCounters,
 }
 
 /// The few counters that are asked for after every turn.

@@ -16,14 +16,18 @@ use wire::{Host, Uri, print};
 use crate::abuse::Guard;
 use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
+use crate::auth::Verifier;
 use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
+use crate::directory::Directory;
 use crate::local;
+use crate::location::Location;
 use crate::names::{Lookup, Names};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::proxy::PathKeys;
+use crate::registrar::Registrar;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -340,6 +344,12 @@ pub(crate) struct Core {
     pub(crate) guard: Guard,
     /// What the request at hand was refused with, if the router itself refused it.
     pub(crate) refused_with: Option<u16>,
+    /// Where users are.
+    pub(crate) location: Location,
+    /// The local domains and their users.
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) registrar: Registrar,
+    pub(crate) auth: Verifier,
 }
 
 impl Core {
@@ -351,6 +361,7 @@ impl Core {
         let mut random = Random::new(config.seed);
         let seed = random.next_u64();
         let timers = config.timers.stack;
+        let location = Location::new(&config, seed.rotate_left(16));
         Core {
             transactions: Transactions::new(config.shard, seed, timers, limits, now),
             pool: Pool::default(),
@@ -382,6 +393,10 @@ impl Core {
             feedback: Feedback::new(now),
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
             refused_with: None,
+            directory: config.directory,
+            registrar: Registrar::new(config.registrar, config.steer_key),
+            auth: Verifier::new(config.auth, config.nonce_secret, config.shard),
+            location,
         }
     }
 

@@ -9,6 +9,7 @@
 mod abuse;
 mod admission;
 mod application_server;
+mod auth;
 mod call;
 mod calls;
 mod config;
@@ -27,6 +28,7 @@ mod peers;
 mod proxy;
 mod query;
 pub mod rdb;
+mod registrar;
 mod router;
 mod sanity;
 mod steer;
@@ -37,10 +39,11 @@ pub use abuse::{
     Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
 };
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
+pub use auth::{Auth, AuthCounters, AuthCounts, Demand, Policy};
 pub use config::*;
 pub use directory::{Credentials, Directory, Domain};
 pub use headers::{WITHHELD, Withheld};
-pub use location::{Aor, Binding, LocationCause, LocationChange, Registration};
+pub use location::{Aor, Binding, LocationCause, LocationChange, LocationCounters, Registration};
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
 pub use peers::{Peer, Peers, Reliable, Transfers};
@@ -48,6 +51,7 @@ pub use query::{
     Answer, CallDetail, CallState, CallView, CallsPage, LegView, Query, Question, Said, StreamView,
     TimelineEntry,
 };
+pub use registrar::{Nat, RegistrarCounters, RegistrarSettings, UnsupportedPath};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
 pub use transfer::Word;

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
@@ -157,11 +157,15 @@ pub(crate) fn launch(
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
 
+    let (clock, base) = (Clock::start(), SystemTime::now());
+    let since = base.duration_since(UNIX_EPOCH).unwrap_or_default();
     let common = Common {
         config,
         table: &loaded.table,
+        directory: &loaded.directory,
         shards: places.len() as u8,
         steer_key: keys.steer,
+        unix_us: since.as_micros() as u64,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());

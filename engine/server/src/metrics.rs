@@ -67,7 +67,11 @@ fn register_bounds(limits: &Limits) {
     let transactions = ("tipring_transactions_limit", help, limits.transactions);
     let help = "limits.subscriptions, of all shards together.";
     let subscriptions = ("tipring_subscriptions_limit", help, limits.subscriptions);
-    for (name, help, bound) in [calls, transactions, subscriptions] {
+    let help = "limits.registrations, the same for every shard.";
+    let registrations = ("tipring_registrations_limit", help, limits.registrations);
+    let help = "limits.bindings, the same for every shard.";
+    let bindings = ("tipring_bindings_limit", help, limits.bindings);
+    for (name, help, bound) in [calls, transactions, subscriptions, registrations, bindings] {
         metrics::describe_gauge!(name, Unit::Count, help);
         metrics::gauge!(name).set(bound as f64);
     }

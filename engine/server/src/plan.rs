@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
+use router::Directory;
 use router::rdb::{CallFlow, Record, Table};
 use wire::Method;
 
@@ -16,6 +17,7 @@ use crate::config::{
     PeerClass, Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
 use crate::housekeeping::journal::Manner;
+use crate::registrar;
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
 pub(crate) type Places = Vec<Option<usize>>;
@@ -120,10 +122,14 @@ pub(crate) struct Common<'c> {
     pub(crate) config: &'c Config,
     /// The routing DB.
     pub(crate) table: &'c Arc<Table>,
+    /// The local domains and their users.
+    pub(crate) directory: &'c Arc<Directory>,
     /// How many shards there are.
     pub(crate) shards: u8,
     /// Key of the steering function.
     pub(crate) steer_key: u64,
+    /// Microseconds from the Unix epoch to the zero of the shards' clock.
+    pub(crate) unix_us: u64,
 }
 
 impl Common<'_> {
@@ -160,6 +166,9 @@ impl Common<'_> {
             session_timer: session_timer(self.config),
             overload: overload(&self.config.overload),
             abuse: abuse::rules(&self.config.abuse),
+            directory: Arc::clone(self.directory),
+            registrar: Some(registrar::settings(&self.config.registrar)),
+            unix_us: self.unix_us,
         }
     }
 }
@@ -309,6 +318,9 @@ fn limits(limits: &Limits, shards: u8) -> shard::Limits {
             ..wire::Limits::default()
         },
         subscriptions: part(limits.subscriptions),
+        registrations: limits.registrations,
+        bindings: limits.bindings,
+        contacts: limits.contacts,
     }
 }
 

@@ -13,9 +13,10 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
-    Event, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer,
-    Peers, PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Refreshes, Reliable,
-    Resolved, Scanners, SessionTimer, Sieve, Standing, Timers, Transfers, Wake, Word,
+    Abuse, AbuseCounters, AdmissionCounters, Aor, ApplicationServer, Ban, Binding, Command, Config,
+    Counters, Event, Limits, Listener, LocationCause, LocationChange, LocationCounters, MediaEnded,
+    Methods, Networks, Offence, Outbound, Overload, Peer, Peers, PriorityNumbers, Probed, Probing,
+    Progress, Rate, Reaction, Refreshes, Registration, Reliable, Resolved, Scanners, SessionTimer,
+    Sieve, Standing, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

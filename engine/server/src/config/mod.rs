@@ -3,6 +3,7 @@
 //! `run`.
 
 mod abuse;
+mod directory;
 mod document;
 mod effective;
 mod environment;
@@ -11,6 +12,7 @@ mod journal;
 mod load;
 mod media;
 mod overload;
+mod registrar;
 mod rules;
 mod schema;
 mod value;
@@ -22,5 +24,6 @@ pub(crate) use journal::Journal;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
 pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use overload::Overload;
+pub(crate) use registrar::{Domain, Nat, Registrar, UnsupportedPath};
 pub(crate) use schema::*;
 pub(crate) use value::{Network, PortRange};

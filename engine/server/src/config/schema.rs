@@ -13,6 +13,7 @@ use super::abuse::Abuse;
 use super::journal::Journal;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
+use super::registrar::{Domain, Registrar};
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -67,6 +68,12 @@ pub(crate) struct Config {
     /// Bindings and the users that were pushed over HTTP, kept on disk.
     #[garde(dive)]
     pub(crate) journal: Journal,
+    /// How users of the domains register.
+    #[garde(dive)]
+    pub(crate) registrar: Registrar,
+    /// Local domains with their users.
+    #[garde(dive)]
+    pub(crate) domain: Vec<Domain>,
 }
 
 /// Threads and their end.
@@ -373,6 +380,15 @@ pub(crate) struct Limits {
     /// Subscriptions at once, all shards together.
     #[garde(custom(within(1, 100_000_000)))]
     pub(crate) subscriptions: usize,
+    /// Users with bindings at once. Every shard knows all of them: this is not divided.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) registrations: usize,
+    /// Bindings at once, of all users. Not divided.
+    #[garde(custom(within(1, 200_000_000)))]
+    pub(crate) bindings: usize,
+    /// Bindings of one user.
+    #[garde(custom(within(1, 1_000)))]
+    pub(crate) contacts: usize,
 }
 
 /// 65,535 bytes of IPv4 packet less its header and UDP's.
@@ -389,6 +405,9 @@ impl Default for Limits {
             message_bytes: UDP_PAYLOAD_MAX,
             retry_after_s: 5,
             subscriptions: 100_000,
+            registrations: 1_000_000,
+            bindings: 1_500_000,
+            contacts: 10,
         }
     }
 }

@@ -22,6 +22,9 @@ const ADMISSION: &str =
 const ABUSE: &str = "What was turned away because of where it came from, by reason.";
 const BANS: &str = "Times a source was banned, by reason.";
 
+const REGISTERS: &str = "REGISTERs of local domains, retransmissions not counted, by outcome.";
+const STUN: &str = "STUN messages on SIP ports, by what was done about them.";
+
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
 
 /// What only grows.
@@ -429,6 +432,37 @@ pub(super) const COUNTERS: &[Metric] = &[
         "Subscriptions that nobody refreshed, or that were never notified.",
         |s| s.shard.subscriptions_expired,
     ),
+    // Where users are.
+    count(
+        "tipring_location_changes_total",
+        "Changes of bindings that this shard put in order, as the owner of their users.",
+        |s| s.shard.location.changes,
+    ),
+    count(
+        "tipring_bindings_expired_total",
+        "Bindings that ended because nobody refreshed them.",
+        |s| s.shard.location.expired,
+    ),
+    count(
+        "tipring_location_refused_total",
+        "Updates of bindings, asked for by this shard, that were refused.",
+        |s| s.shard.location.refused,
+    ),
+    count(
+        "tipring_location_not_reached_total",
+        "Of these: some shard could not be told, or did not answer, within 2 s.",
+        |s| s.shard.location.not_reached,
+    ),
+    count(
+        "tipring_location_repeated_total",
+        "Registrations told to other shards once more, because they were not confirmed within 100 ms.",
+        |s| s.shard.location.repeated,
+    ),
+    count(
+        "tipring_location_late_total",
+        "Letters of other shards about bindings read later than 100 ms: this shard is behind.",
+        |s| s.shard.location.late,
+    ),
     // Session timers.
     count(
         "tipring_session_refreshes_total",
@@ -642,4 +676,76 @@ pub(super) const COUNTERS: &[Metric] = &[
         "Answered calls ended because their media fell silent.",
         |s| s.shard.calls_silent,
     ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "accepted"),
+        REGISTERS,
+        |s| s.shard.registrar.accepted,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "fetched"),
+        REGISTERS,
+        |s| s.shard.registrar.fetched,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "unknown_user"),
+        REGISTERS,
+        |s| s.shard.registrar.unknown,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "unproven"),
+        REGISTERS,
+        |s| s.shard.registrar.unproven,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "too_brief"),
+        REGISTERS,
+        |s| s.shard.registrar.too_brief,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "unsupported"),
+        REGISTERS,
+        |s| s.shard.registrar.unsupported,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "bad"),
+        REGISTERS,
+        |s| s.shard.registrar.bad,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "out_of_order"),
+        REGISTERS,
+        |s| s.shard.registrar.out_of_order,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "too_many_contacts"),
+        REGISTERS,
+        |s| s.shard.registrar.too_many,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "full"),
+        REGISTERS,
+        |s| s.shard.registrar.full,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "not_reached"),
+        REGISTERS,
+        |s| s.shard.registrar.not_reached,
+    ),
+    kind("tipring_stun_total", ("action", "answered"), STUN, |s| {
+        s.shard.registrar.stun_answered
+    }),
+    kind("tipring_stun_total", ("action", "dropped"), STUN, |s| {
+        s.shard.registrar.stun_dropped
+    }),
 ];

@@ -44,6 +44,21 @@ pub(super) const LEVELS: &[Metric] = &[
         |s| s.shard.subscriptions,
     ),
     count(
+        "tipring_registrations",
+        "Users with bindings. Every shard knows all of them: the shards' numbers agree, and do not add up.",
+        |s| s.shard.location.registrations,
+    ),
+    count(
+        "tipring_bindings",
+        "Bindings of users. Every shard knows all of them: the shards' numbers agree, and do not add up.",
+        |s| s.shard.location.bindings,
+    ),
+    count(
+        "tipring_location_unconfirmed",
+        "Changes of bindings that this shard has ordered and not every other shard has confirmed.",
+        |s| s.shard.location.unconfirmed,
+    ),
+    count(
         "tipring_server_transactions",
         "Server transactions alive.",
         |s| s.shard.server_transactions,
