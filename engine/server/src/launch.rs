@@ -9,13 +9,15 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ::journal::{DirectoryJournal, DirectoryOrders};
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
 use reactor::{
     Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, UdpOptions, Waker, affinity,
     probe, steering,
 };
-use shard::Shard;
+use router::Directory;
+use shard::{Command, Shard};
 use stack::Time;
 
 use crate::board::Board;
@@ -23,7 +25,7 @@ use crate::config::{Coalesce, Loaded, SteeringMode};
 use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
-use crate::housekeeping::journal::{self, Opened, Outgoing};
+use crate::housekeeping::journal::{self, Opened, Outgoing, Restored};
 use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
@@ -110,6 +112,8 @@ pub(crate) struct Engine {
     pub(crate) housekeeper: Option<Housekeeper>,
     /// Port pairs open for media, all shards together.
     pub(crate) media_pairs: usize,
+    /// The domains that the journal had.
+    pub(crate) restored: Directory,
 }
 
 /// One running shard.
@@ -144,7 +148,11 @@ pub(crate) fn launch(
     reactor::raise_open_files(probe::files_needed(&reactor, places.len()))?;
     let (clock, base) = (Clock::start(), SystemTime::now());
     // Before anything can come in that would have to wait for it.
-    let journal = open_journal(loaded, clock, places.len())?;
+    let pushed = DirectoryJournal::default();
+    let journal = open_journal(loaded, clock, places.len(), pushed.orders())?;
+    let restored = journal.as_ref().map(|journal| journal.restored.clone());
+    let restored = restored.unwrap_or_default();
+    let directory = restored.directory_with(&loaded.directory);
     let give_up = Instant::now() + BIND_PATIENCE;
     let groups = bind(loaded, places.len(), give_up)?;
     let media = ports::open(config, places.len(), give_up)?;
@@ -157,12 +165,11 @@ pub(crate) fn launch(
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
 
-    let (clock, base) = (Clock::start(), SystemTime::now());
     let since = base.duration_since(UNIX_EPOCH).unwrap_or_default();
     let common = Common {
         config,
         table: &loaded.table,
-        directory: &loaded.directory,
+        directory: &directory,
         shards: places.len() as u8,
         steer_key: keys.steer,
         unix_us: since.as_micros() as u64,
@@ -216,7 +223,7 @@ pub(crate) fn launch(
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
-        .map(|((berth, ends), mailbox)| berth.begin(ends, mailbox))
+        .map(|((berth, ends), mailbox)| berth.begin(ends, remind(mailbox, &restored)))
         .collect();
     Ok(Engine {
         shards,
@@ -225,6 +232,7 @@ pub(crate) fn launch(
         steered,
         housekeeper,
         media_pairs,
+        restored: restored.directory,
     })
 }
 
@@ -246,6 +254,7 @@ fn open_journal(
     loaded: &Loaded,
     clock: Clock,
     shards: usize,
+    orders: DirectoryOrders,
 ) -> Result<Option<Opened>, journal::OpenError> {
     let Some(directory) = loaded.journal_directory() else {
         return Ok(None);
@@ -253,7 +262,17 @@ fn open_journal(
     let manner = plan::journal(&loaded.config.journal);
     let listen = loaded.config.listen.iter();
     let listeners = listen.map(|listen| listen.address.0).collect();
-    journal::open(&directory, manner, clock, listeners, shards).map(Some)
+    journal::open(&directory, manner, clock, listeners, shards, orders).map(Some)
+}
+
+/// The first letter of a shard: what an earlier run knew of users. It is read before any datagram.
+fn remind(mut mailbox: Sender<Letter>, restored: &Restored) -> Sender<Letter> {
+    if !restored.registrations.is_empty() {
+        let known = Command::Restore(Arc::clone(&restored.registrations));
+        // It is empty, and has room.
+        let _ = mailbox.send(Letter::Command(known));
+    }
+    mailbox
 }
 
 fn keep_house(

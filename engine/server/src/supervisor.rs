@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{self, Config, Loaded};
+use crate::housekeeping::journal::with_pushed;
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
@@ -66,6 +67,7 @@ pub(crate) fn supervise(
         phase: Phase::Running,
         failed: false,
         directory: loaded.directory,
+        restored: engine.restored,
     };
     supervisor.watch(notices);
     let code = supervisor.join();
@@ -87,6 +89,8 @@ struct Supervisor {
     failed: bool,
     /// As the file has it.
     directory: Arc<Directory>,
+    /// What the journal had.
+    restored: Directory,
 }
 
 impl Supervisor {
@@ -247,7 +251,7 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Registrar(Some(Arc::clone(&settings)))));
         if self.directory != loaded.directory {
             self.directory = Arc::clone(&loaded.directory);
-            let directory = Arc::clone(&self.directory);
+            let directory = with_pushed(&self.directory, &self.restored);
             self.tell_all(|| Letter::Command(Command::Directory(Arc::clone(&directory))));
         }
     }

@@ -449,6 +449,7 @@ impl Station {
                         registration,
                         cause,
                     } = change;
+                    self.bindings.put(&registration);
                     let (aor, bindings) = (&registration.aor, registration.bindings.len());
                     tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed")
                 }

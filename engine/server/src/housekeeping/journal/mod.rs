@@ -27,7 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ::journal::DirectoryJournal;
+use ::journal::DirectoryOrders;
 use reactor::clock::Clock;
 use reactor::probe::{Finding, Severity};
 
@@ -36,7 +36,7 @@ pub(crate) use inspect::{Form, inspect};
 pub(crate) use keeper::{Manner, Work};
 pub(crate) use place::OpenError;
 use place::Place;
-pub(crate) use recovery::Restored;
+pub(crate) use recovery::{Restored, with_pushed};
 pub(crate) use tray::{Outgoing, Tray};
 
 /// The task that keeps the journal until `stop`, when there is one; to be waited for at the end.
@@ -56,8 +56,6 @@ pub(crate) struct Opened {
     pub(crate) restored: Restored,
     /// Where each shard lays down its changes, by shard.
     trays: Vec<Tray>,
-    /// The control side's way to it.
-    pub(crate) directory: DirectoryJournal,
     /// Its numbers.
     pub(crate) figures: Figures,
     /// For the housekeeping.
@@ -84,7 +82,7 @@ const ADVICE: &str = "raise the memlock limit (LimitMEMLOCK=infinity), let this 
                       process";
 
 /// Takes the directory, reads what is in it, and prepares the work. May take seconds for millions of
-/// bindings.
+/// bindings. Changes of the directory come by `orders`.
 ///
 /// # Errors
 /// The directory cannot be used, or another router has it.
@@ -94,6 +92,7 @@ pub(crate) fn open(
     clock: Clock,
     listeners: Vec<SocketAddr>,
     shards: usize,
+    orders: DirectoryOrders,
 ) -> Result<Opened, OpenError> {
     super::executor().map(drop).map_err(OpenError::Executor)?;
     let (place, lock) = Place::take(directory)?;
@@ -106,7 +105,6 @@ pub(crate) fn open(
         numbers.log_bytes = found.log_bytes;
     });
     let trays: Vec<Tray> = (0..shards).map(|_| Tray::default()).collect();
-    let journal = DirectoryJournal::default();
     Ok(Opened {
         work: Work {
             place,
@@ -117,12 +115,11 @@ pub(crate) fn open(
             restored: restored.clone(),
             found,
             trays: trays.clone(),
-            orders: journal.orders(),
+            orders,
             figures: figures.clone(),
         },
         restored,
         trays,
-        directory: journal,
         figures,
     })
 }

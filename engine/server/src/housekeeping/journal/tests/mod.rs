@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ::journal::{DirectoryChange, NotKept};
+use ::journal::{DirectoryChange, DirectoryJournal, NotKept};
 use router::{Credentials, Domain, Registration};
 use stack::Time;
 
@@ -55,15 +55,17 @@ fn manner(rotate_bytes: u64) -> Manner {
 }
 
 fn opened(directory: &Path, rotate_bytes: u64) -> Opened {
+    ordered(directory, rotate_bytes, &DirectoryJournal::default()).expect("a journal")
+}
+
+fn ordered(
+    directory: &Path,
+    rotate_bytes: u64,
+    changes: &DirectoryJournal,
+) -> Result<Opened, OpenError> {
     let listeners = vec![([127, 0, 0, 1], 5060).into()];
-    open(
-        directory,
-        manner(rotate_bytes),
-        Clock::start(),
-        listeners,
-        1,
-    )
-    .expect("a journal")
+    let (manner, orders) = (manner(rotate_bytes), changes.orders());
+    open(directory, manner, Clock::start(), listeners, 1, orders)
 }
 
 /// A journal at work, and the shard that feeds it.
@@ -78,7 +80,8 @@ struct Running {
 
 impl Running {
     fn start(directory: &Path, rotate_bytes: u64) -> Running {
-        let opened = opened(directory, rotate_bytes);
+        let changes = DirectoryJournal::default();
+        let opened = ordered(directory, rotate_bytes, &changes).expect("a journal");
         let outgoing = opened.outgoing(0);
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, work) = (Arc::clone(&stop), opened.work);
@@ -89,7 +92,7 @@ impl Running {
         Running {
             restored: opened.restored,
             outgoing,
-            directory: opened.directory,
+            directory: changes,
             figures: opened.figures,
             stop,
             thread,
@@ -293,7 +296,7 @@ fn two_routers_do_not_share_a_journal() {
     let desk = Desk::new("shared");
     let directory = desk.path("journal");
     let run = Running::start(&directory, 1 << 20);
-    let second = open(&directory, manner(1 << 20), Clock::start(), Vec::new(), 1);
+    let second = ordered(&directory, 1 << 20, &DirectoryJournal::default());
     assert!(matches!(second, Err(OpenError::Locked(_))));
     run.end();
     opened(&directory, 1 << 20);
