@@ -19,6 +19,7 @@ use reactor::{
 use router::Directory;
 use shard::{Command, Shard};
 use stack::Time;
+use stack::digest::Secret;
 
 use crate::board::Board;
 use crate::config::{Coalesce, Loaded, SteeringMode};
@@ -172,6 +173,7 @@ pub(crate) fn launch(
         directory: &directory,
         shards: places.len() as u8,
         steer_key: keys.steer,
+        nonce_secret: keys.nonces.clone(),
         unix_us: since.as_micros() as u64,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
@@ -378,16 +380,20 @@ fn by_shard(groups: Vec<Vec<UdpListener>>) -> Vec<Vec<UdpListener>> {
 struct Keys {
     steer: u64,
     seed: u64,
+    nonces: Secret,
 }
 
 impl Keys {
     fn draw() -> io::Result<Keys> {
-        let mut bytes = [0; 16];
-        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        let (mut bytes, mut nonces) = ([0; 16], [0; 32]);
+        let mut random = File::open("/dev/urandom")?;
+        random.read_exact(&mut bytes)?;
+        random.read_exact(&mut nonces)?;
         let all = u128::from_ne_bytes(bytes);
         Ok(Keys {
             steer: all as u64,
             seed: (all >> 64) as u64,
+            nonces: Secret::new(nonces),
         })
     }
 

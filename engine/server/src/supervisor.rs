@@ -225,6 +225,8 @@ impl Supervisor {
         let abuse = crate::abuse::rules(&loaded.config.abuse);
         self.tell_all(|| Letter::Command(Command::Abuse(Arc::clone(&abuse))));
         self.take_over_users(&loaded);
+        let auth = crate::auth::rules(&loaded.config.auth);
+        self.tell_all(|| Letter::Command(Command::Auth(Arc::clone(&auth))));
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
         for mode in modes::sentences(&loaded.config) {
@@ -243,6 +245,7 @@ impl Supervisor {
         self.config.abuse = loaded.config.abuse;
         self.config.registrar = loaded.config.registrar;
         self.config.domain = loaded.config.domain;
+        self.config.auth = loaded.config.auth;
     }
 
     /// What the file says of users counts when it has changed: what came over HTTP since then is not undone otherwise.

@@ -139,7 +139,7 @@ fn told(good: bool, message: &str) -> garde::Result {
     }
 }
 
-fn domain_name(name: &str, _: &()) -> garde::Result {
+pub(super) fn domain_name(name: &str, _: &()) -> garde::Result {
     let good = name.len() <= 253 && Host::parse(name.as_bytes()).is_some();
     told(good, "must be a domain name or an IP address")
 }

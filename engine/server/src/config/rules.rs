@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::abuse;
+use super::auth;
 use super::media;
 use super::registrar;
 use super::schema::{Config, Listen};
@@ -23,6 +24,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     servers(config, &mut broken);
     session_timer(config, &mut broken);
     registrar::check(&config.registrar, &config.domain, &mut broken);
+    auth::check(&config.auth, &mut broken);
     broken
 }
 

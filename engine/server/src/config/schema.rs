@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
+use super::auth::{Auth, Demand};
 use super::journal::Journal;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
@@ -74,6 +75,9 @@ pub(crate) struct Config {
     /// Local domains with their users.
     #[garde(dive)]
     pub(crate) domain: Vec<Domain>,
+    /// Who must prove who he is, and how.
+    #[garde(dive)]
+    pub(crate) auth: Auth,
 }
 
 /// Threads and their end.
@@ -248,6 +252,11 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) abuse_exempt: Option<bool>,
+    /// Which of its requests need proof of who sent them: "never", also REGISTER; "local"; "always". Left out: as
+    /// `[auth]` has it.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authenticate: Option<Demand>,
 }
 
 /// Who does RFC 3262 with a callee whose caller does not.

@@ -37,6 +37,11 @@ pub(super) const LEVELS: &[Metric] = &[
         "Sources remembered for [abuse]; abuse.sources_max is their bound.",
         |s| s.shard.abuse.sources,
     ),
+    count(
+        "tipring_auth_nonces",
+        "Nonces in use; auth.nonces_max is the bound of each shard.",
+        |s| s.shard.nonces,
+    ),
     count("tipring_calls", "Calls in progress.", |s| s.shard.calls),
     count(
         "tipring_subscriptions",

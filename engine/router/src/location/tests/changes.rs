@@ -154,6 +154,17 @@ fn the_newest_state_alone_is_told_to_a_shard_that_was_behind() {
 }
 
 #[test]
+fn a_letter_that_comes_twice_is_obeyed_once() {
+    let mut net = Net::new(3, 1);
+    net.mail.twice = 100;
+    let register = update("a", ("call", 1), &[("sip:a@1", 600)]);
+    let other = (net.owner(&register) + 1) % 3;
+    assert!(net.answer(other, register).is_ok());
+    assert_eq!(net.changes.len(), 1);
+    net.check_converged();
+}
+
+#[test]
 fn there_is_a_limit_to_everything() {
     let limits = |config: &mut crate::Config| {
         config.limits.registrations = 2;
