@@ -168,13 +168,9 @@ impl Keeper {
 
     // --- collecting
 
-    /// Takes what has been laid down.
+    /// Takes what has been laid down; bindings last, so that those which were laid down before a change of the
+    /// directory are on the disk with it.
     fn collect(&mut self) {
-        for tray in &self.trays {
-            let mut changed = tray.empty(mem::take(&mut self.spare));
-            self.waiting.extend(changed.drain());
-            self.spare = changed;
-        }
         while let Some((change, done)) = self.orders.next() {
             self.lively_until = Some(Instant::now() + LIVELY_FOR);
             match self.retry_at {
@@ -182,6 +178,11 @@ impl Keeper {
                 Some(_) => done(Err(NotKept::Disk)),
                 None => self.changes.push_back((DirectoryFrames::new(change), done)),
             }
+        }
+        for tray in &self.trays {
+            let mut changed = tray.empty(mem::take(&mut self.spare));
+            self.waiting.extend(changed.drain());
+            self.spare = changed;
         }
         if !self.waiting.is_empty() {
             self.since.get_or_insert_with(Instant::now);

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod full;
+mod million;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,7 @@ use router::{Credentials, Domain, Registration};
 use stack::Time;
 
 use super::samples::{registration, removal};
+use super::state::State;
 use super::*;
 use crate::housekeeping::executor;
 use std::sync::atomic::Ordering;
