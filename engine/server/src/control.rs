@@ -12,6 +12,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use crate::board::Board;
 use crate::dns::{self, Families, Replies};
 use crate::housekeeping::Summaries;
+use crate::housekeeping::journal::Figures;
+use crate::journal_metrics::JournalGauges;
 use crate::latency_metrics::LatencyGauges;
 use crate::letter::{News, Question};
 use crate::metrics::Gauges;
@@ -34,6 +36,8 @@ pub(crate) struct Control {
     pub(crate) latencies: Option<Summaries>,
     /// What the shards tell of calls.
     pub(crate) news: tokio::sync::mpsc::Receiver<News>,
+    /// The journal's numbers, when one is kept.
+    pub(crate) journal: Option<Figures>,
 }
 
 /// The control thread could not start.
@@ -82,12 +86,13 @@ async fn serve(control: Control, started: mpsc::Sender<Result<(), ControlError>>
         limits,
         latencies,
         news,
+        journal,
     } = control;
     // Nobody asks about calls yet, and so no shard tells anything.
     drop(news);
     let outcome = metrics.map_or(Ok(()), |address| {
         export(address)?;
-        tokio::spawn(copy_boards(boards, limits, latencies));
+        tokio::spawn(copy_boards(boards, limits, latencies, journal));
         Ok(())
     });
     let failed = outcome.is_err();
@@ -117,7 +122,9 @@ async fn copy_boards(
     boards: Vec<Board>,
     limits: crate::config::Limits,
     latencies: Option<Summaries>,
+    journal: Option<Figures>,
 ) {
+    let journal = journal.map(JournalGauges::register);
     let latencies = latencies.map(|of| LatencyGauges::register(boards.len(), of));
     let gauges = Gauges::register(boards.len(), &limits);
     let mut ticks = tokio::time::interval(COPY_EVERY);
@@ -128,6 +135,9 @@ async fn copy_boards(
         }
         if let Some(latencies) = &latencies {
             latencies.copy();
+        }
+        if let Some(journal) = &journal {
+            journal.copy();
         }
     }
 }

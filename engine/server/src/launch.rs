@@ -8,13 +8,15 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ::journal::{DirectoryJournal, DirectoryOrders};
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
 use reactor::{
     Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, UdpOptions, Waker, affinity,
     probe, steering,
 };
-use shard::{CallRecord, Shard};
+use router::Directory;
+use shard::{CallRecord, Command, Shard};
 use stack::Time;
 
 use crate::board::Board;
@@ -24,6 +26,7 @@ use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
 use crate::hep::{Collector, Tap};
+use crate::housekeeping::journal::{self, Opened, Outgoing, Restored};
 use crate::housekeeping::{self, Housekeeper, Housekeeping, Logs, Records, Summaries};
 use crate::keys::{self, KeyError, Keys};
 use crate::letter::{Letter, News, Notice, Question};
@@ -51,6 +54,9 @@ pub(crate) enum LaunchError {
     /// The control thread.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The journal: its directory, or another router that has it.
+    #[error("journal: {0}")]
+    Journal(#[from] journal::OpenError),
     /// A thread could not be made.
     #[error("a thread could not be started: {0}; raise the limit (LimitNPROC, TasksMax)")]
     Thread(io::Error),
@@ -116,6 +122,8 @@ pub(crate) struct Engine {
     pub(crate) media_pairs: usize,
     /// The thread that sends copies of SIP messages; `None` without a collector.
     pub(crate) hep: Option<JoinHandle<()>>,
+    /// The domains that the journal had.
+    pub(crate) restored: Directory,
 }
 
 /// One running shard.
@@ -150,6 +158,13 @@ pub(crate) fn launch(
     let places = plan::places(config, &allowed)?;
     let reactor = plan::reactor(config, places.len());
     reactor::raise_open_files(probe::files_needed(&reactor, places.len()))?;
+    let (clock, base) = (Clock::start(), SystemTime::now());
+    // Before anything can come in that would have to wait for it.
+    let pushed = DirectoryJournal::default();
+    let journal = open_journal(loaded, clock, places.len(), pushed.orders())?;
+    let restored = journal.as_ref().map(|journal| journal.restored.clone());
+    let restored = restored.unwrap_or_default();
+    let directory = restored.directory_with(&loaded.directory);
     let give_up = Instant::now() + BIND_PATIENCE;
     let groups = bind(loaded, places.len(), give_up)?;
     let media = ports::open(config, places.len(), give_up)?;
@@ -164,12 +179,11 @@ pub(crate) fn launch(
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
     let (tell, news) = tokio::sync::mpsc::channel(NEWS);
 
-    let (clock, base) = (Clock::start(), SystemTime::now());
     let since = base.duration_since(UNIX_EPOCH).unwrap_or_default();
     let common = Common {
         config,
         table: &loaded.table,
-        directory: &loaded.directory,
+        directory: &directory,
         shards: places.len() as u8,
         steer_key: keys.steer,
         nonce_secret: keys.nonces.clone(),
@@ -201,6 +215,9 @@ pub(crate) fn launch(
             news: tell.clone(),
             records: records.clone(),
             collector: collector.clone(),
+            bindings: journal
+                .as_ref()
+                .map_or_else(Outgoing::default, |it| it.outgoing(id)),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
@@ -213,7 +230,8 @@ pub(crate) fn launch(
     let mut mesh = Mesh::new(&wakers);
     let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
     let summaries = Summaries::new(places.len());
-    let work = (laps, record_queue);
+    let figures = journal.as_ref().map(|journal| journal.figures.clone());
+    let work = (laps, record_queue, journal.map(|journal| journal.work));
     let housekeeper = keep_house(loaded, &places, &allowed, (base, clock), work, &summaries)?;
     control::start(Control {
         questions,
@@ -224,10 +242,11 @@ pub(crate) fn launch(
         limits: config.limits.clone(),
         latencies: config.measures_latency().then_some(summaries),
         news,
+        journal: figures,
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
-        .map(|((berth, ends), mailbox)| berth.begin(ends, mailbox))
+        .map(|((berth, ends), mailbox)| berth.begin(ends, remind(mailbox, &restored)))
         .collect();
     Ok(Engine {
         shards,
@@ -237,6 +256,7 @@ pub(crate) fn launch(
         housekeeper,
         media_pairs,
         hep,
+        restored: restored.directory,
     })
 }
 
@@ -253,12 +273,38 @@ fn stopwatches(loaded: &Loaded, shards: usize) -> (std::vec::IntoIter<Stopwatch>
     (stopwatches.into_iter(), laps)
 }
 
+/// The journal, read; `None`: none is kept.
+fn open_journal(
+    loaded: &Loaded,
+    clock: Clock,
+    shards: usize,
+    orders: DirectoryOrders,
+) -> Result<Option<Opened>, journal::OpenError> {
+    let Some(directory) = loaded.journal_directory() else {
+        return Ok(None);
+    };
+    let manner = plan::journal(&loaded.config.journal);
+    let listen = loaded.config.listen.iter();
+    let listeners = listen.map(|listen| listen.address.0).collect();
+    journal::open(&directory, manner, clock, listeners, shards, orders).map(Some)
+}
+
+/// The first letter of a shard: what an earlier run knew of users. It is read before any datagram.
+fn remind(mut mailbox: Sender<Letter>, restored: &Restored) -> Sender<Letter> {
+    if !restored.registrations.is_empty() {
+        let known = Command::Restore(Arc::clone(&restored.registrations));
+        // It is empty, and has room.
+        let _ = mailbox.send(Letter::Command(known));
+    }
+    mailbox
+}
+
 fn keep_house(
     loaded: &Loaded,
     places: &Places,
     allowed: &[usize],
     (base, clock): (SystemTime, Clock),
-    (laps, queue): (Vec<Laps>, Option<RecordQueue>),
+    (laps, queue, journal): (Vec<Laps>, Option<RecordQueue>, Option<journal::Work>),
     summaries: &Summaries,
 ) -> Result<Option<Housekeeper>, LaunchError> {
     let settings = plan::records(loaded);
@@ -269,7 +315,7 @@ fn keep_house(
         settings,
         clock,
     });
-    if laps.is_empty() && records.is_none() {
+    if laps.is_empty() && records.is_none() && journal.is_none() {
         return Ok(None);
     }
     let latency = &loaded.config.latency;
@@ -286,6 +332,7 @@ fn keep_house(
         logs,
         records,
         cpu: allowed.iter().rev().find(free).copied(),
+        journal,
     };
     Housekeeper::start(work, reload)
         .map(Some)
@@ -389,6 +436,7 @@ struct Seat {
     news: tokio::sync::mpsc::Sender<News>,
     records: Option<RecordWay>,
     collector: Option<Collector>,
+    bindings: Outgoing,
 }
 
 /// A shard's ends of the mailboxes.
@@ -516,6 +564,7 @@ fn shard_thread(
         news: seat.news,
         records: seat.records.map(RecordSender::new),
         tap,
+        bindings: seat.bindings,
     };
     let outcome = Worker { reactor, station }.run();
     let _ = notices.send(Notice::Ended(seat.id, outcome));

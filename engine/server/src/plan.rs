@@ -15,10 +15,11 @@ use wire::Method;
 use crate::abuse;
 use crate::auth;
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
-    Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
+    Config, Journal, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer,
+    PeerClass, Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
 use crate::housekeeping::RecordSettings;
+use crate::housekeeping::journal::Manner;
 use crate::peers::PeerTable;
 use crate::registrar;
 
@@ -252,6 +253,14 @@ pub(crate) fn outbound(config: &Config) -> shard::Outbound {
 }
 
 /// When new calls are refused because a shard has more to do than it can.
+/// How the journal is kept.
+pub(crate) fn journal(journal: &Journal) -> Manner {
+    Manner {
+        commit: Duration::from_millis(journal.commit_ms),
+        rotate_bytes: journal.rotate_bytes,
+    }
+}
+
 fn overload(overload: &Overload) -> shard::Overload {
     let target = Duration::from_millis(overload.target_ms);
     shard::Overload {

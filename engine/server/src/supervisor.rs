@@ -14,6 +14,7 @@ use signal_hook::iterator::Signals;
 
 use crate::config::{self, Config, Loaded};
 use crate::housekeeping::Housekeeper;
+use crate::housekeeping::journal::with_pushed;
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
@@ -68,6 +69,7 @@ pub(crate) fn supervise(
         failed: false,
         directory: loaded.directory,
         housekeeper: engine.housekeeper,
+        restored: engine.restored,
     };
     supervisor.watch(notices);
     let housekeeper = supervisor.housekeeper.take();
@@ -95,6 +97,8 @@ struct Supervisor {
     /// As the file has it.
     directory: Arc<Directory>,
     housekeeper: Option<Housekeeper>,
+    /// What the journal had.
+    restored: Directory,
 }
 
 impl Supervisor {
@@ -260,7 +264,7 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Registrar(Some(Arc::clone(&settings)))));
         if self.directory != loaded.directory {
             self.directory = Arc::clone(&loaded.directory);
-            let directory = Arc::clone(&self.directory);
+            let directory = with_pushed(&self.directory, &self.restored);
             self.tell_all(|| Letter::Command(Command::Directory(Arc::clone(&directory))));
         }
     }
@@ -364,6 +368,7 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("media", running.media != wanted.media),
         ("cdr", running.cdr != wanted.cdr),
         ("hep", running.hep != wanted.hep),
+        ("journal", running.journal != wanted.journal),
         (
             "session_timer",
             running.session_timer != wanted.session_timer,

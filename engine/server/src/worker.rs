@@ -17,6 +17,7 @@ use crate::board::{Board, Snapshot};
 use crate::call_records::RecordSender;
 use crate::drops::Drops;
 use crate::hep::{self, Tap};
+use crate::housekeeping::journal::Outgoing;
 use crate::letter::{Letter, News, Notice, Question};
 use crate::peers::Coalescing;
 use crate::sip_trace::{self, Direction};
@@ -68,6 +69,8 @@ pub(crate) struct Station {
     pub(crate) records: Option<RecordSender>,
     /// Copies of its messages for a collector; `None` without one.
     pub(crate) tap: Option<Tap>,
+    /// Changes of bindings on their way to the journal.
+    pub(crate) bindings: Outgoing,
 }
 
 /// What the loop carries from turn to turn.
@@ -112,6 +115,7 @@ impl Worker {
             self.note_load(now);
             self.station.fire_timers(now);
             self.station.answer_events(now);
+            self.station.bindings.hand_over();
             self.sieve();
             self.send();
             let sent = self.sent()?;
@@ -122,6 +126,7 @@ impl Worker {
         if let Some(records) = &mut self.station.records {
             records.finish();
         }
+        self.station.bindings.finish();
         // What the last turn flushed leaves with one more.
         self.reactor
             .turn(Some(self.station.clock.instant(0)), |_| {})
@@ -498,6 +503,7 @@ impl Station {
                         registration,
                         cause,
                     } = change;
+                    self.bindings.put(&registration);
                     let (aor, bindings) = (&registration.aor, registration.bindings.len());
                     tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed")
                 }

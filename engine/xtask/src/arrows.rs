@@ -27,6 +27,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tipring-latency", &[]),
+    (
+        "tipring-journal",
+        &[
+            "tipring-wire",
+            "tipring-stack",
+            "tipring-media",
+            "tipring-router",
+        ],
+    ),
     ("tipring-reactor", &[]),
     (
         "tipring-server",
@@ -37,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-router",
             "tipring-shard",
             "tipring-latency",
+            "tipring-journal",
             "tipring-reactor",
         ],
     ),
@@ -83,6 +93,7 @@ const PURE: &[&str] = &[
     "tipring-router",
     "tipring-shard",
     "tipring-sim",
+    "tipring-journal",
 ];
 
 /// Packages that open sockets, wait or call the system.

@@ -35,6 +35,8 @@ pub(crate) struct Loaded {
     pub(crate) table: Arc<Table>,
     /// Where that came from.
     pub(crate) rdb: Origin,
+    /// What the service manager gives this process to keep its state in.
+    pub(crate) state_directory: Option<PathBuf>,
     /// The domains and their users.
     pub(crate) directory: Arc<Directory>,
 }
@@ -60,6 +62,19 @@ impl Loaded {
     pub(crate) fn records_directory(&self) -> Option<PathBuf> {
         let directory = self.config.cdr.directory.as_ref()?;
         Some(beside(&self.origin, directory))
+    }
+
+    /// Where the journal is kept; `None`: nowhere.
+    pub(crate) fn journal_directory(&self) -> Option<PathBuf> {
+        let journal = &self.config.journal;
+        let directory = match &journal.directory {
+            Some(directory) => Some(beside(&self.origin, directory)),
+            None => self
+                .state_directory
+                .as_ref()
+                .map(|state| state.join("journal")),
+        };
+        directory.filter(|_| journal.enabled)
     }
 }
 
@@ -137,6 +152,7 @@ fn complete(origin: Origin, text: String, environment: &Environment) -> Result<L
                 overrides,
                 table,
                 rdb,
+                state_directory: environment.state_directory().map(Path::to_owned),
                 directory,
             });
         }

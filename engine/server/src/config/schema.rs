@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::abuse::Abuse;
 use super::auth::{Auth, Demand};
 use super::calls::{Cdr, Hep};
+use super::journal::Journal;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
 use super::registrar::{Domain, Registrar};
@@ -67,6 +68,9 @@ pub(crate) struct Config {
     /// What is asked of those who are not known to mean well.
     #[garde(dive)]
     pub(crate) abuse: Abuse,
+    /// Bindings and the users that were pushed over HTTP, kept on disk.
+    #[garde(dive)]
+    pub(crate) journal: Journal,
     /// How users of the domains register.
     #[garde(dive)]
     pub(crate) registrar: Registrar,

@@ -3,6 +3,7 @@
 //! percentiles for Prometheus, and writes the interval logs and the records of calls. Nothing here can hold a
 //! shard up: a full disk or a slow one makes laps longer, lets records wait, and is said once.
 
+pub(crate) mod journal;
 mod log_files;
 mod record_files;
 mod record_lines;
@@ -57,6 +58,8 @@ pub(crate) struct Housekeeping {
     pub(crate) records: Option<Records>,
     /// A CPU that no shard has.
     pub(crate) cpu: Option<usize>,
+    /// The location journal; `None`: none is kept.
+    pub(crate) journal: Option<journal::Work>,
 }
 
 /// The interval logs to write.
@@ -113,7 +116,7 @@ impl Housekeeper {
         while !self.thread.is_finished() {
             if Instant::now() > until {
                 tracing::error!(
-                    "the disk of the logs and call records does not answer; the last ones are lost"
+                    "the disk does not answer; the last latencies, call records and changes of bindings are lost"
                 );
                 return;
             }
@@ -123,7 +126,7 @@ impl Housekeeper {
 }
 
 impl Housekeeping {
-    fn run(self, stop: &AtomicBool) {
+    fn run(self, stop: &Arc<AtomicBool>) {
         if let Some(cpu) = self.cpu {
             // On any CPU it works as well.
             let _ = affinity::pin_to(cpu);
@@ -133,28 +136,35 @@ impl Housekeeping {
             summaries,
             logs,
             records,
+            journal,
             ..
         } = self;
-        if logs.is_none() && records.is_none() {
+        if logs.is_none() && records.is_none() && journal.is_none() {
             return summarize_laps(&mut laps, &summaries, stop);
         }
+        let executor = match executor() {
+            Ok(executor) => executor,
+            Err(reason) => {
+                // The journal was refused at the start when this cannot be; it can only be lost since.
+                let journal = journal.is_some();
+                tracing::error!(
+                    reason,
+                    journal,
+                    "no latency logs, no call records, no journal: the files' executor cannot run here; {MEMLOCK_ADVICE}"
+                );
+                return summarize_laps(&mut laps, &summaries, stop);
+            }
+        };
         let files = logs.map(|logs| {
             let limits = Limits::new(logs.rotate_bytes, logs.rotate_files);
             LogFiles::new(logs.directory, limits, logs.base)
         });
-        match executor() {
-            Ok(executor) => {
-                let records = records.map(RecordFiles::new);
-                executor.run(write_files(&mut laps, &summaries, files, records, stop));
-            }
-            Err(reason) => {
-                tracing::warn!(
-                    reason,
-                    "no latency logs and call records: the files' executor cannot run here; {MEMLOCK_ADVICE}"
-                );
-                summarize_laps(&mut laps, &summaries, stop);
-            }
-        }
+        let records = records.map(RecordFiles::new);
+        executor.run(async {
+            let journal = journal::keep(journal, stop);
+            write_files(&mut laps, &summaries, files, records, stop).await;
+            journal.await;
+        });
     }
 }
 
@@ -173,13 +183,17 @@ fn executor() -> Result<LocalExecutor, String> {
 /// Without files: only the percentiles.
 fn summarize_laps(laps: &mut [Laps], summaries: &Summaries, stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
-        for (shard, laps) in laps.iter_mut().enumerate() {
-            while let Some(lap) = laps.next() {
-                summaries.renew(shard, &lap.set);
-                laps.give_back(lap.set);
-            }
-        }
+        renew_summaries(laps, summaries);
         std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+fn renew_summaries(laps: &mut [Laps], summaries: &Summaries) {
+    for (shard, laps) in laps.iter_mut().enumerate() {
+        while let Some(lap) = laps.next() {
+            summaries.renew(shard, &lap.set);
+            laps.give_back(lap.set);
+        }
     }
 }
 
@@ -253,16 +267,25 @@ pub(crate) fn try_records(directory: &std::path::Path) -> Result<(), String> {
 
 /// For `tipring doctor`: whether logs could be written.
 pub(crate) fn finding(directory: &std::path::Path) -> Finding {
+    writable("latency logs", directory, (Severity::Warn, LOG_ADVICE))
+}
+
+/// Whether files can be written to a directory, and what is to be said when not.
+fn writable(
+    topic: &'static str,
+    directory: &std::path::Path,
+    otherwise: (Severity, &'static str),
+) -> Finding {
     let outcome = executor().map(drop).and_then(|()| {
         series::try_directory(directory)
             .map_err(|error| format!("{}: {error}", directory.display()))
     });
     let (severity, advice) = match &outcome {
         Ok(()) => (Severity::Ok, ""),
-        Err(_) => (Severity::Warn, LOG_ADVICE),
+        Err(_) => otherwise,
     };
     Finding {
-        topic: "latency logs",
+        topic,
         found: outcome.map_or_else(|reason| reason, |()| directory.display().to_string()),
         wanted: "io_uring for files, a directory to write to".to_owned(),
         severity,
