@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use stack::digest::Algorithm;
 
 /// How many parts the users of a domain are in: a change of one user copies one of them.
 const SEGMENTS: usize = 1024;
@@ -18,6 +19,40 @@ pub struct Credentials {
     pub sha256: [u8; 32],
     /// SHA-512/256.
     pub sha512_256: [u8; 32],
+}
+
+impl Credentials {
+    /// Those of the user with this secret in clear text; the realm is the name of the user's domain, lower
+    /// case (see [`Domain::name`]). The secret itself need not be kept.
+    #[must_use]
+    pub fn of(user: &str, realm: &str, secret: &str) -> Credentials {
+        fn ha1<const N: usize>(algorithm: Algorithm, of: [&str; 3]) -> [u8; N] {
+            let [user, realm, secret] = of;
+            let mut bytes = [0; N];
+            let sum = algorithm.ha1(user, realm, secret);
+            bytes
+                .iter_mut()
+                .zip(sum.bytes())
+                .for_each(|(to, from)| *to = *from);
+            bytes
+        }
+        let of = [user, realm, secret];
+        Credentials {
+            md5: ha1(Algorithm::Md5, of),
+            sha256: ha1(Algorithm::Sha256, of),
+            sha512_256: ha1(Algorithm::Sha512_256, of),
+        }
+    }
+
+    /// H(A1) for this algorithm.
+    #[must_use]
+    pub fn ha1(&self, algorithm: Algorithm) -> &[u8] {
+        match algorithm {
+            Algorithm::Md5 => &self.md5,
+            Algorithm::Sha256 => &self.sha256,
+            Algorithm::Sha512_256 => &self.sha512_256,
+        }
+    }
 }
 
 /// Secrets are never printed.
@@ -207,6 +242,31 @@ mod tests {
         let same = old.users.segments.iter().zip(&new.users.segments);
         let copied = same.filter(|(old, new)| !Arc::ptr_eq(old, new)).count();
         assert!((1..=2).contains(&copied), "{copied}");
+    }
+
+    #[test]
+    fn credentials_of_a_secret_are_hashes_of_user_realm_and_secret() {
+        let of = Credentials::of("Mufasa", "http-auth@example.org", "Circle of Life");
+        // H(A1) of RFC 7616 3.9.1, made with another program.
+        let hex = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .map(|it| format!("{it:02x}"))
+                .collect::<String>()
+        };
+        assert_eq!(
+            hex(of.ha1(Algorithm::Md5)),
+            "3d78807defe7de2157e2b0b6573a855f"
+        );
+        assert_eq!(
+            hex(of.ha1(Algorithm::Sha256)),
+            "7987c64c30e25f1b74be53f966b49b90f2808aa92faf9a00262392d7b4794232"
+        );
+        assert_eq!(
+            hex(of.ha1(Algorithm::Sha512_256)),
+            "fb174f5c3c7802721517cae13b98e2b8dae2e0118cb705d94ee29946319204ce"
+        );
+        assert_eq!(format!("{of:?}"), "Credentials");
     }
 
     #[test]

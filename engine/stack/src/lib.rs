@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
 pub mod dialog;
+pub mod digest;
 mod flow;
 mod outbox;
 pub mod pool;
