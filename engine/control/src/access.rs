@@ -79,7 +79,10 @@ fn admit(plane: &Plane, request: &Request) -> Result<(), Problem> {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     if let Some(wait_s) = plane.rates.take(peer, now) {
         metrics::counter!("tipring_http_refused_total", "reason" => "rate").increment(1);
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "more than http.requests_per_s");
+        let problem = Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "more than http.requests_per_s",
+        );
         return Err(problem.retry_after(wait_s));
     }
     let security = plane.security.load();
@@ -91,7 +94,10 @@ fn admit(plane: &Plane, request: &Request) -> Result<(), Problem> {
     };
     match security.tokens.role(request.headers()) {
         Some(role) if role >= needed => Ok(()),
-        Some(_) => Err(refused(StatusCode::FORBIDDEN, format!("needs the role {needed:?}"))),
+        Some(_) => Err(refused(
+            StatusCode::FORBIDDEN,
+            format!("needs the role {needed:?}"),
+        )),
         None => {
             plane.rates.punish(peer, now);
             let detail = "needs a token: Authorization: Bearer TOKEN".to_owned();
@@ -116,7 +122,8 @@ fn from_here(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
     match own {
         true => Ok(()),
         false => {
-            let detail = "without http.tokens only requests to 127.0.0.1, [::1] or localhost are served";
+            let detail =
+                "without http.tokens only requests to 127.0.0.1, [::1] or localhost are served";
             Err(Problem::new(StatusCode::FORBIDDEN, detail).about("host"))
         }
     }
@@ -129,7 +136,9 @@ fn is_local(host: &str) -> bool {
     };
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -152,7 +161,13 @@ mod tests {
     fn only_a_whole_token_is_one() {
         assert_eq!(role("Bearer admin-admin-admin"), Some(Role::Admin));
         assert_eq!(role("bearer  read-read-read-read"), Some(Role::Read));
-        for wrong in ["Bearer admin-admin-admi", "Bearer ", "Basic admin-admin-admin", ADMIN, ""] {
+        for wrong in [
+            "Bearer admin-admin-admi",
+            "Bearer ",
+            "Basic admin-admin-admin",
+            ADMIN,
+            "",
+        ] {
             assert_eq!(role(wrong), None, "{wrong}");
         }
         let open = Tokens::new(Vec::new());
@@ -185,7 +200,12 @@ mod tests {
         for own in ["localhost", "127.0.0.1:8060", "[::1]:8060", "[::1]"] {
             assert!(served(own, None), "{own}");
         }
-        for other in ["evil.example", "192.0.2.1:8060", "localhost.evil.example", ""] {
+        for other in [
+            "evil.example",
+            "192.0.2.1:8060",
+            "localhost.evil.example",
+            "",
+        ] {
             assert!(!served(other, None), "{other}");
         }
         assert!(served("127.0.0.1:8060", Some("http://127.0.0.1:8060")));

@@ -55,7 +55,10 @@ impl Asking {
             return Err(Problem::busy("too many questions wait for their answers"));
         }
         self.waiting().insert(number, asker);
-        let pending = Pending { asking: self, number };
+        let pending = Pending {
+            asking: self,
+            number,
+        };
         if !engine.ask(shard, Query { number, question }) {
             return Err(Problem::busy(format!("shard {shard} has too much to read")));
         }
@@ -63,7 +66,9 @@ impl Asking {
         drop(pending);
         match said {
             Ok(Ok(said)) => Ok(said),
-            _ => Err(Problem::busy(format!("shard {shard} did not answer in time"))),
+            _ => Err(Problem::busy(format!(
+                "shard {shard} did not answer in time"
+            ))),
         }
     }
 

@@ -244,9 +244,23 @@ mod tests {
     #[test]
     fn an_event_names_itself_as_its_filter_does() {
         let call = CallNews::example();
-        let ended = CallStep::Ended { code: 486, cause: "busy".into() };
-        let steps = [CallStep::Started, CallStep::Ringing, CallStep::Answered, ended];
-        let of_step = |step| CallNews { step, ..call.clone() }.event(Epoch(SystemTime::UNIX_EPOCH));
+        let ended = CallStep::Ended {
+            code: 486,
+            cause: "busy".into(),
+        };
+        let steps = [
+            CallStep::Started,
+            CallStep::Ringing,
+            CallStep::Answered,
+            ended,
+        ];
+        let of_step = |step| {
+            CallNews {
+                step,
+                ..call.clone()
+            }
+            .event(Epoch(SystemTime::UNIX_EPOCH))
+        };
         for event in steps.map(of_step) {
             let json = serde_json::to_value(&event).expect("JSON");
             assert_eq!(json["type"], event.name());
@@ -254,6 +268,9 @@ mod tests {
             assert_eq!(json.get("code").is_some(), event.name() == "call-ended");
         }
         let reload = Event::Reload(Reloaded::default());
-        assert_eq!(serde_json::to_value(&reload).expect("JSON")["type"], reload.name());
+        assert_eq!(
+            serde_json::to_value(&reload).expect("JSON")["type"],
+            reload.name()
+        );
     }
 }

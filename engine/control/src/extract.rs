@@ -127,7 +127,10 @@ mod tests {
     #[test]
     fn a_secret_is_not_sent_back() {
         let told = wrong("{\"users\":[{\"secret\":12345}]}");
-        assert!(told.contains("users[0].secret") && !told.contains("12345"), "{told}");
+        assert!(
+            told.contains("users[0].secret") && !told.contains("12345"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -135,7 +138,10 @@ mod tests {
         let headers = |kind: &'static str| {
             HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().expect(kind))])
         };
-        assert!(is_type(&headers("application/JSON; charset=utf-8"), "application/json"));
+        assert!(is_type(
+            &headers("application/JSON; charset=utf-8"),
+            "application/json"
+        ));
         assert!(!is_type(&headers("application/jsonp"), "application/json"));
         assert!(!is_type(&HeaderMap::new(), "application/json"));
     }

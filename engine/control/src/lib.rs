@@ -29,4 +29,6 @@ pub use self::engine::{Engine, Epoch, Limit, Reload, Reloaded, Setting, Settings
 pub use self::events::{CallNews, Event};
 pub use self::news::{News, Teller, channel};
 pub use self::plane::{Plane, StartError, start};
-pub use self::settings::{Bounds, Role, Secret, Security, SecurityError, Settings, TlsFiles, Token};
+pub use self::settings::{
+    Bounds, Role, Secret, Security, SecurityError, Settings, TlsFiles, Token,
+};

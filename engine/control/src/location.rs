@@ -116,6 +116,17 @@ impl Location {
         let further = further.flat_map(|(_, users)| users.iter().map(|found| &found.0));
         rest.into_iter().flatten().chain(further)
     }
+
+    /// The users of this name, behind this domain and user, in order.
+    pub(crate) fn named<'l>(
+        &'l self,
+        user: &'l str,
+        after: Option<(&str, &str)>,
+    ) -> impl Iterator<Item = &'l Arc<Registration>> + use<'l> {
+        let from = after.map_or(Bound::Unbounded, |(domain, _)| Bound::Excluded(domain));
+        let domains = self.domains.range::<str, _>((from, Bound::Unbounded));
+        domains.filter_map(move |(_, users)| users.get(user).map(|found| &found.0))
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +135,12 @@ pub(crate) mod tests {
     use router::{Aor, Binding};
     use stack::{Flow, Time};
 
-    pub(crate) fn registration(user: &str, domain: &str, version: u64, contacts: u16) -> Arc<Registration> {
+    pub(crate) fn registration(
+        user: &str,
+        domain: &str,
+        version: u64,
+        contacts: u16,
+    ) -> Arc<Registration> {
         let binding = |n: u16| Binding {
             contact: format!("sip:{user}@192.0.2.1:{n}").into_bytes().into(),
             parameters: Box::default(),
@@ -164,7 +180,10 @@ pub(crate) mod tests {
         }
         assert_eq!(location.count(), 4);
         assert_eq!(names(location.all(None)), ["10@a", "9@a", "1@b", "2@b"]);
-        assert_eq!(names(location.all(Some(("a", "10")))), ["9@a", "1@b", "2@b"]);
+        assert_eq!(
+            names(location.all(Some(("a", "10")))),
+            ["9@a", "1@b", "2@b"]
+        );
         assert_eq!(names(location.all(Some(("aa", "x")))), ["1@b", "2@b"]);
         assert_eq!(names(location.users("b", Some("1"))), ["2@b"]);
         assert!(location.take(registration("9", "a", 2, 0)));
@@ -180,6 +199,9 @@ pub(crate) mod tests {
         assert!(!location.take(registration("1", "a", 4, 0)));
         assert_eq!(location.of("a", "1").map(|one| one.bindings.len()), Some(2));
         assert!(location.take(registration("1", "a", 6, 1)));
-        assert_eq!((location.count(), location.of("a", "1").unwrap().version), (1, 6));
+        assert_eq!(
+            (location.count(), location.of("a", "1").unwrap().version),
+            (1, 6)
+        );
     }
 }

@@ -1,11 +1,46 @@
 //! Names of domains and users as they stand in paths and bodies: what is one, and what is not.
 
+use serde::Deserialize;
+use utoipa::IntoParams;
+
 use crate::problem::Problem;
 
-/// What a domain's name may look like, for the API's document.
-pub(crate) const DOMAIN_PATTERN: &str = "^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$";
-/// What a user's name may look like: visible ASCII.
-pub(crate) const USER_PATTERN: &str = "^[!-~]{1,128}$";
+/// Which domain.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct DomainName {
+    /// The domain: a host name or an address.
+    #[param(pattern = "^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$")]
+    domain: String,
+}
+
+impl DomainName {
+    /// The domain in lower case.
+    pub(crate) fn checked(self) -> Result<String, Problem> {
+        domain(&self.domain)
+    }
+}
+
+/// Which user.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct UserName {
+    /// The domain: a host name or an address.
+    #[param(pattern = "^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$")]
+    domain: String,
+    /// The user: visible ASCII.
+    #[param(pattern = "^[!-~]{1,128}$")]
+    user: String,
+}
+
+impl UserName {
+    /// The domain in lower case, and the user.
+    pub(crate) fn checked(self) -> Result<(String, String), Problem> {
+        let domain = domain(&self.domain)?;
+        user(&self.user, "user")?;
+        Ok((domain, self.user))
+    }
+}
 
 /// The longest secret.
 const SECRET_BYTES: usize = 256;
@@ -34,7 +69,10 @@ pub(crate) fn domain(name: &str) -> Result<String, Problem> {
 pub(crate) fn user(name: &str, field: &str) -> Result<(), Problem> {
     let good = (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
     good.then_some(()).ok_or_else(|| {
-        Problem::field(field, "must be 1 to 128 visible ASCII characters without spaces")
+        Problem::field(
+            field,
+            "must be 1 to 128 visible ASCII characters without spaces",
+        )
     })
 }
 
@@ -51,9 +89,13 @@ pub(crate) fn control(url: &str, field: &str) -> Result<(), Problem> {
     let good = uri.is_some_and(|uri| {
         let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+        let port = authority
+            .rsplit_once(':')
+            .filter(|(_, port)| !port.ends_with(']'));
         let port = port.is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port != 0));
-        scheme && port && uri.host().is_some_and(|host| !host.is_empty())
+        scheme
+            && port
+            && uri.host().is_some_and(|host| !host.is_empty())
             && !authority.contains('@')
             && uri.query().is_none()
     });
@@ -92,10 +134,25 @@ mod tests {
 
     #[test]
     fn controls() {
-        for good in ["http://h", "https://h:8080/base", "http://[::1]:80", "http://[::1]"] {
+        for good in [
+            "http://h",
+            "https://h:8080/base",
+            "http://[::1]:80",
+            "http://[::1]",
+        ] {
             assert!(control(good, "control").is_ok(), "{good}");
         }
-        for wrong in ["", "h:80", "ftp://h", "http://", "http://a@h", "http://h?x", "http://h#x", "http://h:0", "http://h:x"] {
+        for wrong in [
+            "",
+            "h:80",
+            "ftp://h",
+            "http://",
+            "http://a@h",
+            "http://h?x",
+            "http://h#x",
+            "http://h:0",
+            "http://h:x",
+        ] {
             assert!(control(wrong, "control").is_err(), "{wrong}");
         }
     }

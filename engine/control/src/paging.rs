@@ -28,7 +28,10 @@ pub(crate) fn length(limit: Option<u16>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(PAGE);
     match (1..=PAGE_MAX).contains(&limit) {
         true => Ok(usize::from(limit)),
-        false => Err(Problem::field("limit", format!("must be from 1 to {PAGE_MAX}"))),
+        false => Err(Problem::field(
+            "limit",
+            format!("must be from 1 to {PAGE_MAX}"),
+        )),
     }
 }
 
@@ -37,12 +40,16 @@ pub(crate) fn after(cursor: Option<&str>) -> Result<Option<String>, Problem> {
     let unhex = |text: &str| {
         let digits = text.strip_prefix('x')?.as_bytes();
         let pairs = digits.chunks(2).map(|pair| {
-            let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+            let pair = std::str::from_utf8(pair)
+                .ok()
+                .filter(|pair| pair.len() == 2)?;
             u8::from_str_radix(pair, 16).ok()
         });
         String::from_utf8(pairs.collect::<Option<_>>()?).ok()
     };
-    let Some(cursor) = cursor else { return Ok(None) };
+    let Some(cursor) = cursor else {
+        return Ok(None);
+    };
     let name = unhex(cursor).ok_or_else(unknown)?;
     Ok(Some(name))
 }
@@ -55,7 +62,9 @@ pub(crate) fn behind(name: &str) -> String {
 
 /// Where a list of calls goes on: a shard and a place in it.
 pub(crate) fn place(cursor: Option<&str>, shards: u8) -> Result<(u8, u32), Problem> {
-    let Some(cursor) = cursor else { return Ok((0, 0)) };
+    let Some(cursor) = cursor else {
+        return Ok((0, 0));
+    };
     let place = cursor.split_once('.').and_then(|(shard, from)| {
         let shard = shard.parse().ok().filter(|shard| *shard < shards)?;
         Some((shard, from.parse().ok()?))

@@ -74,6 +74,12 @@ impl Problem {
         self
     }
 
+    /// The same in this line of a body of lines.
+    pub(crate) fn in_line(mut self, line: usize) -> Problem {
+        self.detail = format!("line {line}: {}", self.detail);
+        self
+    }
+
     /// The same with every mistake.
     pub(crate) fn because(mut self, reasons: Vec<String>) -> Problem {
         self.reasons = reasons;
@@ -130,7 +136,8 @@ impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Problem {
         let detail = match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
-                "the body is longer than http.body_bytes; many users go as application/x-ndjson".into()
+                "the body is longer than http.body_bytes; many users go as application/x-ndjson"
+                    .into()
             }
             _ => rejection.body_text(),
         };

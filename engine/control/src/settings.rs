@@ -215,7 +215,10 @@ mod tests {
             secret: Secret::File("/nonexistent/token".into()),
         });
         let told = absent.secure().unwrap_err().to_string();
-        assert!(told.starts_with("http.tokens[0].file: /nonexistent/token: "), "{told}");
+        assert!(
+            told.starts_with("http.tokens[0].file: /nonexistent/token: "),
+            "{told}"
+        );
     }
 
     #[test]

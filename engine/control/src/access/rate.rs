@@ -48,7 +48,9 @@ impl Rates {
     pub(crate) fn punish(&self, from: Option<IpAddr>, now: Instant) {
         let floor = -60.0 * self.per_s;
         let cost = PUNISHMENT.min(self.per_s);
-        self.with(from, now, |bucket| bucket.level = (bucket.level - cost).max(floor));
+        self.with(from, now, |bucket| {
+            bucket.level = (bucket.level - cost).max(floor)
+        });
     }
 
     fn with<T>(&self, from: Option<IpAddr>, now: Instant, act: impl FnOnce(&mut Bucket) -> T) -> T {
@@ -92,7 +94,10 @@ mod tests {
         assert_eq!(rates.take(ip(1), now), Some(1));
         assert_eq!(rates.take(ip(2), now), None, "another address has its own");
         let later = now + Duration::from_millis(250);
-        assert_eq!([0; 3].map(|_| rates.take(ip(1), later).is_none()), [true, true, false]);
+        assert_eq!(
+            [0; 3].map(|_| rates.take(ip(1), later).is_none()),
+            [true, true, false]
+        );
     }
 
     #[test]
@@ -108,7 +113,10 @@ mod tests {
         let (rates, now) = (Rates::new(2), Instant::now());
         (0..20_000).for_each(|n| drop(rates.take(ip(n), now)));
         assert!(rates.buckets.lock().unwrap().len() <= ADDRESSES + 1);
-        assert!(rates.take(ip(30_000), now).is_some(), "those beyond it share one");
+        assert!(
+            rates.take(ip(30_000), now).is_some(),
+            "those beyond it share one"
+        );
         let later = now + Duration::from_secs(2);
         assert!(rates.take(ip(30_000), later).is_none());
     }
