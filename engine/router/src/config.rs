@@ -9,10 +9,12 @@ use stack::TimerConfig;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::admission::{AdmissionCounters, Overload, Sieve};
+use crate::directory::Directory;
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::rdb::Table;
+use crate::registrar::{RegistrarCounters, RegistrarSettings};
 use crate::transfer::Word;
 
 /// The settings of one shard's router.
@@ -51,6 +53,10 @@ pub struct Config {
     pub overload: Overload,
     /// What is asked of those who are not known to mean well.
     pub abuse: Arc<Abuse>,
+    /// The local domains and their users.
+    pub directory: Arc<Directory>,
+    /// How users of these domains register; `None`: a REGISTER is answered 405.
+    pub registrar: Option<Arc<RegistrarSettings>>,
 }
 
 impl Config {
@@ -74,6 +80,8 @@ impl Config {
             session_timer: None,
             overload: Overload::default(),
             abuse: Arc::default(),
+            directory: Arc::default(),
+            registrar: None,
         }
     }
 }
@@ -193,6 +201,10 @@ pub enum Command {
     Abuse(Arc<Abuse>),
     /// Another shard has banned a source.
     Ban(Ban),
+    /// Other domains or users. Who is gone loses his bindings.
+    Directory(Arc<Directory>),
+    /// Other rules for the REGISTERs to come.
+    Registrar(Option<Arc<RegistrarSettings>>),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -416,6 +428,8 @@ pub struct Counters {
     pub limiting_servers: u64,
     /// What was turned away because of where it came from.
     pub abuse: AbuseCounters,
+    /// What became of REGISTERs.
+    pub registrar: RegistrarCounters,
 }
 
 /// The few counters that are asked for after every turn.

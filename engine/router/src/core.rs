@@ -19,11 +19,14 @@ use crate::application_server;
 use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
+use crate::directory::Directory;
 use crate::local;
+use crate::location::Location;
 use crate::names::{Lookup, Names};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::proxy::PathKeys;
+use crate::registrar::Registrar;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -340,6 +343,11 @@ pub(crate) struct Core {
     pub(crate) guard: Guard,
     /// What the request at hand was refused with, if the router itself refused it.
     pub(crate) refused_with: Option<u16>,
+    /// Where users are.
+    pub(crate) location: Location,
+    /// The local domains and their users.
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) registrar: Registrar,
 }
 
 impl Core {
@@ -382,6 +390,9 @@ impl Core {
             feedback: Feedback::new(now),
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
             refused_with: None,
+            location: Location::new(seed.rotate_left(16)),
+            directory: config.directory,
+            registrar: Registrar::new(config.registrar, config.steer_key),
         }
     }
 

@@ -27,6 +27,7 @@ mod peers;
 mod proxy;
 mod query;
 pub mod rdb;
+mod registrar;
 mod router;
 mod sanity;
 mod steer;
@@ -48,6 +49,7 @@ pub use query::{
     Answer, CallDetail, CallState, CallView, CallsPage, LegView, Query, Question, Said, StreamView,
     TimelineEntry,
 };
+pub use registrar::{Nat, RegistrarCounters, RegistrarSettings, UnsupportedPath};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
 pub use transfer::Word;

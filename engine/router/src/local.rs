@@ -6,10 +6,14 @@ use wire::{HeaderName, Message, Method, Scheme, Uri, print};
 
 use crate::call::Refusal;
 use crate::core::Core;
+use crate::registrar;
 
 /// The methods this router takes part in (RFC 3261 20.5). Unknown ones are relayed inside calls, but
 /// cannot be listed.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, SUBSCRIBE, NOTIFY, REFER, PUBLISH";
+
+/// What comes behind them while users can register (RFC 3261 10).
+const ALLOW_REGISTER: &str = ", REGISTER";
 
 /// Options of a call that the two ends may use through this router.
 const SUPPORTED: [&str; 6] = [
@@ -20,6 +24,9 @@ const SUPPORTED: [&str; 6] = [
     "tdialog",
     "norefersub",
 ];
+
+/// Those of a REGISTER.
+const SUPPORTED_BY_REGISTRAR: &str = "path, outbound, gruu";
 
 /// What may be asked of this router in the place of a proxy: privacy (RFC 3323).
 const UNDERSTOOD: [&str; 1] = ["privacy"];
@@ -32,7 +39,8 @@ pub(crate) fn answer(
     request: &Message<'_>,
     out: &mut Outbox,
 ) {
-    let allow = |code| (code, format!("Allow: {ALLOW}\r\n"));
+    let allowed = allow(core);
+    let allow = |code| (code, format!("Allow: {allowed}\r\n"));
     let (code, extra) = match request.method() {
         Method::Options => match check_options(request) {
             Ok(()) => return options(core, now, server, out),
@@ -56,6 +64,14 @@ pub(crate) fn answer(
     core.refuse(now, server, code, extra.as_bytes(), out);
 }
 
+/// The methods that a request to the router itself may have.
+fn allow(core: &Core) -> String {
+    match registrar::is_on(core) {
+        true => format!("{ALLOW}{ALLOW_REGISTER}"),
+        false => ALLOW.to_owned(),
+    }
+}
+
 /// RFC 3261 8.2.2: what a user agent asks of a request before it looks at what it wants. Proxy-Require is
 /// for those on the way (20.29), and this request is at its end.
 fn check_options(request: &Message<'_>) -> Result<(), Refusal> {
@@ -67,13 +83,18 @@ fn check_options(request: &Message<'_>) -> Result<(), Refusal> {
 /// RFC 3261 11.2: what a call through this router may use. The two ends agree on the rest themselves.
 fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
     let tag = core.own_tag();
+    let allow = allow(core);
+    let mut supported = SUPPORTED.join(", ");
+    if registrar::is_on(core) {
+        supported = format!("{supported}, {SUPPORTED_BY_REGISTRAR}");
+    }
     let name = core.server_name.as_deref();
     let rest = |out: &mut Vec<u8>| {
-        print::header(out, "Allow", ALLOW.as_bytes());
+        print::header(out, "Allow", allow.as_bytes());
         print::header(out, "Accept", b"*/*");
         print::header(out, "Accept-Encoding", b"*");
         print::header(out, "Accept-Language", b"*");
-        print::header(out, "Supported", SUPPORTED.join(", ").as_bytes());
+        print::header(out, "Supported", supported.as_bytes());
         // No Allow-Events (RFC 6665 7.2.2): the router itself is the notifier of no event.
         if let Some(name) = name {
             print::header(out, "Server", name.as_bytes());

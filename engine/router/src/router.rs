@@ -28,6 +28,7 @@ use crate::local;
 use crate::outside;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
+use crate::registrar;
 use crate::sanity;
 use crate::target::Addressed;
 use crate::transfer::{Held, Named};
@@ -100,12 +101,19 @@ impl Router {
             && self.core.alarms.is_empty()
             && self.core.media.is_idle()
             && self.held.is_empty()
+            && self.core.registrar.is_idle()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
     pub fn keep_alive(&mut self) {
         self.core.counters.received += 1;
         self.core.counters.keep_alives += 1;
+    }
+
+    /// A datagram that looks like STUN was received on a SIP port.
+    pub fn receive_stun(&mut self, flow: Flow, bytes: &[u8], out: &mut Outbox) {
+        self.core.counters.received += 1;
+        registrar::keep_alive::receive_stun(&mut self.core, flow, bytes, out);
     }
 
     /// Whether nothing this address sends is to be read: the datagram is counted and dropped.
@@ -235,6 +243,10 @@ impl Router {
             Command::FromShard(word) => self.hear(now, word, out),
             Command::Abuse(abuse) => self.core.guard.set(Arc::clone(abuse)),
             Command::Ban(ban) => self.core.guard.ban(now, ban),
+            Command::Directory(directory) => {
+                registrar::set_directory(&mut self.core, now, directory);
+            }
+            Command::Registrar(settings) => self.core.registrar.set(settings.clone()),
         }
     }
 
@@ -290,6 +302,7 @@ impl Router {
         while let Some(event) = self.core.transactions.poll_event() {
             self.on_event(now, event, out);
         }
+        registrar::answer_outcomes(&mut self.core, now, out);
     }
 
     fn finish(&mut self, now: Time, id: CallId, after: After) {
@@ -391,6 +404,9 @@ impl Router {
         }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),
+            _ if registrar::takes(&self.core, request) => {
+                registrar::receive(&mut self.core, now, flow, server, request, out);
+            }
             _ if self.proxy_request(now, flow, server, request, out) => {}
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {

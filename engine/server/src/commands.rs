@@ -65,7 +65,7 @@ fn run(arguments: cli::Run) -> ExitCode {
         Ok((engine, notices)) => {
             announce(&loaded, &engine);
             service::ready("running");
-            supervisor::supervise(engine, loaded.config, arguments.config, &notices)
+            supervisor::supervise(engine, loaded, arguments.config, &notices)
         }
         Err(error) => fail(&format!(
             "error: {error}\n`tipring doctor` shows what this machine allows"

@@ -153,6 +153,7 @@ pub(crate) fn launch(
     let common = Common {
         config,
         table: &loaded.table,
+        directory: &loaded.directory,
         shards: places.len() as u8,
         steer_key: keys.steer,
     };

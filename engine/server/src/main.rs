@@ -26,6 +26,7 @@ mod modes;
 mod peers;
 mod plan;
 mod ports;
+mod registrar;
 mod report;
 mod service;
 mod sip_trace;

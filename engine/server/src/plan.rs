@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
+use router::Directory;
 use router::rdb::{CallFlow, Record, Table};
 use wire::Method;
 
@@ -15,6 +16,7 @@ use crate::config::{
     Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
     Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
+use crate::registrar;
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
 pub(crate) type Places = Vec<Option<usize>>;
@@ -119,6 +121,8 @@ pub(crate) struct Common<'c> {
     pub(crate) config: &'c Config,
     /// The routing DB.
     pub(crate) table: &'c Arc<Table>,
+    /// The local domains and their users.
+    pub(crate) directory: &'c Arc<Directory>,
     /// How many shards there are.
     pub(crate) shards: u8,
     /// Key of the steering function.
@@ -159,6 +163,8 @@ impl Common<'_> {
             session_timer: session_timer(self.config),
             overload: overload(&self.config.overload),
             abuse: abuse::rules(&self.config.abuse),
+            directory: Arc::clone(self.directory),
+            registrar: Some(registrar::settings(&self.config.registrar)),
         }
     }
 }

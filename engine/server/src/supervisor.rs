@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use router::Directory;
 use shard::Command;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -15,7 +16,7 @@ use crate::config::{self, Config, Loaded};
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice};
 use crate::peers::PeerTable;
-use crate::{modes, plan, service};
+use crate::{modes, plan, registrar, service};
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(crate) fn take_signals(tell: mpsc::Sender<Notice>) -> std::io::Result<()> {
 /// Watches over a running engine until it has ended.
 pub(crate) fn supervise(
     engine: Engine,
-    config: Config,
+    loaded: Loaded,
     path: Option<PathBuf>,
     notices: &mpsc::Receiver<Notice>,
 ) -> ExitCode {
@@ -60,10 +61,11 @@ pub(crate) fn supervise(
         drained: vec![false; shards.len()],
         watchdog: Watchdog::new(shards.len()),
         shards,
-        config,
+        config: loaded.config,
         path,
         phase: Phase::Running,
         failed: false,
+        directory: loaded.directory,
     };
     supervisor.watch(notices);
     let code = supervisor.join();
@@ -83,6 +85,8 @@ struct Supervisor {
     watchdog: Watchdog,
     phase: Phase,
     failed: bool,
+    /// As the file has it.
+    directory: Arc<Directory>,
 }
 
 impl Supervisor {
@@ -216,6 +220,7 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Relay(relay)));
         let abuse = crate::abuse::rules(&loaded.config.abuse);
         self.tell_all(|| Letter::Command(Command::Abuse(Arc::clone(&abuse))));
+        self.take_over_users(&loaded);
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
         for mode in modes::sentences(&loaded.config) {
@@ -232,6 +237,19 @@ impl Supervisor {
         self.config.routing = loaded.config.routing;
         self.config.application_server = loaded.config.application_server;
         self.config.abuse = loaded.config.abuse;
+        self.config.registrar = loaded.config.registrar;
+        self.config.domain = loaded.config.domain;
+    }
+
+    /// What the file says of users counts when it has changed: what came over HTTP since then is not undone otherwise.
+    fn take_over_users(&mut self, loaded: &Loaded) {
+        let settings = registrar::settings(&loaded.config.registrar);
+        self.tell_all(|| Letter::Command(Command::Registrar(Some(Arc::clone(&settings)))));
+        if self.directory != loaded.directory {
+            self.directory = Arc::clone(&loaded.directory);
+            let directory = Arc::clone(&self.directory);
+            self.tell_all(|| Letter::Command(Command::Directory(Arc::clone(&directory))));
+        }
     }
 
     /// Logs a line of numbers for each shard.

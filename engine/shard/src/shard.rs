@@ -154,6 +154,10 @@ impl Shard {
             self.router.keep_alive();
             return Applied::Done;
         }
+        if wire::stun::BindingRequest::looks_like(bytes) {
+            self.router.receive_stun(flow, bytes, out);
+            return Applied::Done;
+        }
         if self.router.is_overloaded() && is_stateless_ack(bytes) {
             self.router.stateless_ack();
             return Applied::Done;

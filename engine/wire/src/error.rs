@@ -106,6 +106,8 @@ errors! {
     BadMaxForwards, 400, "bad_max_forwards", "Malformed Max-Forwards Header";
     /// RAck is not two numbers and a method.
     BadRAck, 400, "bad_rack", "Malformed RAck Header";
+    /// Digest credentials that are no list of parameters, or lack one.
+    BadCredentials, 400, "bad_credentials", "Malformed Credentials";
     /// A name-addr or addr-spec outside From, To and Contact cannot be read.
     BadAddress, 400, "bad_address", "Malformed Address";
     /// A URI cannot be read.

@@ -12,6 +12,7 @@
 
 mod address;
 mod body;
+mod credentials;
 mod cseq;
 mod error;
 mod host;
@@ -30,11 +31,14 @@ mod scan;
 pub mod sdp;
 mod span;
 mod start_line;
+pub mod stun;
 mod uri;
+mod uri_comparison;
 mod via;
 
 pub use address::NameAddr;
 pub use body::{Part, Parts, holds_sdp, session_descriptions};
+pub use credentials::{DigestCredentials, Text};
 pub use cseq::{CSeq, RAck};
 pub use error::ParseError;
 pub use host::Host;
@@ -47,4 +51,5 @@ pub use params::{Param, Params};
 pub use span::Span;
 pub use start_line::StartLine;
 pub use uri::{Scheme, Uri};
+pub use uri_comparison::equivalent;
 pub use via::Via;

@@ -61,7 +61,7 @@ impl fmt::Display for Aor {
 }
 
 /// RFC 3261 19.1.4: an escaped character is the same as that character.
-fn unescape(user: &[u8]) -> Option<String> {
+pub(crate) fn unescape(user: &[u8]) -> Option<String> {
     let mut plain = Vec::with_capacity(user.len());
     let mut rest = user;
     while let Some((&first, tail)) = rest.split_first() {
@@ -79,7 +79,10 @@ fn unescape(user: &[u8]) -> Option<String> {
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    // `from_str_radix` would read a sign.
+    let sound = digits.iter().all(u8::is_ascii_hexdigit);
+    let digits = std::str::from_utf8(digits).ok().filter(|_| sound)?;
+    u8::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]
@@ -107,6 +110,7 @@ mod tests {
             Some("a@b@2001:db8::1".to_owned())
         );
         assert_eq!(of("sip:100%2@h"), Some("100%2@h".to_owned()));
+        assert_eq!(of("sip:%+1@h"), Some("%+1@h".to_owned()));
         assert_eq!(of("tel:+12125551212"), None);
         assert_eq!(of("sip:a%00@h"), None);
         assert_eq!(of("sip:%ff@h"), None);

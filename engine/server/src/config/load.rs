@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use garde::Validate;
+use router::Directory;
 use router::rdb::{RdbErrors, Remark, Table};
 
+use super::directory;
 use super::document::Document;
 use super::environment::{Environment, Overrides};
 use super::fault::{self, Fault, Faults};
@@ -33,6 +35,8 @@ pub(crate) struct Loaded {
     pub(crate) table: Arc<Table>,
     /// Where that came from.
     pub(crate) rdb: Origin,
+    /// The domains and their users.
+    pub(crate) directory: Arc<Directory>,
 }
 
 impl Loaded {
@@ -66,7 +70,7 @@ impl fmt::Display for Origin {
 /// Every reason why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) struct LoadError {
-    parts: Vec<Faults>,
+    pub(super) parts: Vec<Faults>,
 }
 
 impl LoadError {
@@ -105,6 +109,11 @@ fn complete(origin: Origin, text: String, environment: &Environment) -> Result<L
     let mut parts: Vec<Faults> = file.into_iter().chain(around).collect();
     // Even with faults [routing] may be good, so that one check shows the mistakes of both files.
     let rdb = rdb_origin(&config, &origin);
+    let directory = directory::of(&config.domain, &origin);
+    let directory = directory.unwrap_or_else(|error| {
+        parts.extend(error.parts);
+        Arc::default()
+    });
     match load_rdb(&rdb) {
         Ok(table) if parts.is_empty() => {
             return Ok(Loaded {
@@ -114,6 +123,7 @@ fn complete(origin: Origin, text: String, environment: &Environment) -> Result<L
                 overrides,
                 table,
                 rdb,
+                directory,
             });
         }
         Ok(_) => {}
@@ -149,14 +159,14 @@ fn rdb_origin(config: &Config, origin: &Origin) -> Origin {
 }
 
 /// A path as meant by the configuration that names it.
-fn beside(origin: &Origin, path: &Path) -> PathBuf {
+pub(super) fn beside(origin: &Origin, path: &Path) -> PathBuf {
     match origin {
         Origin::BuiltIn => path.to_owned(),
         Origin::File(file) => file.parent().unwrap_or(Path::new("")).join(path),
     }
 }
 
-fn read(path: &Path) -> Result<String, LoadError> {
+pub(super) fn read(path: &Path) -> Result<String, LoadError> {
     std::fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot be read: {error}");
         LoadError {

@@ -3,6 +3,7 @@
 //! `run`.
 
 mod abuse;
+mod directory;
 mod document;
 mod effective;
 mod environment;
@@ -10,6 +11,7 @@ mod fault;
 mod load;
 mod media;
 mod overload;
+mod registrar;
 mod rules;
 mod schema;
 mod value;
@@ -20,5 +22,6 @@ pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
 pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use overload::Overload;
+pub(crate) use registrar::{Domain, Nat, Registrar, UnsupportedPath};
 pub(crate) use schema::*;
 pub(crate) use value::{Network, PortRange};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::abuse;
 use super::media;
+use super::registrar;
 use super::schema::{Config, Listen};
 
 /// A broken rule: the key and what is wrong with it.
@@ -21,6 +22,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     abuse::check(&config.abuse, &mut broken);
     servers(config, &mut broken);
     session_timer(config, &mut broken);
+    registrar::check(&config.registrar, &config.domain, &mut broken);
     broken
 }
 

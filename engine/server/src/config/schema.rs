@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::abuse::Abuse;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
+use super::registrar::{Domain, Registrar};
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -63,6 +64,12 @@ pub(crate) struct Config {
     /// What is asked of those who are not known to mean well.
     #[garde(dive)]
     pub(crate) abuse: Abuse,
+    /// How users of the domains register.
+    #[garde(dive)]
+    pub(crate) registrar: Registrar,
+    /// Local domains with their users.
+    #[garde(dive)]
+    pub(crate) domain: Vec<Domain>,
 }
 
 /// Threads and their end.

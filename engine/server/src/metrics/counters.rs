@@ -22,6 +22,9 @@ const ADMISSION: &str =
 const ABUSE: &str = "What was turned away because of where it came from, by reason.";
 const BANS: &str = "Times a source was banned, by reason.";
 
+const REGISTERS: &str = "REGISTERs of local domains, retransmissions not counted, by outcome.";
+const STUN: &str = "STUN messages on SIP ports, by what was done about them.";
+
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
 
 /// What only grows.
@@ -642,4 +645,76 @@ pub(super) const COUNTERS: &[Metric] = &[
         "Answered calls ended because their media fell silent.",
         |s| s.shard.calls_silent,
     ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "accepted"),
+        REGISTERS,
+        |s| s.shard.registrar.accepted,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "fetched"),
+        REGISTERS,
+        |s| s.shard.registrar.fetched,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "unknown_user"),
+        REGISTERS,
+        |s| s.shard.registrar.unknown,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "unproven"),
+        REGISTERS,
+        |s| s.shard.registrar.unproven,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "too_brief"),
+        REGISTERS,
+        |s| s.shard.registrar.too_brief,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "unsupported"),
+        REGISTERS,
+        |s| s.shard.registrar.unsupported,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "bad"),
+        REGISTERS,
+        |s| s.shard.registrar.bad,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "out_of_order"),
+        REGISTERS,
+        |s| s.shard.registrar.out_of_order,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "too_many_contacts"),
+        REGISTERS,
+        |s| s.shard.registrar.too_many,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "full"),
+        REGISTERS,
+        |s| s.shard.registrar.full,
+    ),
+    kind(
+        "tipring_registers_total",
+        ("outcome", "not_reached"),
+        REGISTERS,
+        |s| s.shard.registrar.not_reached,
+    ),
+    kind("tipring_stun_total", ("action", "answered"), STUN, |s| {
+        s.shard.registrar.stun_answered
+    }),
+    kind("tipring_stun_total", ("action", "dropped"), STUN, |s| {
+        s.shard.registrar.stun_dropped
+    }),
 ];

@@ -97,14 +97,7 @@ impl Sum {
     /// Its text.
     #[must_use]
     pub fn hex(&self) -> Hex {
-        let mut hex = Hex {
-            digits: [0; 2 * Sum::BYTES_MAX],
-            length: 2 * self.length,
-        };
-        for (pair, byte) in hex.digits.chunks_exact_mut(2).zip(self.bytes()) {
-            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-        }
-        hex
+        Hex::of(self.bytes())
     }
 }
 
@@ -116,6 +109,18 @@ pub struct Hex {
 }
 
 impl Hex {
+    /// The text of these bytes, of as many as the longest sum has.
+    pub(super) fn of(bytes: &[u8]) -> Hex {
+        let mut digits = [0; 2 * Sum::BYTES_MAX];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        Hex {
+            digits,
+            length: 2 * bytes.len().min(Sum::BYTES_MAX),
+        }
+    }
+
     /// The digits.
     #[must_use]
     pub fn text(&self) -> &[u8] {
@@ -123,7 +128,8 @@ impl Hex {
     }
 }
 
-const fn digit(nibble: u8) -> u8 {
+/// The lower-case digit of a value below 16.
+pub(super) fn digit(nibble: u8) -> u8 {
     match nibble {
         0..10 => b'0' + nibble,
         _ => b'a' - 10 + nibble,

@@ -3,5 +3,13 @@
 //! the users are, is not known here.
 
 mod algorithm;
+mod challenge;
+mod nonce;
+mod proof;
+mod windows;
 
 pub use algorithm::{Algorithm, Hex, Sum};
+pub use challenge::Challenge;
+pub use nonce::{Context, Nonces, Secret};
+pub use proof::{Proof, Qop, Use};
+pub use windows::{Used, Windows};

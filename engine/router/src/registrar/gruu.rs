@@ -1,0 +1,273 @@
+//! Globally routable user agent URIs (RFC 5627). A public one is the address-of-record with the instance in `gr`. A
+//! temporary one hides both, and needs no table (unlike RFC 5627 A.2): its user part is what it stands for, encrypted and
+//! proven with keys that all shards share.
+//!
+//! It stands for a user and for the Call-ID with which the instance is registered: that is what RFC 5627 5.1 has an
+//! instance's temporary GRUUs live and die with. Two rules are not kept to the letter, for want of a table: when an
+//! instance with several flows (RFC 5626) registers each with a Call-ID of its own, a GRUU lives as long as the flow it was
+//! given with; and a Call-ID that comes back after the instance was gone brings its old GRUUs back.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use wire::{Host, Scheme, Uri, print};
+
+use super::domain_of;
+use crate::core::Core;
+use crate::location::{Aor, Binding, unescape};
+
+/// How the user part of a temporary GRUU begins (as in RFC 5627 A.2).
+const PREFIX: &[u8] = b"tgruu.";
+/// What makes two GRUUs of one user differ.
+const SALT_BYTES: usize = 8;
+/// What stands for instance and Call-ID.
+const PRINT_BYTES: usize = 8;
+/// RFC 5627 A.2: 80 bits prove it.
+const PROOF_BYTES: usize = 10;
+/// User names are filled up to a multiple of this, so that their length tells little.
+const PADDING: usize = 16;
+/// HMAC-SHA-256 gives so many bytes.
+const BLOCK_BYTES: usize = 32;
+
+/// What temporary GRUUs are made with: the same on every shard, known to nobody else.
+#[derive(Clone)]
+pub(crate) struct GruuKeys {
+    seal: [u8; BLOCK_BYTES],
+    proof: [u8; BLOCK_BYTES],
+    print: [u8; BLOCK_BYTES],
+}
+
+/// Keys are never printed.
+impl std::fmt::Debug for GruuKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GruuKeys")
+    }
+}
+
+impl GruuKeys {
+    /// Keys that follow from the one all shards share, and from which it does not follow.
+    pub(crate) fn new(shared: u64) -> GruuKeys {
+        let key = |use_: &[u8]| keyed(&shared.to_be_bytes(), &[b"tipring gruu ", use_]);
+        GruuKeys {
+            seal: key(b"seal"),
+            proof: key(b"proof"),
+            print: key(b"print"),
+        }
+    }
+
+    /// What an instance's registration with this Call-ID is known by.
+    fn print(&self, binding: &Binding) -> Option<[u8; PRINT_BYTES]> {
+        let instance = binding.instance.as_ref()?;
+        let print = keyed(&self.print, &[instance, b"\0", &binding.call_id]);
+        print.first_chunk().copied()
+    }
+
+    fn proof(&self, domain: &str, sealed: &[u8]) -> [u8; BLOCK_BYTES] {
+        keyed(&self.proof, &[domain.as_bytes(), b"\0", sealed])
+    }
+
+    /// Encrypts, and decrypts what was encrypted with this salt.
+    fn apply_stream(&self, salt: &[u8], bytes: &mut [u8]) {
+        for (number, block) in bytes.chunks_mut(BLOCK_BYTES).enumerate() {
+            let key = keyed(&self.seal, &[salt, &(number as u64).to_be_bytes()]);
+            block
+                .iter_mut()
+                .zip(key)
+                .for_each(|(byte, key)| *byte ^= key);
+        }
+    }
+
+    /// The user part of a temporary GRUU of this binding; `None`: it has no instance.
+    fn seal(&self, aor: &Aor, binding: &Binding, salt: u64) -> Option<Vec<u8>> {
+        let mut sealed = self.print(binding)?.to_vec();
+        sealed.extend_from_slice(aor.user().as_bytes());
+        sealed.resize(sealed.len().next_multiple_of(PADDING), 0);
+        let salt = salt.to_be_bytes();
+        self.apply_stream(&salt, &mut sealed);
+        let mut whole = [&salt[..], &sealed].concat();
+        let proof = self.proof(aor.domain(), &whole);
+        whole.extend(proof.into_iter().take(PROOF_BYTES));
+        let mut user = PREFIX.to_vec();
+        whole
+            .iter()
+            .for_each(|&byte| print::hex(&mut user, byte.into(), 2));
+        Some(user)
+    }
+
+    /// The user and the instance's print that a temporary GRUU of this domain stands for.
+    fn unseal(&self, domain: &str, user: &[u8]) -> Option<(String, [u8; PRINT_BYTES])> {
+        let whole = read_hex(user.strip_prefix(PREFIX)?)?;
+        let (sealed, proof) = whole.split_at_checked(whole.len().checked_sub(PROOF_BYTES)?)?;
+        let mut differences = proof.iter().zip(self.proof(domain, sealed));
+        // Every byte is looked at, so that the time tells nothing.
+        let differs = differences
+            .by_ref()
+            .fold(0, |sum, (one, other)| sum | (one ^ other));
+        let (salt, hidden) = sealed
+            .split_at_checked(SALT_BYTES)
+            .filter(|_| differs == 0)?;
+        let mut open = hidden.to_vec();
+        self.apply_stream(salt, &mut open);
+        let (print, user) = open.split_first_chunk::<PRINT_BYTES>()?;
+        let end = user
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |last| last + 1);
+        let user = std::str::from_utf8(user.get(..end)?).ok()?;
+        Some((user.to_owned(), *print))
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104) of the parts.
+fn keyed(key: &[u8], parts: &[&[u8]]) -> [u8; BLOCK_BYTES] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        // A key of any length will do, so there is no other case.
+        return [0; BLOCK_BYTES];
+    };
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
+fn read_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_chunks::<2>() else {
+        return None;
+    };
+    let byte = |pair: &[u8; 2]| {
+        let digit = |at: u8| {
+            char::from(at)
+                .to_digit(16)
+                .filter(|_| !at.is_ascii_uppercase())
+        };
+        let [high, low] = *pair;
+        Some((digit(high)? << 4 | digit(low)?) as u8)
+    };
+    pairs.iter().map(byte).collect()
+}
+
+/// What a URI of a local domain leads to.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Resolved<'t> {
+    /// It is no GRUU: an address-of-record or a stranger.
+    NoGruu,
+    /// It is, or was, no GRUU of ours: 404 (RFC 5627 5.1).
+    Invalid,
+    /// The bindings of its instance, none of them expired; 480 when there are none (RFC 5627 5.3).
+    At(Vec<&'t Binding>),
+}
+
+/// The bindings that a GRUU stands for.
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "calls to addresses-of-record ask it, and are still to come"
+    )
+)]
+pub(crate) fn resolve<'t>(core: &'t Core, now: stack::Time, uri: &Uri<'_>) -> Resolved<'t> {
+    if domain_of(core, uri).is_none() {
+        return Resolved::NoGruu;
+    }
+    let wanted: Box<dyn Fn(&Binding) -> bool> = match (read_temporary(core, uri), uri.param("gr")) {
+        (Some((_, print)), _) => {
+            Box::new(move |binding| core.registrar.keys.print(binding) == Some(print))
+        }
+        (None, Some(instance)) if !instance.is_empty() => {
+            let instance = unescape(instance).map(String::into_bytes);
+            Box::new(move |binding| binding.instance.as_deref() == instance.as_deref())
+        }
+        (None, _) if is_temporary(uri) => return Resolved::Invalid,
+        (None, _) => return Resolved::NoGruu,
+    };
+    let Some(aor) = user_of(core, uri) else {
+        return Resolved::Invalid;
+    };
+    let known = core.directory.domain(aor.domain());
+    if known.is_none_or(|domain| domain.credentials(aor.user()).is_none()) {
+        return Resolved::Invalid;
+    }
+    let bindings = core
+        .location
+        .of(aor.as_str())
+        .map(|registration| &registration.bindings);
+    let alive = bindings
+        .into_iter()
+        .flatten()
+        .filter(|binding| binding.expires > now);
+    let first = alive.clone().find(|binding| wanted(binding));
+    match first {
+        None if is_temporary(uri) => Resolved::Invalid,
+        None => Resolved::At(Vec::new()),
+        // RFC 5627 5.4: all contacts of the instance.
+        Some(first) => Resolved::At(alive.filter(|it| it.instance == first.instance).collect()),
+    }
+}
+
+/// The address-of-record a URI of a local domain stands for, be it a GRUU or not.
+pub(super) fn user_of(core: &Core, uri: &Uri<'_>) -> Option<Aor> {
+    let domain = domain_of(core, uri)?;
+    match read_temporary(core, uri) {
+        Some((user, _)) => Aor::new(&user, &domain.name),
+        None if is_temporary(uri) => None,
+        None => Aor::new(Aor::of(uri)?.user(), &domain.name),
+    }
+}
+
+fn is_temporary(uri: &Uri<'_>) -> bool {
+    uri.user.starts_with(PREFIX) && uri.param("gr").is_some()
+}
+
+fn read_temporary(core: &Core, uri: &Uri<'_>) -> Option<(String, [u8; PRINT_BYTES])> {
+    let domain = domain_of(core, uri).filter(|_| is_temporary(uri))?;
+    core.registrar.keys.unseal(&domain.name, uri.user)
+}
+
+/// `;pub-gruu="...";temp-gruu="..."` of a binding with an instance (RFC 5627 5.2). Each answer has a new temporary one; all
+/// of them are valid.
+pub(super) fn print(out: &mut Vec<u8>, keys: &GruuKeys, aor: &Aor, binding: &Binding, salt: u64) {
+    let is_sip = Uri::parse(&binding.contact)
+        .is_ok_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips));
+    let (Some(instance), true) = (&binding.instance, is_sip) else {
+        return;
+    };
+    out.extend_from_slice(b";pub-gruu=\"sip:");
+    escape(out, aor.user().as_bytes(), is_plain_in_user);
+    print_host(out, aor.domain());
+    out.extend_from_slice(b";gr=");
+    escape(out, instance, is_plain_in_parameter);
+    out.push(b'"');
+    if let Some(user) = keys.seal(aor, binding, salt) {
+        out.extend_from_slice(b";temp-gruu=\"sip:");
+        out.extend_from_slice(&user);
+        print_host(out, aor.domain());
+        out.extend_from_slice(b";gr\"");
+    }
+}
+
+/// A domain that is an IPv6 address needs brackets.
+fn print_host(out: &mut Vec<u8>, domain: &str) {
+    out.push(b'@');
+    match Host::parse(domain.as_bytes()) {
+        Some(Host::Ip(ip)) if ip.is_ipv6() => out.extend_from_slice(format!("[{ip}]").as_bytes()),
+        _ => out.extend_from_slice(domain.as_bytes()),
+    }
+}
+
+/// RFC 3261 25.1: unreserved and user-unreserved.
+fn is_plain_in_user(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte)
+}
+
+/// RFC 3261 25.1: unreserved and param-unreserved.
+fn is_plain_in_parameter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.!~*'()[]/:&+$".contains(&byte)
+}
+
+fn escape(out: &mut Vec<u8>, text: &[u8], is_plain: impl Fn(u8) -> bool) {
+    for &byte in text {
+        if is_plain(byte) {
+            out.push(byte);
+        } else {
+            out.push(b'%');
+            out.extend_from_slice(format!("{byte:02X}").as_bytes());
+        }
+    }
+}
