@@ -8,11 +8,13 @@ use std::time::Duration;
 use stack::TimerConfig;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
+use crate::accounts::CallRecord;
 use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::directory::Directory;
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
+use crate::query::{Answer, CallView, Query};
 use crate::rdb::Table;
 use crate::registrar::{RegistrarCounters, RegistrarSettings};
 use crate::transfer::Word;
@@ -57,6 +59,19 @@ pub struct Config {
     pub directory: Arc<Directory>,
     /// How users of these domains register; `None`: a REGISTER is answered 405.
     pub registrar: Option<Arc<RegistrarSettings>>,
+    /// What is kept of calls for those who ask.
+    pub accounting: Accounting,
+}
+
+/// What is kept of calls beside what carries them. Memory and time are spent for what is asked for here only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accounting {
+    /// Questions about calls are answered, and they can be hung up. The two below keep as much.
+    pub calls: bool,
+    /// Their messages too, and the last session descriptions.
+    pub timeline: bool,
+    /// The end of each call is told: [`Event::CallEnded`].
+    pub records: bool,
 }
 
 impl Config {
@@ -82,6 +97,7 @@ impl Config {
             abuse: Arc::default(),
             directory: Arc::default(),
             registrar: None,
+            accounting: Accounting::default(),
         }
     }
 }
@@ -205,6 +221,12 @@ pub enum Command {
     Directory(Arc<Directory>),
     /// Other rules for the REGISTERs to come.
     Registrar(Option<Arc<RegistrarSettings>>),
+    /// A question about calls; [`Event::Answer`] follows.
+    Query(Query),
+    /// Somebody listens to [`Event::CallProgress`] and [`Event::CallEnded`], or nobody does any more.
+    Watch(bool),
+    /// Keep something else of calls that begin from now on.
+    Accounting(Accounting),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -257,6 +279,13 @@ pub enum Event {
     },
     /// A source was banned: the other shards are to be told.
     Banned(Ban),
+    /// The answer to a [`Command::Query`].
+    Answer(Box<Answer>),
+    /// A call has begun, rings or was answered; only while somebody listens ([`Command::Watch`]).
+    CallProgress(Box<CallView>),
+    /// A call has ended, or an INVITE was refused; when records are wanted ([`Accounting::records`]), or,
+    /// of calls, while somebody listens.
+    CallEnded(Arc<CallRecord>),
 }
 
 /// What became of one stream of a steered call.

@@ -14,6 +14,7 @@ use stack::{ClientId, Flow, Outbox, Random, ServerId, Time, Token, Transactions}
 use wire::{Host, Uri, print};
 
 use crate::abuse::Guard;
+use crate::accounts::Accounts;
 use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
 use crate::call::Refusal;
@@ -348,6 +349,7 @@ pub(crate) struct Core {
     /// The local domains and their users.
     pub(crate) directory: Arc<Directory>,
     pub(crate) registrar: Registrar,
+    pub(crate) accounts: Accounts,
 }
 
 impl Core {
@@ -393,6 +395,7 @@ impl Core {
             location: Location::new(seed.rotate_left(16)),
             directory: config.directory,
             registrar: Registrar::new(config.registrar, config.steer_key),
+            accounts: Accounts::new(config.accounting),
         }
     }
 
@@ -487,6 +490,11 @@ impl Core {
     /// Closes a stream of the call with this tag and tells what became of it; `line` is its m= line.
     pub(crate) fn end_stream(&mut self, now: Time, stream: StreamId, tag: &[u8], line: usize) {
         let summary = self.media.close(now, stream);
+        if let Some((summary, token)) = summary.zip(Token::parse_tag(tag))
+            && let Some(account) = self.accounts.of(CallId::of_token(&token))
+        {
+            account.note_stream(line, summary);
+        }
         if let Some(summary) = summary.filter(|_| self.events.len() < EVENTS_MAX) {
             let call = String::from_utf8_lossy(tag).into_owned();
             let ended = MediaEnded {

@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod abuse;
+mod accounts;
 mod admission;
 mod application_server;
 mod call;
@@ -37,6 +38,7 @@ mod transfer;
 pub use abuse::{
     Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
 };
+pub use accounts::{CallRecord, EndedBy, LegRecord, StreamRecord};
 pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
 pub use config::*;
 pub use directory::{Credentials, Directory, Domain};

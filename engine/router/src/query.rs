@@ -138,7 +138,7 @@ pub struct StreamView {
     pub line: u16,
     /// What each party, the caller first, has sent so far.
     pub packets: [u64; 2],
-    /// In octets of payload.
+    /// Their octets, RTP headers included.
     pub octets: [u64; 2],
     /// Lost on the way to the router.
     pub lost: [u64; 2],

@@ -4,6 +4,7 @@
 mod answers;
 mod handling;
 mod naming;
+mod noting;
 mod proxied;
 mod welcome;
 
@@ -165,11 +166,13 @@ impl Router {
     /// A well-framed message.
     pub fn receive(&mut self, now: Time, flow: Flow, message: &Message<'_>, out: &mut Outbox) {
         self.core.counters.received += 1;
+        let before = out.len();
         if message.is_request() {
             self.receive_request(now, flow, message, out);
         } else {
             self.receive_response(now, flow, message, out);
         }
+        self.note_messages(now, flow, message, before, out);
         self.drain_transactions(now, out);
     }
 
@@ -247,6 +250,9 @@ impl Router {
                 registrar::set_directory(&mut self.core, now, directory);
             }
             Command::Registrar(settings) => self.core.registrar.set(settings.clone()),
+            Command::Query(query) => self.answer_query(now, query, out),
+            Command::Watch(watched) => self.core.accounts.watch(*watched),
+            Command::Accounting(accounting) => self.core.accounts.set(*accounting),
         }
     }
 
@@ -254,7 +260,9 @@ impl Router {
         self.draining = true;
         for id in self.calls.ids() {
             if let Some(call) = self.calls.entry_mut(id) {
+                let before = out.len();
                 let after = call.end_now(&mut self.core, now, out);
+                self.note_sent(now, id, before, out);
                 self.finish(now, id, after);
             }
         }
@@ -268,7 +276,9 @@ impl Router {
         self.expire_held(now, out);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
+                let before = out.len();
                 let after = call.on_alarm(&mut self.core, now, alarm, out);
+                self.note_sent(now, id, before, out);
                 self.finish(now, id, after);
             }
         }
@@ -290,7 +300,9 @@ impl Router {
         let media::Event::Silent { owner, .. } = event;
         let id = CallId::of_owner(owner);
         if let Some(call) = self.calls.entry_mut(id) {
+            let before = out.len();
             let after = call.on_silence(&mut self.core, now, out);
+            self.note_sent(now, id, before, out);
             self.finish(now, id, after);
         }
     }
@@ -306,12 +318,14 @@ impl Router {
     }
 
     fn finish(&mut self, now: Time, id: CallId, after: After) {
+        self.core.tell_end(id);
         match after {
             After::Keep => {}
             After::Linger => self.calls.linger(id),
             After::Remove => {
                 if let Some(call) = self.calls.remove(id) {
                     call.release(&mut self.core, now);
+                    self.core.close_account(now, id);
                 }
             }
         }
@@ -453,6 +467,7 @@ impl Router {
             abuse::entrance::answer_carefully(&mut self.core, flow, server);
             return self.core.refuse(now, server, 481, b"", out);
         };
+        self.core.accounts.at_hand(id);
         if let Some(echo) = self.calls.echo_mut(id) {
             let after = echo.on_request(&mut self.core, now, server, flow, request, out);
             return self.finish(now, id, after);
@@ -501,6 +516,7 @@ impl Router {
         let Some((id, side)) = self.find_call(tag, ack) else {
             return;
         };
+        self.core.accounts.at_hand(id);
         if let Some(call) = self.calls.entry_mut(id) {
             let after = call.on_ack(&mut self.core, now, side, ack, out);
             self.finish(now, id, after);
@@ -522,6 +538,9 @@ impl Router {
         if let Some(user) = user.filter(|user| matches!(user.purpose, Purpose::Context)) {
             let (core, calls) = (&mut self.core, &mut self.calls);
             return proxy::on_cancel(core, calls, now, cancel, user.call, request, out);
+        }
+        if let Some(user) = user {
+            self.core.accounts.at_hand(user.call);
         }
         let echo = user.and_then(|user| Some(self.calls.echo_mut(user.call)?.tag()));
         let call = user.and_then(|user| Some((self.calls.get_mut(user.call)?, user)));
@@ -563,9 +582,26 @@ impl Router {
         if self.takes_naming(now, flow, server, request, out) {
             return;
         }
-        match self.start_call(now, flow, server, request, out) {
-            Ok(call) => self.calls.insert(call),
-            Err(refusal) => self.refuse_start(now, server, &refusal, out),
+        let started = self.start_call(now, flow, server, request, out);
+        self.take_started(now, flow, server, request, started, out);
+    }
+
+    /// An INVITE has made a call, or is refused.
+    fn take_started(
+        &mut self,
+        now: Time,
+        source: Flow,
+        server: ServerId,
+        invite: &Message<'_>,
+        started: Result<Entry, Refusal>,
+        out: &mut Outbox,
+    ) {
+        match started {
+            Ok(call) => self.begin(now, source, invite, call),
+            Err(refusal) => {
+                self.note_refused(now, source, invite, &refusal);
+                self.refuse_start(now, server, &refusal, out);
+            }
         }
     }
 
@@ -591,9 +627,11 @@ impl Router {
         request: &Message<'_>,
         out: &mut Outbox,
     ) -> Result<Entry, Refusal> {
+        self.core.accounts.forget_route();
         let uri = Uri::parse(request.request_uri())?;
         local::check_scheme(&uri)?;
         if application_server::takes(&self.core, source) {
+            self.core.accounts.note_application_server();
             local::check_proxy_required(request)?;
             let (core, calls) = (&mut self.core, &mut self.calls);
             return application_server::start_call(
@@ -604,7 +642,9 @@ impl Router {
         let found = self.matcher.find_bytes(uri.user);
         let (user, mut route) = found.ok_or_else(|| Refusal::code(404))?;
         let record = route.record;
-        if record.flow == CallFlow::EchoResponder {
+        let is_echo = record.flow == CallFlow::EchoResponder;
+        self.core.accounts.note_route(&route, is_echo);
+        if is_echo {
             let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;
             let core = &mut self.core;
             let echo = EchoCall::start(core, now, id, source, server, request, record, out)?;

@@ -22,6 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) hand_over_refused: u64,
     /// Times the latencies of an interval could not be handed to the housekeeping when it ended.
     pub(crate) latency_delayed: u64,
+    /// Words for the control thread that were lost because it was behind.
+    pub(crate) news_lost: u64,
 }
 
 /// One shard's board.

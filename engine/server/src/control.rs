@@ -13,7 +13,7 @@ use crate::board::Board;
 use crate::dns::{self, Families, Replies};
 use crate::housekeeping::Summaries;
 use crate::latency_metrics::LatencyGauges;
-use crate::letter::Question;
+use crate::letter::{News, Question};
 use crate::metrics::Gauges;
 
 /// What the control thread needs.
@@ -32,6 +32,8 @@ pub(crate) struct Control {
     pub(crate) limits: crate::config::Limits,
     /// The shards' latencies, when they are measured.
     pub(crate) latencies: Option<Summaries>,
+    /// What the shards tell of calls.
+    pub(crate) news: tokio::sync::mpsc::Receiver<News>,
 }
 
 /// The control thread could not start.
@@ -79,7 +81,10 @@ async fn serve(control: Control, started: mpsc::Sender<Result<(), ControlError>>
         boards,
         limits,
         latencies,
+        news,
     } = control;
+    // Nobody asks about calls yet, and so no shard tells anything.
+    drop(news);
     let outcome = metrics.map_or(Ok(()), |address| {
         export(address)?;
         tokio::spawn(copy_boards(boards, limits, latencies));

@@ -24,7 +24,7 @@ use crate::control::{self, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
 use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
-use crate::letter::{Letter, Notice, Question};
+use crate::letter::{Letter, News, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
 use crate::ports::{self, PortsError};
@@ -122,6 +122,8 @@ pub(crate) struct Running {
 const MAILBOX_LETTERS: usize = 4096;
 /// Questions for names that wait for the resolver, all shards together.
 const QUESTIONS: usize = 4096;
+/// Words for the control thread that it has not read yet, all shards together.
+const NEWS: usize = 16_384;
 
 /// How long an address in use is tried again, and how often.
 const BIND_PATIENCE: Duration = Duration::from_secs(2);
@@ -149,6 +151,7 @@ pub(crate) fn launch(
     let keys = Keys::draw().map_err(LaunchError::Entropy)?;
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
+    let (tell, news) = tokio::sync::mpsc::channel(NEWS);
 
     let common = Common {
         config,
@@ -176,10 +179,11 @@ pub(crate) fn launch(
             notices: notify.clone(),
             sip_trace,
             stopwatch: stopwatches.next().unwrap_or_default(),
+            news: tell.clone(),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
-    drop(ask);
+    drop((ask, tell));
 
     let wakers = berths
         .iter()
@@ -197,6 +201,7 @@ pub(crate) fn launch(
         boards: berths.iter().map(|berth| berth.board.clone()).collect(),
         limits: config.limits.clone(),
         latencies: housekeeper.as_ref().map(|_| summaries),
+        news,
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
@@ -360,6 +365,7 @@ struct Seat {
     notices: mpsc::Sender<Notice>,
     sip_trace: bool,
     stopwatch: Stopwatch,
+    news: tokio::sync::mpsc::Sender<News>,
 }
 
 /// A shard's ends of the mailboxes.
@@ -480,6 +486,7 @@ fn shard_thread(
         sip_trace: seat.sip_trace,
         turn: Turn::default(),
         stopwatch: seat.stopwatch,
+        news: seat.news,
     };
     let outcome = Worker { reactor, station }.run();
     let _ = notices.send(Notice::Ended(seat.id, outcome));

@@ -54,6 +54,18 @@ pub(crate) struct Question {
     pub(crate) host: String,
 }
 
+/// What a shard tells the control thread.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the control thread has no HTTP API to tell it to yet")]
+pub(crate) enum News {
+    /// The answer to a [`Command::Query`].
+    Answer(Box<shard::Answer>),
+    /// A call has come further; only while the shard is told to say so ([`Command::Watch`]).
+    Progress(Box<shard::CallView>),
+    /// A call is over; likewise.
+    Ended(Arc<shard::CallRecord>),
+}
+
 /// What the supervisor waits for.
 #[derive(Debug)]
 pub(crate) enum Notice {

@@ -165,6 +165,7 @@ impl Common<'_> {
             abuse: abuse::rules(&self.config.abuse),
             directory: Arc::clone(self.directory),
             registrar: Some(registrar::settings(&self.config.registrar)),
+            accounting: shard::Accounting::default(),
         }
     }
 }

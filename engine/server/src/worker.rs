@@ -15,7 +15,7 @@ use stack::{Flow, Outbox, Time};
 use crate::abuse::BanLog;
 use crate::board::{Board, Snapshot};
 use crate::drops::Drops;
-use crate::letter::{Letter, Notice, Question};
+use crate::letter::{Letter, News, Notice, Question};
 use crate::peers::Coalescing;
 use crate::sip_trace::{self, Direction};
 use crate::stopwatch::Stopwatch;
@@ -60,6 +60,8 @@ pub(crate) struct Station {
     pub(crate) turn: Turn,
     /// Where its latencies are recorded.
     pub(crate) stopwatch: Stopwatch,
+    /// News for the control thread.
+    pub(crate) news: tokio::sync::mpsc::Sender<News>,
 }
 
 /// What the loop carries from turn to turn.
@@ -78,6 +80,8 @@ pub(crate) struct Turn {
     /// A sieve is set, or was since the last look for drops: those it makes are no cause for a warning.
     sieving: (bool, bool),
     bans: BanLog,
+    /// The control thread listens to how calls go.
+    watched: bool,
 }
 
 /// How often the numbers on the board are renewed.
@@ -368,7 +372,12 @@ impl Station {
                 };
                 self.shard.apply(now, Input::Resolved(answer), out)
             }
-            Letter::Command(command) => self.shard.apply(now, Input::Command(command), out),
+            Letter::Command(command) => {
+                if let Command::Watch(watched) = command {
+                    self.turn.watched = *watched;
+                }
+                self.shard.apply(now, Input::Command(command), out)
+            }
             Letter::Peers(peers) => {
                 self.coalescing.replace(Arc::clone(peers));
                 Applied::Done
@@ -433,11 +442,23 @@ impl Station {
                     self.turn.bans.tell(self.id, now, ban, &mut self.neighbours);
                 }
                 Event::Sieve(sieve) => self.turn.sieve = Some(sieve.map(|sieve| *sieve)),
+                Event::Answer(answer) => self.tell_control(News::Answer(answer)),
+                Event::CallProgress(view) => self.tell_control(News::Progress(view)),
+                Event::CallEnded(record) => {
+                    if self.turn.watched {
+                        self.tell_control(News::Ended(record));
+                    }
+                }
                 Event::MediaEnded(ended) => {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
                 }
             }
         }
+    }
+
+    /// Tells the control thread. When it is behind, this is lost, and counted.
+    fn tell_control(&mut self, news: News) {
+        self.turn.snapshot.news_lost += u64::from(self.news.try_send(news).is_err());
     }
 
     /// Another shard's word on the application server is as good as its own: only the first one asks. A

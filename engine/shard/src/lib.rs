@@ -13,9 +13,11 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    Abuse, AbuseCounters, AdmissionCounters, ApplicationServer, Ban, Command, Config, Counters,
-    Event, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer,
-    Peers, PriorityNumbers, Probed, Probing, Progress, Rate, Reaction, Refreshes, Reliable,
-    Resolved, Scanners, SessionTimer, Sieve, Standing, Timers, Transfers, Wake, Word,
+    Abuse, AbuseCounters, Accounting, AdmissionCounters, Answer, ApplicationServer, Ban,
+    CallDetail, CallRecord, CallState, CallView, CallsPage, Command, Config, Counters, EndedBy,
+    Event, LegRecord, LegView, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound,
+    Overload, Peer, Peers, PriorityNumbers, Probed, Probing, Progress, Query, Question, Rate,
+    Reaction, Refreshes, Reliable, Resolved, Said, Scanners, SessionTimer, Sieve, Standing,
+    StreamRecord, StreamView, TimelineEntry, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

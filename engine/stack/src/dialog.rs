@@ -384,6 +384,11 @@ impl Dialog {
         self.part(self.spans.remote_tag)
     }
 
+    /// Our From or To value, with our tag.
+    pub fn local(&self) -> &[u8] {
+        self.part(self.spans.local)
+    }
+
     /// The peer's From or To value, with its tag.
     pub fn remote(&self) -> &[u8] {
         self.part(self.spans.remote)

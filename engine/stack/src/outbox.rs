@@ -92,7 +92,13 @@ impl Outbox {
 
     /// Every datagram in order.
     pub fn iter(&self) -> impl Iterator<Item = (Flow, &[u8])> {
-        self.datagrams.iter().map(|datagram| {
+        self.iter_from(0)
+    }
+
+    /// Every datagram in order from this one on, counted from 0.
+    pub fn iter_from(&self, first: usize) -> impl Iterator<Item = (Flow, &[u8])> {
+        let datagrams = self.datagrams.get(first..).unwrap_or_default();
+        datagrams.iter().map(|datagram| {
             let range = datagram.start as usize..datagram.end as usize;
             (datagram.flow, self.bytes.get(range).unwrap_or_default())
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use media::PortPair;
 use router::rdb::Table;
-use shard::{ApplicationServer, Config, Limits, Listener, Outbound, Timers};
+use shard::{Accounting, ApplicationServer, Config, Limits, Listener, Outbound, Timers};
 
 /// Where the shard listens: number 1 is IPv6.
 pub(super) const LISTENERS: [&str; 2] = ["127.0.0.1:5060", "[::1]:5060"];
@@ -141,6 +141,11 @@ pub(super) fn config(bits: u8) -> Config {
             ..media::Config::default()
         },
         outbound: outbound(bits),
+        accounting: Accounting {
+            calls: true,
+            timeline: true,
+            records: true,
+        },
         ..Config::new(LISTENERS.map(listener).to_vec(), table())
     }
 }

@@ -11,6 +11,7 @@ use super::print::{self, Form, Reason, Request};
 use super::reliable::rseq;
 use super::{After, Call, Changes, Stage};
 use crate::abuse;
+use crate::accounts::EndedBy;
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, Side, User};
 use crate::steer::Crossed;
@@ -51,6 +52,7 @@ impl Call {
         self.callee.peer = source;
         if (180..190).contains(&response.code()) {
             core.disarm(&mut self.no_18x);
+            core.rang(now, self.id);
         }
         self.restart_ringing(core, now);
         if response.code() == EARLY_DIALOG_TERMINATED && self.early.is_none() {
@@ -100,6 +102,7 @@ impl Call {
             return self.bye_callee_only(core, now, &Reason::default(), out);
         }
         core.counters.calls_answered += 1;
+        core.answered(now, self.id);
         self.caller.dialog.confirm();
         // Answered without early media: there is nothing to transform.
         self.early = None;
@@ -146,6 +149,9 @@ impl Call {
         if self.extends(core, now, response, out) {
             return After::Keep;
         }
+        let told = Reason::of(response);
+        let code = response.code();
+        core.ended(now, self.id, EndedBy::Callee, code, told.as_bytes());
         if self.is_early() {
             let reason = Reason::of_refusal(response);
             return self.end_failed_early(core, now, &reason, out);
@@ -183,6 +189,7 @@ impl Call {
         reason: &Reason,
         out: &mut Outbox,
     ) -> After {
+        core.ended(now, self.id, EndedBy::Router, code, reason.as_bytes());
         if self.is_early() {
             return self.end_failed_early(core, now, reason, out);
         }

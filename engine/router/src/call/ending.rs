@@ -7,6 +7,7 @@ use super::own::Own;
 use super::print::{self, Reason, Request};
 use super::relay::relay_response;
 use super::{After, Call, Changes, Stage};
+use crate::accounts::EndedBy;
 use crate::core::{Alarm, Core, Purpose, Side};
 use crate::headers::POLICY;
 
@@ -26,6 +27,7 @@ impl Call {
         }
         core.counters.calls_cancelled += 1;
         let reason = Reason::of(cancel);
+        core.ended(now, self.id, EndedBy::Caller, 487, reason.as_bytes());
         self.answer_caller(core, now, 487, &Reason::default(), out);
         self.cancel_callee(core, now, &reason, out)
     }
@@ -42,6 +44,7 @@ impl Call {
         if self.stage != Stage::Calling {
             return After::Keep;
         }
+        core.ended(now, self.id, EndedBy::Router, code, reason.as_bytes());
         if self.is_early() {
             self.end_early_caller(core, now, reason, out);
         } else {
@@ -87,6 +90,7 @@ impl Call {
             self.answer_bye(core, now, side, server, out);
             return After::Keep;
         }
+        self.note_bye(core, now, side, bye);
         if side == Side::Caller {
             self.owed_bye = None;
         }
@@ -98,6 +102,16 @@ impl Call {
             Stage::Calling => self.bye_while_calling(core, now, side, bye, out),
             _ => After::Keep,
         }
+    }
+
+    fn note_bye(&self, core: &mut Core, now: Time, side: Side, bye: &Message<'_>) {
+        let code = match (self.stage, side) {
+            (Stage::Calling, Side::Caller) => 487,
+            (Stage::Calling, Side::Callee) => 480,
+            _ => 200,
+        };
+        let reason = Reason::of(bye);
+        core.ended(now, self.id, side.into(), code, reason.as_bytes());
     }
 
     /// RFC 3261 15.1.2: a BYE gets its 200, whatever became of the other side.
@@ -192,6 +206,7 @@ impl Call {
             Stage::Cancelling | Stage::Ending => return After::Keep,
             Stage::Answered | Stage::Connected => {}
         }
+        core.ended(now, self.id, EndedBy::Router, 0, reason.as_bytes());
         self.settle_invites(core, now, out);
         self.send_own_bye(core, now, Side::Callee, reason, out);
         if self.unacked {

@@ -441,6 +441,7 @@ impl Call {
             ..
         } = *handled;
         acknowledge_target(core, now, client, &target, response, out);
+        core.transferred(self.id, from, target.dialog.call_id());
         let former = std::mem::replace(self.leg_mut(from), target);
         let [caller, callee] = self.secrets;
         match from {

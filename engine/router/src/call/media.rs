@@ -1,6 +1,7 @@
 //! The media of a call whose route says `steerMedia`: where its messages and its end meet
 //! `Steering`. A call without it pays a test for `None`.
 
+use media::StreamId;
 use stack::{ServerId, Time};
 use wire::Message;
 
@@ -75,6 +76,12 @@ impl Call {
         if let Some(steering) = &mut self.steering {
             steering.take(core, now, (Side::Caller, peer), response);
         }
+    }
+
+    /// Its streams through the router, each with the index of its m= line.
+    pub(crate) fn streams(&self) -> Vec<(usize, StreamId)> {
+        let steering = self.steering.as_ref();
+        steering.map_or_else(Vec::new, |steering| steering.streams())
     }
 
     /// No media goes on after the call.

@@ -230,7 +230,7 @@ impl Call {
         (known && leg.dialog.call_id() == request.call_id()).then_some(side)
     }
 
-    fn leg(&self, side: Side) -> &Leg {
+    pub(crate) fn leg(&self, side: Side) -> &Leg {
         match side {
             Side::Caller => &self.caller,
             Side::Callee => &self.callee,

@@ -350,10 +350,18 @@ impl Call {
         };
     }
 
+    /// Whether the INVITE has left, and does not wait for an address.
+    pub(crate) fn callee_is_known(&self) -> bool {
+        self.alarm.is_some()
+    }
+
     /// The callee's name has an address: the INVITE leaves for it now. A call that was cancelled
     /// meanwhile has no INVITE to wait for.
     pub(crate) fn callee_found(&mut self, core: &mut Core, now: Time, flow: Flow) {
         self.callee.peer = flow;
+        if let Some(account) = core.accounts.of(self.id) {
+            account.seen_at(Side::Callee, flow.remote);
+        }
         self.trust = self
             .trust
             .map(|trust| trust.with_callee(core, flow.remote.ip()));

@@ -5,6 +5,7 @@ use stack::{Outbox, ServerId, Time};
 use wire::{Message, Method};
 
 use super::{EchoCall, description, read};
+use crate::accounts::EndedBy;
 use crate::call::{After, MAX_FORWARDS, Own, Reason, Request};
 use crate::core::{Alarm, Core, Purpose, User};
 
@@ -55,7 +56,7 @@ impl EchoCall {
     }
 
     /// BYE with a Reason, as soon as it may be sent. The media stops at once.
-    pub(super) fn end(
+    pub(crate) fn end(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -65,6 +66,7 @@ impl EchoCall {
         if self.ending {
             return After::Keep;
         }
+        core.ended(now, self.id, EndedBy::Router, 0, reason.as_bytes());
         self.owed_bye = Some(reason.clone());
         self.begin_to_end(core, now);
         self.settle(core, now, out)

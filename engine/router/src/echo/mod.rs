@@ -345,6 +345,21 @@ impl EchoCall {
         self.id
     }
 
+    pub(crate) fn dialog(&self) -> &Dialog {
+        &self.dialog
+    }
+
+    /// Our listener and the caller's address, as last seen.
+    pub(crate) fn peer(&self) -> Flow {
+        self.peer
+    }
+
+    /// Its stream, with the index of its m= line.
+    pub(crate) fn streams(&self) -> Vec<(usize, StreamId)> {
+        let stream = self.stream.map(|(stream, _)| (self.line, stream));
+        stream.into_iter().collect()
+    }
+
     /// Our tag, and the user of our Contact.
     pub(crate) fn tag(&self) -> Token {
         self.id.token(self.shard, self.secret)

@@ -4,7 +4,8 @@ use stack::{Flow, Outbox, ServerId, Time};
 use wire::{Message, Method};
 
 use super::{ALLOW, EchoCall, check_required, description, read};
-use crate::call::{After, Refusal};
+use crate::accounts::EndedBy;
+use crate::call::{After, Reason, Refusal};
 use crate::core::Core;
 
 impl EchoCall {
@@ -26,6 +27,8 @@ impl EchoCall {
             return After::Keep;
         }
         if bye {
+            let reason = Reason::of(request);
+            core.ended(now, self.id, EndedBy::Caller, 200, reason.as_bytes());
             return self.on_bye(core, now, server, out);
         }
         if self.ending {

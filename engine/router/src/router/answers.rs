@@ -41,6 +41,7 @@ impl Router {
     fn found(&mut self, now: Time, waiter: &Waiting, remote: Option<SocketAddr>, out: &mut Outbox) {
         let (core, calls) = (&mut self.core, &mut self.calls);
         let (id, client) = (waiter.user.call, waiter.client);
+        let before = out.len();
         if waiter.user.purpose.is_proxied() {
             let after = proxy::found(core, calls, now, waiter, remote, out);
             return self.finish(now, id, after);
@@ -57,7 +58,7 @@ impl Router {
                 call.callee_found(core, now, flow);
             }
             core.transactions.destination_found(now, client, flow, out);
-            return;
+            return self.note_sent(now, id, before, out);
         }
         core.transactions.fail(now, client);
         let after = if call.calls_target(client) {
@@ -65,6 +66,7 @@ impl Router {
         } else {
             call.on_invite_failed(core, now, 503, "Host Name Not Found", out)
         };
+        self.note_sent(now, id, before, out);
         self.finish(now, id, after);
     }
 
@@ -83,6 +85,7 @@ impl Router {
         self.core.counters.responses += 1;
         entrance::hear(&mut self.core, now, flow.remote, response);
         let id = answer.user.call;
+        self.core.accounts.at_hand(id);
         if answer.user.purpose.is_proxied() {
             let (core, calls) = (&mut self.core, &mut self.calls);
             let after = proxy::on_answer(core, calls, now, answer.user, response, out);
@@ -191,6 +194,20 @@ impl Router {
         text: &str,
         out: &mut Outbox,
     ) {
+        let before = out.len();
+        self.take_failed(now, client, user, code, text, out);
+        self.note_sent(now, user.call, before, out);
+    }
+
+    fn take_failed(
+        &mut self,
+        now: Time,
+        client: ClientId,
+        user: User,
+        code: u16,
+        text: &str,
+        out: &mut Outbox,
+    ) {
         if user.purpose.is_proxied() {
             let (core, calls) = (&mut self.core, &mut self.calls);
             let after = proxy::on_failed(core, calls, now, user, code, out);
@@ -232,7 +249,9 @@ impl Router {
         let Some(call) = self.calls.entry_mut(user.call) else {
             return;
         };
+        let before = out.len();
         let after = call.on_unacknowledged(&mut self.core, now, server, out);
+        self.note_sent(now, user.call, before, out);
         self.finish(now, user.call, after);
     }
 }

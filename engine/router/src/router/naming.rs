@@ -157,10 +157,7 @@ impl Router {
             }
             Err(code) => Err(Refusal::code(code)),
         };
-        match started {
-            Ok(call) => self.calls.insert(call),
-            Err(refusal) => self.refuse_start(now, server, &refusal, out),
-        }
+        self.take_started(now, source, server, request, started, out);
     }
 
     /// Starts a call to the other end of the dialog that was named.
@@ -173,6 +170,7 @@ impl Router {
         request: &Message<'_>,
         out: &mut Outbox,
     ) -> Result<Entry, Refusal> {
+        self.core.accounts.note_dialog();
         local::check_proxy_required(request)?;
         local::check_scheme(&Uri::parse(request.request_uri())?)?;
         let id = self.calls.reserve().ok_or_else(|| Refusal::code(503))?;

@@ -15,7 +15,7 @@ use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
-use media::End;
+use media::{End, StreamId};
 use smallvec::SmallVec;
 use stack::{Flow, ServerId, Time, Token};
 use wire::Message;
@@ -133,6 +133,14 @@ pub(crate) struct Steering {
 }
 
 impl Steering {
+    /// Its streams, each with the index of its m= line.
+    pub(crate) fn streams(&self) -> Vec<(usize, StreamId)> {
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter_map(|(line, slot)| Some((line, slot.stream?)))
+            .collect()
+    }
+
     /// Of a new call between these two. `named` says that the callee is a name without an address yet.
     pub(crate) fn new(
         core: &mut Core,

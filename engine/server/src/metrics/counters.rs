@@ -140,6 +140,11 @@ pub(super) const COUNTERS: &[Metric] = &[
         "Intervals whose latencies were handed over late: the housekeeping is behind.",
         |s| s.latency_delayed,
     ),
+    count(
+        "tipring_control_news_lost_total",
+        "Words on calls that the control thread missed because it was behind.",
+        |s| s.news_lost,
+    ),
     // SIP messages.
     count(
         "tipring_requests_total",

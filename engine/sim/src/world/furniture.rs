@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use router::Timers;
 use router::rdb::Table;
-use shard::{Config, Limits, Listener, Peer, Peers};
+use shard::{Accounting, Config, Limits, Listener, Peer, Peers};
 
 use crate::agent::{Agent, AgentId, Identity, Part, Side};
 use crate::draw::Draw;
@@ -47,6 +47,11 @@ pub(super) fn config(
         server_name: Some("tipring".to_owned()),
         media: super::ports::config(plan, shard, seed ^ 0x6d65_6469_6101),
         peers: Arc::new(Peers::new(peers(plan))),
+        accounting: Accounting {
+            calls: true,
+            timeline: true,
+            records: true,
+        },
         ..Config::new(listeners.iter().map(listener).collect(), table.clone())
     }
 }

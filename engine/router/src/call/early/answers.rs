@@ -41,6 +41,7 @@ impl Call {
             return;
         }
         core.counters.calls_answered += 1;
+        core.answered(now, self.id);
         self.caller.dialog.confirm();
         if let Some(early) = &mut self.early {
             early.given = Some(Given {
