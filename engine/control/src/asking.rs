@@ -38,6 +38,11 @@ impl Asking {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.waiting().len()
+    }
+
     fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Said>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -138,6 +138,17 @@ impl Book {
         }
     }
 
+    /// Takes the place of all there is.
+    pub(crate) async fn replace(&self, engine: &dyn Engine, directory: Arc<Directory>) {
+        let guard = self.change.lock().await;
+        if let Err(problem) = self
+            .publish(guard, engine, Directory::clone(&directory))
+            .await
+        {
+            tracing::error!(?problem, "a shard has not taken the directory");
+        }
+    }
+
     /// Puts a directory in force: here, then with every shard.
     async fn publish(
         &self,

@@ -18,6 +18,8 @@ pub trait Engine: Send + Sync + 'static {
     fn ask(&self, shard: u8, query: Query) -> bool;
     /// Gives a shard the directory. False: its mailbox is full.
     fn give_directory(&self, shard: u8, directory: &Arc<Directory>) -> bool;
+    /// Has a shard tell how its calls go, or not any more. False: its mailbox is full.
+    fn watch(&self, shard: u8, watched: bool) -> bool;
     /// What each shard has counted, not older than some seconds.
     fn shard_stats(&self) -> Vec<ShardStats>;
     /// The bounds of tables.
@@ -98,6 +100,8 @@ pub struct ShardStats {
     pub subscriptions: u64,
     /// Media streams open.
     pub media_streams: u64,
+    /// What it told the control thread, which had no room for it.
+    pub news_lost: u64,
     /// New calls are limited because the shard has more to do than it can.
     pub overloaded: bool,
 }

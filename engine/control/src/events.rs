@@ -4,9 +4,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use router::{LocationCause, LocationChange};
+use router::{CallRecord, CallState, CallView, LocationCause, LocationChange};
 use serde::Serialize;
-use stack::Time;
 use tokio::sync::broadcast;
 use utoipa::ToSchema;
 
@@ -18,7 +17,7 @@ const RING: usize = 4_096;
 /// One event. `type` tells which fields there are.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-pub enum Event {
+pub(crate) enum Event {
     /// An INVITE has left towards a callee.
     CallStarted(CallEvent),
     /// It rings.
@@ -83,105 +82,74 @@ impl Event {
 
 /// About a call.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct CallEvent {
-    /// When, in milliseconds of Unix time.
-    pub at_unix_ms: u64,
-    /// The call, as in `/api/v1/session/{id}`.
-    pub id: String,
-    /// The user, or the whole URI, in the caller's From.
-    pub from: String,
-    /// The user of the Request-URI as it came.
-    pub to: String,
-    /// At its end: the status code of the final response, 200 for a call that was answered.
+pub(crate) struct CallEvent {
+    /// In milliseconds of Unix time: when it ended, else when it was answered, else when it began.
+    pub(crate) at_unix_ms: u64,
+    /// The call, as in `/api/v1/session/{id}`; empty for an INVITE that made none.
+    pub(crate) id: String,
+    /// Who calls: the user of From; at the end the whole From.
+    pub(crate) from: String,
+    /// Who is called: the user of the Request-URI; at the end the whole To.
+    pub(crate) to: String,
+    /// At its end: the final status code as the caller has it; 0 for none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<u16>,
-    /// At its end: why.
+    pub(crate) code: Option<u16>,
+    /// At its end: the Q.850 cause.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
+    pub(crate) cause: Option<u8>,
+    /// At its end: `caller`, `callee` or `router`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_by: Option<&'static str>,
 }
 
 /// About a user.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct UserEvent {
+pub(crate) struct UserEvent {
     /// The address-of-record.
-    pub aor: String,
+    pub(crate) aor: String,
     /// How many contacts it has now.
-    pub contacts: usize,
+    pub(crate) contacts: usize,
 }
 
 /// About a server.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct PeerEvent {
+pub(crate) struct PeerEvent {
     /// Where it is.
     #[schema(value_type = String)]
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
-/// What a shard tells of a call.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CallNews {
-    /// When.
-    pub at: Time,
-    /// How far it is.
-    pub step: CallStep,
-    /// As in [`router::CallView::id`].
-    pub id: String,
-    /// The caller.
-    pub from: String,
-    /// The called number.
-    pub to: String,
-}
-
-/// How far a call is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallStep {
-    /// Its INVITE has left.
-    Started,
-    /// It rings.
-    Ringing,
-    /// It was answered.
-    Answered,
-    /// It is over.
-    Ended {
-        /// The final response.
-        code: u16,
-        /// Why.
-        cause: String,
-    },
-}
-
-impl CallNews {
-    fn event(self, epoch: Epoch) -> Event {
-        let (code, cause) = match &self.step {
-            CallStep::Ended { code, cause } => (Some(*code), Some(cause.clone())),
-            _ => (None, None),
-        };
-        let call = CallEvent {
-            at_unix_ms: epoch.unix_ms(self.at),
-            id: self.id,
-            from: self.from,
-            to: self.to,
-            code,
-            cause,
-        };
-        match self.step {
-            CallStep::Started => Event::CallStarted(call),
-            CallStep::Ringing => Event::CallRinging(call),
-            CallStep::Answered => Event::CallAnswered(call),
-            CallStep::Ended { .. } => Event::CallEnded(call),
-        }
+/// What a call's progress is to those who listen; `None`: nothing new.
+pub(crate) fn of_progress(view: CallView, epoch: Epoch) -> Option<Event> {
+    let (state, at) = (view.state, view.answered.unwrap_or(view.began));
+    let call = CallEvent {
+        at_unix_ms: epoch.unix_ms(at),
+        id: view.id,
+        from: view.from,
+        to: view.to,
+        code: None,
+        cause: None,
+        ended_by: None,
+    };
+    match state {
+        CallState::Trying => Some(Event::CallStarted(call)),
+        CallState::Ringing => Some(Event::CallRinging(call)),
+        CallState::Answered => Some(Event::CallAnswered(call)),
+        CallState::Ending => None,
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn example() -> CallNews {
-        CallNews {
-            at: Time::ZERO,
-            step: CallStep::Ringing,
-            id: "0".repeat(32),
-            from: "alice".into(),
-            to: "100".into(),
-        }
-    }
+/// What a call's end is to those who listen.
+pub(crate) fn of_record(record: &CallRecord, epoch: Epoch) -> Event {
+    Event::CallEnded(CallEvent {
+        at_unix_ms: epoch.unix_ms(record.ended),
+        id: record.id.clone(),
+        from: record.caller.from.clone(),
+        to: record.caller.to.clone(),
+        code: Some(record.code),
+        cause: Some(record.cause),
+        ended_by: Some(record.ended_by.name()),
+    })
 }
 
 /// What a change of bindings is to those who listen.
@@ -202,15 +170,13 @@ pub(crate) fn of_location(change: &LocationChange) -> Event {
 /// The ring.
 pub(crate) struct Events {
     ring: broadcast::Sender<Arc<Event>>,
-    epoch: Epoch,
 }
 
 impl Events {
     /// Nobody listens yet.
-    pub(crate) fn new(epoch: Epoch) -> Events {
+    pub(crate) fn new() -> Events {
         Events {
             ring: broadcast::channel(RING).0,
-            epoch,
         }
     }
 
@@ -225,11 +191,6 @@ impl Events {
         let _ = self.ring.send(Arc::new(event));
     }
 
-    /// Tells of a call.
-    pub(crate) fn call(&self, news: CallNews) {
-        self.tell(news.event(self.epoch));
-    }
-
     /// Listens from now on.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
         self.ring.subscribe()
@@ -237,36 +198,38 @@ impl Events {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use std::time::SystemTime;
+    use stack::Time;
+    use std::time::{Duration, SystemTime};
+
+    pub(crate) fn call() -> CallView {
+        CallView {
+            id: "0".repeat(32),
+            state: CallState::Ringing,
+            from: "alice".into(),
+            to: "100".into(),
+            caller: ([192, 0, 2, 1], 5060).into(),
+            callee: None,
+            began: Time::from_nanos(1_000_000),
+            answered: None,
+        }
+    }
 
     #[test]
     fn an_event_names_itself_as_its_filter_does() {
-        let call = CallNews::example();
-        let ended = CallStep::Ended {
-            code: 486,
-            cause: "busy".into(),
-        };
-        let steps = [
-            CallStep::Started,
-            CallStep::Ringing,
-            CallStep::Answered,
-            ended,
-        ];
-        let of_step = |step| {
-            CallNews {
-                step,
-                ..call.clone()
-            }
-            .event(Epoch(SystemTime::UNIX_EPOCH))
-        };
-        for event in steps.map(of_step) {
-            let json = serde_json::to_value(&event).expect("JSON");
+        let epoch = Epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
+        let of_state = |state| of_progress(CallView { state, ..call() }, epoch);
+        let states = [CallState::Trying, CallState::Ringing, CallState::Answered];
+        let events: Vec<Event> = states.into_iter().filter_map(of_state).collect();
+        assert_eq!(events.len(), 3);
+        for event in &events {
+            let json = serde_json::to_value(event).expect("JSON");
             assert_eq!(json["type"], event.name());
-            assert!(TYPES.contains(&event.name()));
-            assert_eq!(json.get("code").is_some(), event.name() == "call-ended");
+            assert_eq!(json["at_unix_ms"], 1_001);
+            assert!(TYPES.contains(&event.name()) && json.get("code").is_none());
         }
+        assert!(of_state(CallState::Ending).is_none());
         let reload = Event::Reload(Reloaded::default());
         assert_eq!(
             serde_json::to_value(&reload).expect("JSON")["type"],

@@ -22,12 +22,13 @@ mod paging;
 mod plane;
 mod problem;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use self::api::document;
 pub use self::engine::{Engine, Epoch, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats};
-pub use self::events::{CallNews, Event};
-pub use self::news::{News, Teller, channel};
+pub use self::news::{Listening, News, Teller, channel};
 pub use self::plane::{Plane, StartError, start};
 pub use self::settings::{
     Bounds, Role, Secret, Security, SecurityError, Settings, TlsFiles, Token,

@@ -76,6 +76,13 @@ impl Notifier {
         }
     }
 
+    /// Notes that wait, of all controls.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        let lanes = self.lanes.values().flatten();
+        lanes.map(|lane| WAITING - lane.capacity()).sum()
+    }
+
     fn lane(&mut self, control: &str, lane: usize) -> Option<&Sender<Note>> {
         if !self.lanes.contains_key(control) {
             if self.lanes.len() >= CONTROLS {

@@ -18,7 +18,7 @@ use crate::engine::{Engine, Epoch};
 use crate::events::{self, Event, Events, PeerEvent};
 use crate::listener::{self, BindError};
 use crate::location::Location;
-use crate::news::{Gauge, Listening, News};
+use crate::news::{Listening, News};
 use crate::notifier::Notifier;
 use crate::settings::{Security, Settings};
 
@@ -42,7 +42,8 @@ pub struct Shared {
     pub(crate) book: Book,
     pub(crate) location: Mutex<Location>,
     pub(crate) events: Events,
-    pub(crate) gauge: Arc<Gauge>,
+    /// How many listen to events.
+    pub(crate) readers: watch::Sender<usize>,
     /// Calls started in the last second.
     pub(crate) calls_per_s: AtomicU64,
 }
@@ -71,7 +72,6 @@ impl Plane {
         engine: Box<dyn Engine>,
         base: SystemTime,
         directory: Arc<Directory>,
-        gauge: Arc<Gauge>,
     ) -> Plane {
         let epoch = Epoch(base);
         Plane(Arc::new(Shared {
@@ -83,8 +83,8 @@ impl Plane {
             asking: Asking::default(),
             book: Book::new(directory, settings.bounds.users),
             location: Mutex::default(),
-            events: Events::new(epoch),
-            gauge,
+            events: Events::new(),
+            readers: watch::channel(0).0,
             calls_per_s: AtomicU64::new(0),
             settings,
         }))
@@ -92,7 +92,7 @@ impl Plane {
 
     /// Other tokens and another certificate from now on. Streams of events end, so that their readers prove
     /// themselves anew.
-    pub fn renew(&self, security: Security) {
+    pub(crate) fn renew(&self, security: Security) {
         self.security.store(Arc::new(security));
         self.renewed.send_replace(());
     }
@@ -102,16 +102,25 @@ impl Plane {
         self.location.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hear(&self, news: News, notifier: &mut Notifier) {
+    pub(crate) fn hear(&self, news: News, notifier: &mut Notifier) {
         match news {
             News::Answer(answer) => self.asking.answered(*answer),
             News::Location(change) => self.move_user(&change, notifier),
-            News::Call(call) => self.events.call(call),
+            News::Progress(view) => {
+                let event = events::of_progress(*view, self.epoch);
+                event.into_iter().for_each(|event| self.events.tell(event));
+            }
+            News::Ended(record) => self.events.tell(events::of_record(&record, self.epoch)),
             News::Peer { address, up: true } => {
                 self.events.tell(Event::PeerUp(PeerEvent { address }))
             }
             News::Peer { address, up: false } => {
                 self.events.tell(Event::PeerDown(PeerEvent { address }));
+            }
+            News::Secured(security) => self.renew(security),
+            News::Directory(directory) => {
+                let plane = self.clone();
+                tokio::spawn(async move { plane.book.replace(&*plane.engine, directory).await });
             }
             News::Reloaded(reloaded) => self.events.tell(Event::Reload(reloaded)),
         }
@@ -142,10 +151,10 @@ pub async fn start(
     listening: Listening,
 ) -> Result<Plane, StartError> {
     describe();
-    let Listening { receiver, gauge } = listening;
-    let plane = Plane::new(settings, security, engine, base, directory, gauge);
+    let plane = Plane::new(settings, security, engine, base, directory);
     listener::open(&plane)?;
-    tokio::spawn(hear_all(plane.clone(), receiver));
+    tokio::spawn(hear_all(plane.clone(), listening.0));
+    tokio::spawn(watch_calls(plane.clone()));
     tokio::spawn(count_calls(plane.clone()));
     Ok(plane)
 }
@@ -161,6 +170,26 @@ async fn hear_all(plane: Plane, mut news: Receiver<News>) {
     }
 }
 
+/// Has the shards tell of calls while somebody listens. A shard that was not told is told later.
+async fn watch_calls(plane: Plane) {
+    let mut readers = plane.readers.subscribe();
+    let mut told = vec![false; usize::from(plane.engine.shards())];
+    loop {
+        let wanted = *readers.borrow_and_update() > 0;
+        for (shard, told) in told.iter_mut().enumerate() {
+            if *told != wanted && plane.engine.watch(shard as u8, wanted) {
+                *told = wanted;
+            }
+        }
+        if told.iter().all(|told| *told == wanted) {
+            // The sender lives as long as the plane.
+            let _ = readers.changed().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
 async fn count_calls(plane: Plane) {
     let started = || {
         plane
@@ -172,7 +201,6 @@ async fn count_calls(plane: Plane) {
     };
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     let mut before: u64 = started();
-    let lost = metrics::counter!("tipring_control_news_lost_total");
     loop {
         ticks.tick().await;
         let now: u64 = started();
@@ -180,7 +208,6 @@ async fn count_calls(plane: Plane) {
             .calls_per_s
             .store(now.saturating_sub(before), Ordering::Relaxed);
         before = now;
-        lost.absolute(plane.gauge.lost());
     }
 }
 
@@ -201,10 +228,6 @@ fn describe() {
         (
             "tipring_event_readers_cut_total",
             "Readers of the event stream that were too slow.",
-        ),
-        (
-            "tipring_control_news_lost_total",
-            "What shards told the control thread and it had no room for.",
         ),
         (
             "tipring_notifications_sent_total",

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use ::control::Teller;
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
 use reactor::{
@@ -20,11 +21,12 @@ use stack::Time;
 
 use crate::board::Board;
 use crate::config::{Coalesce, Loaded, SteeringMode};
-use crate::control::{self, Control, ControlError};
+use crate::control::{self, Api, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
 use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
-use crate::letter::{Letter, News, Notice, Question};
+use crate::http::{self, View};
+use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
 use crate::ports::{self, PortsError};
@@ -106,6 +108,10 @@ pub(crate) struct Engine {
     pub(crate) housekeeper: Option<Housekeeper>,
     /// Port pairs open for media, all shards together.
     pub(crate) media_pairs: usize,
+    /// The configuration in force, as the API shows it.
+    pub(crate) view: View,
+    /// The way to the API; `None`: there is none.
+    pub(crate) teller: Option<Teller>,
 }
 
 /// One running shard.
@@ -122,8 +128,6 @@ pub(crate) struct Running {
 const MAILBOX_LETTERS: usize = 4096;
 /// Questions for names that wait for the resolver, all shards together.
 const QUESTIONS: usize = 4096;
-/// Words for the control thread that it has not read yet, all shards together.
-const NEWS: usize = 16_384;
 
 /// How long an address in use is tried again, and how often.
 const BIND_PATIENCE: Duration = Duration::from_secs(2);
@@ -151,7 +155,7 @@ pub(crate) fn launch(
     let keys = Keys::draw().map_err(LaunchError::Entropy)?;
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
-    let (tell, news) = tokio::sync::mpsc::channel(NEWS);
+    let (teller, listening) = loaded.http.as_ref().map(|_| ::control::channel()).unzip();
 
     let common = Common {
         config,
@@ -179,11 +183,11 @@ pub(crate) fn launch(
             notices: notify.clone(),
             sip_trace,
             stopwatch: stopwatches.next().unwrap_or_default(),
-            news: tell.clone(),
+            news: teller.clone(),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
-    drop((ask, tell));
+    drop(ask);
 
     let wakers = berths
         .iter()
@@ -191,8 +195,22 @@ pub(crate) fn launch(
         .collect::<Result<Vec<_>, _>>()?;
     let mut mesh = Mesh::new(&wakers);
     let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
+    let view = View::new(arc_swap::ArcSwap::from_pointee(http::view(loaded, &[])));
     let summaries = Summaries::new(places.len());
     let housekeeper = keep_house(loaded, &places, &allowed, base, laps, &summaries)?;
+    let api = loaded
+        .http
+        .clone()
+        .zip(listening)
+        .map(|(secured, listening)| Api {
+            secured,
+            listening,
+            base,
+            directory: Arc::clone(&loaded.directory),
+            mailboxes: mesh.open_to_all(),
+            view: Arc::clone(&view),
+            notices: notify.clone(),
+        });
     control::start(Control {
         questions,
         replies,
@@ -201,7 +219,7 @@ pub(crate) fn launch(
         boards: berths.iter().map(|berth| berth.board.clone()).collect(),
         limits: config.limits.clone(),
         latencies: housekeeper.as_ref().map(|_| summaries),
-        news,
+        api,
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
@@ -214,6 +232,8 @@ pub(crate) fn launch(
         steered,
         housekeeper,
         media_pairs,
+        view,
+        teller,
     })
 }
 
@@ -365,7 +385,7 @@ struct Seat {
     notices: mpsc::Sender<Notice>,
     sip_trace: bool,
     stopwatch: Stopwatch,
-    news: tokio::sync::mpsc::Sender<News>,
+    news: Option<Teller>,
 }
 
 /// A shard's ends of the mailboxes.

@@ -16,6 +16,7 @@ mod doctor;
 mod drops;
 mod effective;
 mod housekeeping;
+mod http;
 mod latency_metrics;
 mod launch;
 mod lent_ports;

@@ -129,6 +129,16 @@ pub(crate) struct Common<'c> {
     pub(crate) steer_key: u64,
 }
 
+/// What is kept of calls is what the API shows.
+fn accounting(config: &Config) -> shard::Accounting {
+    let shown = config.http.address.is_some();
+    shard::Accounting {
+        calls: shown,
+        timeline: shown,
+        records: false,
+    }
+}
+
 impl Common<'_> {
     /// The settings of shard `id` that received these sockets, one for each listener in order, and
     /// these pairs of media ports.
@@ -165,7 +175,7 @@ impl Common<'_> {
             abuse: abuse::rules(&self.config.abuse),
             directory: Arc::clone(self.directory),
             registrar: Some(registrar::settings(&self.config.registrar)),
-            accounting: shard::Accounting::default(),
+            accounting: accounting(self.config),
         }
     }
 }

@@ -28,6 +28,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tipring-latency", &[]),
     ("tipring-reactor", &[]),
     (
+        "tipring-control",
+        &[
+            "tipring-wire",
+            "tipring-stack",
+            "tipring-media",
+            "tipring-router",
+        ],
+    ),
+    (
         "tipring-server",
         &[
             "tipring-wire",
@@ -37,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-shard",
             "tipring-latency",
             "tipring-reactor",
+            "tipring-control",
         ],
     ),
     (

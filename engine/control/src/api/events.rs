@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -48,23 +47,20 @@ struct Reader {
 /// A reader's place among all; given back when the client has gone.
 struct Seat(Plane);
 
-static SEATS: AtomicUsize = AtomicUsize::new(0);
-
 impl Seat {
     fn take(plane: &Plane) -> Option<Seat> {
-        let taken = SEATS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seats| {
-            (seats < READERS).then_some(seats + 1)
+        let taken = plane.readers.send_if_modified(|readers| {
+            let free = *readers < READERS;
+            *readers += usize::from(free);
+            free
         });
-        taken.ok()?;
-        plane.gauge.listens(true);
-        Some(Seat(plane.clone()))
+        taken.then(|| Seat(plane.clone()))
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        SEATS.fetch_sub(1, Ordering::Relaxed);
-        self.0.gauge.listens(false);
+        self.0.readers.send_modify(|readers| *readers -= 1);
     }
 }
 

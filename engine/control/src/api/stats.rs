@@ -28,8 +28,6 @@ pub(crate) struct Stats {
     registered_users: usize,
     /// Users in the directory.
     directory_users: usize,
-    /// What shards told and the control thread had no room for.
-    news_lost: u64,
     /// All shards together.
     total: ShardStats,
     /// Each shard, by number.
@@ -50,7 +48,6 @@ pub(crate) async fn stats(State(plane): State<Plane>) -> Json<Stats> {
         calls_per_s: plane.calls_per_s.load(Ordering::Relaxed),
         registered_users: plane.location().count(),
         directory_users: directory.domains().map(|domain| domain.user_count()).sum(),
-        news_lost: plane.gauge.lost(),
         total: shards.iter().fold(ShardStats::default(), sum),
         shards,
         limits: plane.engine.limits(),
@@ -71,6 +68,7 @@ fn sum(total: ShardStats, shard: &ShardStats) -> ShardStats {
         kernel_drops: total.kernel_drops + shard.kernel_drops,
         transactions: total.transactions + shard.transactions,
         subscriptions: total.subscriptions + shard.subscriptions,
+        news_lost: total.news_lost + shard.news_lost,
         media_streams: total.media_streams + shard.media_streams,
         overloaded: total.overloaded || shard.overloaded,
     }

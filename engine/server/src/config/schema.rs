@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
+use super::http::Http;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
 use super::registrar::{Domain, Registrar};
@@ -70,6 +71,9 @@ pub(crate) struct Config {
     /// Local domains with their users.
     #[garde(dive)]
     pub(crate) domain: Vec<Domain>,
+    /// The HTTP API.
+    #[garde(dive)]
+    pub(crate) http: Http,
 }
 
 /// Threads and their end.
@@ -376,6 +380,9 @@ pub(crate) struct Limits {
     /// Subscriptions at once, all shards together.
     #[garde(custom(within(1, 100_000_000)))]
     pub(crate) subscriptions: usize,
+    /// Users that may be pushed over HTTP, all domains together.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) users: usize,
 }
 
 /// 65,535 bytes of IPv4 packet less its header and UDP's.
@@ -392,6 +399,7 @@ impl Default for Limits {
             message_bytes: UDP_PAYLOAD_MAX,
             retry_after_s: 5,
             subscriptions: 100_000,
+            users: 2_000_000,
         }
     }
 }
@@ -530,7 +538,7 @@ pub(crate) struct Metrics {
 }
 
 /// Latencies: what is measured, and where it is written. They are measured when somebody can see them:
-/// with a `directory`, or with `metrics.address`.
+/// with a `directory`, or with `metrics.address` or `http.address`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Latency {
@@ -560,7 +568,8 @@ pub(crate) struct Latency {
 impl Config {
     /// Latencies are measured when somebody can see them.
     pub(crate) fn measures_latency(&self) -> bool {
-        self.latency.enabled && (self.latency.directory.is_some() || self.metrics.address.is_some())
+        let scraped = self.metrics.address.is_some() || self.http.address.is_some();
+        self.latency.enabled && (self.latency.directory.is_some() || scraped)
     }
 }
 
