@@ -92,7 +92,7 @@ impl UserRegistration {
 }
 
 /// How many users are registered.
-#[utoipa::path(get, path = "/reg", tag = "directory", responses((status = 200, body = Count)))]
+#[utoipa::path(get, path = "/reg", operation_id = "registered", tag = "directory", responses((status = 200, body = Count)))]
 pub(crate) async fn count(State(plane): State<Plane>) -> Json<Count> {
     Json(Count {
         count: plane.location().count(),
@@ -101,7 +101,7 @@ pub(crate) async fn count(State(plane): State<Plane>) -> Json<Count> {
 
 /// Registered users of a domain.
 #[utoipa::path(
-    get, path = "/reg/{domain}", tag = "directory", params(DomainName, Page),
+    get, path = "/reg/{domain}", operation_id = "registered_of_domain", tag = "directory", params(DomainName, Page),
     responses((status = 200, body = DomainRegistrations))
 )]
 pub(crate) async fn domain(
@@ -148,7 +148,7 @@ fn summary(plane: &Plane, domain: String) -> Result<DomainRegistrations, Problem
 
 /// Whether a user is registered, and where.
 #[utoipa::path(
-    get, path = "/reg/{domain}/{user}", tag = "directory", params(UserName),
+    get, path = "/reg/{domain}/{user}", operation_id = "registered_user", tag = "directory", params(UserName),
     responses((status = 200, body = DomainRegistrations))
 )]
 pub(crate) async fn user(
