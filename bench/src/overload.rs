@@ -171,7 +171,7 @@ fn measure(args: &OverloadArgs, rate: f64, with_control: bool, place: &Path) -> 
     let place = place.canonicalize()?;
     let port = suite.target.port();
     // Declared first, so that it goes last: a group goes when nobody is in it.
-    let _quota;
+    let quota;
     let server = Server::launch(Launch {
         name: "tipring",
         command: router(suite, with_control, &place)?,
@@ -180,7 +180,7 @@ fn measure(args: &OverloadArgs, rate: f64, with_control: bool, place: &Path) -> 
         own_cpu: suite.load.cpu,
         directory: &place,
     })?;
-    _quota = match args.quota {
+    quota = match args.quota {
         100 => None,
         percent => Some(Quota::limit(server.pid(), percent)?),
     };
@@ -193,6 +193,7 @@ fn measure(args: &OverloadArgs, rate: f64, with_control: bool, place: &Path) -> 
     };
     let options = suite.options(Hold::For(0), warmup);
     let (report, _) = drive::run(&options, &plan, &probe, Some(&place))?;
+    quota.as_ref().map_or(Ok(()), Quota::lift)?;
     drop(server);
     write_json(&place, "report.json", &report)?;
     Ok(report)

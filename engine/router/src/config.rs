@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stack::TimerConfig;
+use stack::digest::Secret;
 
 use crate::abuse::{Abuse, AbuseCounters, Ban};
 use crate::accounts::CallRecord;
 use crate::admission::{AdmissionCounters, Overload, Sieve};
+use crate::auth::{Auth, AuthCounters};
 use crate::directory::Directory;
+use crate::location::{LocationChange, LocationCounters, Registration};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
@@ -59,6 +62,13 @@ pub struct Config {
     pub directory: Arc<Directory>,
     /// How users of these domains register; `None`: a REGISTER is answered 405.
     pub registrar: Option<Arc<RegistrarSettings>>,
+    /// Who must prove to be a user of these domains, and how.
+    pub auth: Arc<Auth>,
+    /// Where the keys of nonces come from, the same on every shard. Must not be guessable on a live system.
+    pub nonce_secret: Secret,
+    /// Microseconds from the Unix epoch to [`stack::Time::ZERO`], so that what is numbered by time goes on after a
+    /// restart.
+    pub unix_us: u64,
     /// What is kept of calls for those who ask.
     pub accounting: Accounting,
 }
@@ -76,7 +86,7 @@ pub struct Accounting {
 
 impl Config {
     /// The only shard, with these listeners and this routing DB, without media, peers and application
-    /// server. Live systems set `seed` and `steer_key` to what cannot be guessed.
+    /// server. Live systems set `seed`, `steer_key` and `nonce_secret` to what cannot be guessed.
     pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
         Config {
             shard: 0,
@@ -98,6 +108,9 @@ impl Config {
             directory: Arc::default(),
             registrar: None,
             accounting: Accounting::default(),
+            auth: Arc::default(),
+            nonce_secret: Secret::new([1; 32]),
+            unix_us: 0,
         }
     }
 }
@@ -176,6 +189,12 @@ pub struct Limits {
     pub wire: wire::Limits,
     /// Subscriptions at once, those that a REFER outside a call makes among them.
     pub subscriptions: usize,
+    /// Users with bindings at once. Every shard knows all, so this is no part of anything.
+    pub registrations: usize,
+    /// Bindings at once, of all users.
+    pub bindings: usize,
+    /// Bindings of one user.
+    pub contacts: usize,
 }
 
 impl Default for Limits {
@@ -187,6 +206,9 @@ impl Default for Limits {
             retry_after_s: 5,
             wire: wire::Limits::default(),
             subscriptions: 100_000,
+            registrations: 1_000_000,
+            bindings: 1_500_000,
+            contacts: 10,
         }
     }
 }
@@ -227,6 +249,10 @@ pub enum Command {
     Watch(bool),
     /// Keep something else of calls that begin from now on.
     Accounting(Accounting),
+    /// Other rules of who must prove who he is. Nonces stay good.
+    Auth(Arc<Auth>),
+    /// What an earlier run knew of users: to be given to every shard before anything else.
+    Restore(Arc<[Arc<Registration>]>),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -286,6 +312,8 @@ pub enum Event {
     /// A call has ended, or an INVITE was refused; when records are wanted ([`Accounting::records`]), or,
     /// of calls, while somebody listens.
     CallEnded(Arc<CallRecord>),
+    /// Bindings have changed. Told by one shard only, the owner of the address-of-record, in order.
+    Location(LocationChange),
 }
 
 /// What became of one stream of a steered call.
@@ -323,6 +351,8 @@ pub enum Wake {
     KeepAlive,
     /// An INVITE has waited too long for another shard's word.
     Held,
+    /// A binding ends, or another shard has not confirmed one.
+    Location,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -459,6 +489,12 @@ pub struct Counters {
     pub abuse: AbuseCounters,
     /// What became of REGISTERs.
     pub registrar: RegistrarCounters,
+    /// What became of requests that needed proof of who sent them.
+    pub auth: AuthCounters,
+    /// Nonces whose counts are remembered at this moment.
+    pub nonces: u64,
+    /// What the location service did.
+    pub location: LocationCounters,
 }
 
 /// The few counters that are asked for after every turn.

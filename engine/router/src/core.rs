@@ -17,6 +17,7 @@ use crate::abuse::Guard;
 use crate::accounts::Accounts;
 use crate::admission::{Admission, Feedback, OFFER};
 use crate::application_server;
+use crate::auth::Verifier;
 use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
@@ -350,6 +351,7 @@ pub(crate) struct Core {
     pub(crate) directory: Arc<Directory>,
     pub(crate) registrar: Registrar,
     pub(crate) accounts: Accounts,
+    pub(crate) auth: Verifier,
 }
 
 impl Core {
@@ -361,6 +363,7 @@ impl Core {
         let mut random = Random::new(config.seed);
         let seed = random.next_u64();
         let timers = config.timers.stack;
+        let location = Location::new(&config, seed.rotate_left(16));
         Core {
             transactions: Transactions::new(config.shard, seed, timers, limits, now),
             pool: Pool::default(),
@@ -392,10 +395,11 @@ impl Core {
             feedback: Feedback::new(now),
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
             refused_with: None,
-            location: Location::new(seed.rotate_left(16)),
             directory: config.directory,
             registrar: Registrar::new(config.registrar, config.steer_key),
             accounts: Accounts::new(config.accounting),
+            auth: Verifier::new(config.auth, config.nonce_secret, config.shard),
+            location,
         }
     }
 

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use media::Latching;
 
+use crate::auth::Demand;
+
 /// How one peer is treated. `Peer::default()` is whoever is not configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
@@ -20,6 +22,8 @@ pub struct Peer {
     pub transfers: Transfers,
     /// It is trusted to mean well: neither counted nor limited nor banned.
     pub exempt: bool,
+    /// Which of its requests need proof of who sent them; `None`: as the domains have it.
+    pub authenticate: Option<Demand>,
 }
 
 /// Who acknowledges the reliable provisionals (RFC 3262) of a callee. Towards a caller that does 100rel

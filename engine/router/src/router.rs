@@ -5,6 +5,7 @@ mod answers;
 mod handling;
 mod naming;
 mod noting;
+mod proven;
 mod proxied;
 mod welcome;
 
@@ -19,6 +20,7 @@ use wire::{Message, Method, Uri};
 use crate::abuse;
 use crate::admission::entrance;
 use crate::application_server;
+use crate::auth;
 use crate::call::{After, Call, Refusal, Setup, check_offer};
 use crate::calls::{CallId, Calls};
 use crate::config::{Command, Config, Counters, Event, Progress, Wake};
@@ -26,6 +28,7 @@ use crate::core::{Core, Purpose, Side};
 use crate::echo::EchoCall;
 use crate::entry::Entry;
 use crate::local;
+use crate::location;
 use crate::outside;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
@@ -77,6 +80,9 @@ impl Router {
             admission: self.core.admission.counters(),
             limiting_servers: self.core.feedback.servers() as u64,
             abuse: self.core.guard.counters(),
+            auth: self.core.auth.counters(),
+            nonces: self.core.auth.nonces() as u64,
+            location: self.core.location.counters(),
             ..self.core.counters
         }
     }
@@ -103,6 +109,7 @@ impl Router {
             && self.core.media.is_idle()
             && self.held.is_empty()
             && self.core.registrar.is_idle()
+            && self.core.location.is_quiet()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -145,7 +152,8 @@ impl Router {
         let server = server.and_then(application_server::Server::due);
         let server = server.map(|time| (time, Wake::KeepAlive));
         let held = self.held.due().map(|time| (time, Wake::Held));
-        [transaction, call, media, server, held]
+        let location = location::entrance::poll_timeout(&self.core);
+        [transaction, call, media, server, held, location]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -160,7 +168,8 @@ impl Router {
             self.drained = true;
             return Some(Event::Drained);
         }
-        self.core.events.pop_front()
+        let event = self.core.events.pop_front();
+        event.or_else(|| location::entrance::poll_event(&mut self.core))
     }
 
     /// A well-framed message.
@@ -247,12 +256,14 @@ impl Router {
             Command::Abuse(abuse) => self.core.guard.set(Arc::clone(abuse)),
             Command::Ban(ban) => self.core.guard.ban(now, ban),
             Command::Directory(directory) => {
-                registrar::set_directory(&mut self.core, now, directory);
+                registrar::set_directory(&mut self.core, directory);
             }
             Command::Registrar(settings) => self.core.registrar.set(settings.clone()),
             Command::Query(query) => self.answer_query(now, query, out),
             Command::Watch(watched) => self.core.accounts.watch(*watched),
             Command::Accounting(accounting) => self.core.accounts.set(*accounting),
+            Command::Auth(rules) => self.core.auth.set(Arc::clone(rules)),
+            Command::Restore(registrations) => self.core.location.restore(now, registrations),
         }
     }
 
@@ -274,6 +285,7 @@ impl Router {
         application_server::handle_timeout(&mut self.core, now, out);
         self.handle_media_timeout(now, out);
         self.expire_held(now, out);
+        location::entrance::handle_timeout(&mut self.core, now);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let before = out.len();
@@ -343,18 +355,21 @@ impl Router {
             .transactions
             .receive_request(now, request, flow, out)
         {
-            Inbound::New(server) => self.new_request(now, flow, server, request, out),
+            Inbound::New(server) => self.unread_request(now, flow, server, request, out),
             Inbound::Merged { server, .. } => {
                 self.core.counters.requests += 1;
                 // RFC 3261 8.2.2.2: the same request, come another way. What is proxied may.
-                if self.draining || !self.proxy_request(now, flow, server, request, out) {
+                if self.draining
+                    || auth::entrance::asks(&self.core, flow, request)
+                    || !self.proxy_request(now, flow, server, request, out)
+                {
                     self.core.counters.merged += 1;
                     abuse::entrance::answer_carefully(&mut self.core, flow, server);
                     self.core.refuse(now, server, 482, b"", out);
                 }
             }
             Inbound::Absorbed => {}
-            Inbound::Ack => self.on_ack(now, flow, request, out),
+            Inbound::Ack => self.unread_ack(now, flow, request, out),
             Inbound::Cancel { cancel, invite } => {
                 self.on_cancel(now, cancel, invite, request, out);
             }
@@ -398,6 +413,7 @@ impl Router {
         now: Time,
         flow: Flow,
         server: ServerId,
+        unread: &Message<'_>,
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
@@ -415,6 +431,9 @@ impl Router {
         if sanity::has_looped(&self.core, request) {
             self.core.counters.looped += 1;
             return self.core.refuse(now, server, 482, b"", out);
+        }
+        if let Err(refusal) = self.check_sender(now, flow, unread) {
+            return self.core.refuse_with(now, server, &refusal, out);
         }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),

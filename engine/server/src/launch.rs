@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ::control::Teller;
 use reactor::clock::Clock;
@@ -18,6 +18,7 @@ use reactor::{
 };
 use shard::Shard;
 use stack::Time;
+use stack::digest::Secret;
 
 use crate::board::Board;
 use crate::config::{Coalesce, Loaded, SteeringMode};
@@ -157,15 +158,18 @@ pub(crate) fn launch(
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
     let (teller, listening) = loaded.http.as_ref().map(|_| ::control::channel()).unzip();
 
+    let (clock, base) = (Clock::start(), SystemTime::now());
+    let since = base.duration_since(UNIX_EPOCH).unwrap_or_default();
     let common = Common {
         config,
         table: &loaded.table,
         directory: &loaded.directory,
         shards: places.len() as u8,
         steer_key: keys.steer,
+        nonce_secret: keys.nonces.clone(),
+        unix_us: since.as_micros() as u64,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
-    let (clock, base) = (Clock::start(), SystemTime::now());
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());
     let mut berths = Vec::new();
     for (id, (sockets, media)) in by_shard(groups).into_iter().zip(media).enumerate() {
@@ -351,16 +355,20 @@ fn by_shard(groups: Vec<Vec<UdpListener>>) -> Vec<Vec<UdpListener>> {
 struct Keys {
     steer: u64,
     seed: u64,
+    nonces: Secret,
 }
 
 impl Keys {
     fn draw() -> io::Result<Keys> {
-        let mut bytes = [0; 16];
-        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        let (mut bytes, mut nonces) = ([0; 16], [0; 32]);
+        let mut random = File::open("/dev/urandom")?;
+        random.read_exact(&mut bytes)?;
+        random.read_exact(&mut nonces)?;
         let all = u128::from_ne_bytes(bytes);
         Ok(Keys {
             steer: all as u64,
             seed: (all >> 64) as u64,
+            nonces: Secret::new(nonces),
         })
     }
 

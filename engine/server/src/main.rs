@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod abuse;
+mod auth;
 mod board;
 mod cli;
 mod commands;

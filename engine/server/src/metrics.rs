@@ -1,6 +1,7 @@
 //! The names, units and explanations of what Prometheus sees, as one table, and the copy from the
 //! shards' boards to the metrics facade. The hot path knows none of this: it counts in plain cells.
 
+mod auth;
 mod counters;
 mod levels;
 
@@ -8,8 +9,12 @@ use metrics::{Counter, Gauge, Label, Unit};
 
 use crate::board::Snapshot;
 use crate::config::Limits;
-use counters::COUNTERS;
 use levels::LEVELS;
+
+/// What only grows.
+fn counters() -> impl Iterator<Item = &'static Metric> + Clone {
+    counters::COUNTERS.iter().chain(auth::COUNTERS)
+}
 
 /// One line of the exposition, for each shard.
 struct Metric {
@@ -67,7 +72,11 @@ fn register_bounds(limits: &Limits) {
     let transactions = ("tipring_transactions_limit", help, limits.transactions);
     let help = "limits.subscriptions, of all shards together.";
     let subscriptions = ("tipring_subscriptions_limit", help, limits.subscriptions);
-    for (name, help, bound) in [calls, transactions, subscriptions] {
+    let help = "limits.registrations, the same for every shard.";
+    let registrations = ("tipring_registrations_limit", help, limits.registrations);
+    let help = "limits.bindings, the same for every shard.";
+    let bindings = ("tipring_bindings_limit", help, limits.bindings);
+    for (name, help, bound) in [calls, transactions, subscriptions, registrations, bindings] {
         metrics::describe_gauge!(name, Unit::Count, help);
         metrics::gauge!(name).set(bound as f64);
     }
@@ -82,7 +91,7 @@ pub(crate) struct Gauges {
 impl Gauges {
     /// Registers and describes everything with the recorder that is installed.
     pub(crate) fn register(shards: usize, limits: &Limits) -> Gauges {
-        for metric in COUNTERS {
+        for metric in counters() {
             metrics::describe_counter!(metric.name, metric.unit, metric.help);
         }
         for metric in LEVELS {
@@ -99,8 +108,8 @@ impl Gauges {
             |shard, metric: &Metric| metrics::counter!(metric.name, labels(shard, metric));
         let level = |shard, metric: &Metric| metrics::gauge!(metric.name, labels(shard, metric));
         Gauges {
-            counters: per_shard(shards, COUNTERS, counter),
-            levels: per_shard(shards, LEVELS, level),
+            counters: per_shard(shards, counters(), counter),
+            levels: per_shard(shards, LEVELS.iter(), level),
         }
     }
 
@@ -110,7 +119,7 @@ impl Gauges {
         else {
             return;
         };
-        for (metric, handle) in COUNTERS.iter().zip(counters) {
+        for (metric, handle) in self::counters().zip(counters) {
             handle.absolute((metric.read)(snapshot));
         }
         for (metric, handle) in LEVELS.iter().zip(levels) {
@@ -121,11 +130,11 @@ impl Gauges {
 
 fn per_shard<H>(
     shards: usize,
-    table: &[Metric],
+    table: impl Iterator<Item = &'static Metric> + Clone,
     make: impl Fn(usize, &Metric) -> H,
 ) -> Vec<Vec<H>> {
     (0..shards)
-        .map(|shard| table.iter().map(|metric| make(shard, metric)).collect())
+        .map(|shard| table.clone().map(|metric| make(shard, metric)).collect())
         .collect()
 }
 
@@ -185,9 +194,9 @@ mod tests {
     #[test]
     fn names_follow_the_rules_and_say_one_thing() {
         let mut seen = BTreeMap::new();
-        for metric in COUNTERS.iter().chain(LEVELS) {
+        for metric in counters().chain(LEVELS) {
             assert!(metric.name.starts_with("tipring_"), "{}", metric.name);
-            let is_counter = COUNTERS.iter().any(|counter| counter.name == metric.name);
+            let is_counter = counters().any(|counter| counter.name == metric.name);
             assert_eq!(
                 is_counter,
                 metric.name.ends_with("_total"),
@@ -205,7 +214,7 @@ mod tests {
         }
         assert_eq!(
             seen.len(),
-            COUNTERS.len() + LEVELS.len(),
+            counters().count() + LEVELS.len(),
             "a name and label appear twice"
         );
     }

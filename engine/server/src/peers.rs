@@ -123,6 +123,7 @@ mod tests {
             reliable_provisionals: Default::default(),
             overload_control: false,
             abuse_exempt: None,
+            authenticate: None,
         };
         Arc::new(PeerTable::new(&[
             peer(

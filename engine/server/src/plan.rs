@@ -9,9 +9,11 @@ use media::PortPair;
 use reactor::{ReactorConfig, UdpListener, UdpOptions};
 use router::Directory;
 use router::rdb::{CallFlow, Record, Table};
+use stack::digest::Secret;
 use wire::Method;
 
 use crate::abuse;
+use crate::auth;
 use crate::config::{
     Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
     Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
@@ -127,6 +129,10 @@ pub(crate) struct Common<'c> {
     pub(crate) shards: u8,
     /// Key of the steering function.
     pub(crate) steer_key: u64,
+    /// Where the keys of nonces come from.
+    pub(crate) nonce_secret: Secret,
+    /// Microseconds from the Unix epoch to the zero of the shards' clock.
+    pub(crate) unix_us: u64,
 }
 
 /// What is kept of calls is what the API shows.
@@ -176,6 +182,9 @@ impl Common<'_> {
             directory: Arc::clone(self.directory),
             registrar: Some(registrar::settings(&self.config.registrar)),
             accounting: accounting(self.config),
+            auth: auth::rules(&self.config.auth),
+            nonce_secret: self.nonce_secret.clone(),
+            unix_us: self.unix_us,
         }
     }
 }
@@ -207,6 +216,7 @@ pub(crate) fn peers(default: LatchingMode, peers: &[Peer]) -> Arc<shard::Peers> 
             transfers: peer.transfers.into(),
             reliable: peer.reliable_provisionals.into(),
             exempt: peer.abuse_exempt.unwrap_or(peer.class == PeerClass::Trunk),
+            authenticate: peer.authenticate.map(Into::into),
         };
         let networks = peer.addresses.clone().into_iter();
         networks.map(move |Network(net)| (net.addr(), net.prefix_len(), treatment))
@@ -317,6 +327,9 @@ fn limits(limits: &Limits, shards: u8) -> shard::Limits {
             ..wire::Limits::default()
         },
         subscriptions: part(limits.subscriptions),
+        registrations: limits.registrations,
+        bindings: limits.bindings,
+        contacts: limits.contacts,
     }
 }
 

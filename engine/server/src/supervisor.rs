@@ -241,6 +241,8 @@ impl Supervisor {
         let abuse = crate::abuse::rules(&loaded.config.abuse);
         self.tell_all(|| Letter::Command(Command::Abuse(Arc::clone(&abuse))));
         self.take_over_users(&loaded);
+        let auth = crate::auth::rules(&loaded.config.auth);
+        self.tell_all(|| Letter::Command(Command::Auth(Arc::clone(&auth))));
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
         for mode in modes::sentences(&loaded.config) {
@@ -270,6 +272,7 @@ impl Supervisor {
         self.config.abuse.clone_from(&loaded.config.abuse);
         self.config.registrar.clone_from(&loaded.config.registrar);
         self.config.domain.clone_from(&loaded.config.domain);
+        self.config.auth.clone_from(&loaded.config.auth);
         // Tokens and the certificate change while the API is served; nothing else of it does.
         if self.config.http.takes_over(&loaded.config.http)
             && let Some((_, security)) = loaded.http.take()

@@ -181,12 +181,15 @@ impl Worker {
         }
         let (bytes, datagrams) = outbox.parts_mut();
         std::mem::swap(bytes, &mut batch.bytes);
+        let bytes = &batch.bytes;
+        // STUN on a SIP port (RFC 5626 8) has no body behind which anything is discarded.
+        let is_stun = |start: u32| bytes.get(start as usize).is_some_and(|&first| first < 2);
         batch.sends.extend(datagrams.drain(..).map(|datagram| Send {
             socket: SocketId(datagram.flow.listener),
             to: datagram.flow.remote,
             start: datagram.start,
             end: datagram.end,
-            coalesce: match datagram.flow.listener < *listeners {
+            coalesce: match datagram.flow.listener < *listeners && !is_stun(datagram.start) {
                 true => coalescing.of_sip(datagram.flow.remote),
                 false => coalescing.of_media(),
             },
@@ -452,6 +455,12 @@ impl Station {
                 }
                 Event::MediaEnded(ended) => {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
+                }
+                Event::Location(change) => {
+                    let (now, cause) = (&change.registration, change.cause);
+                    let (aor, bindings) = (&now.aor, now.bindings.len());
+                    tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed");
+                    self.tell_control(News::Location(change));
                 }
             }
         }

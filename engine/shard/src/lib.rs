@@ -13,11 +13,12 @@ mod shard;
 pub mod steer;
 
 pub use router::{
-    Abuse, AbuseCounters, Accounting, AdmissionCounters, Answer, ApplicationServer, Ban,
-    CallDetail, CallRecord, CallState, CallView, CallsPage, Command, Config, Counters, EndedBy,
-    Event, LegRecord, LegView, Limits, Listener, MediaEnded, Methods, Networks, Offence, Outbound,
-    Overload, Peer, Peers, PriorityNumbers, Probed, Probing, Progress, Query, Question, Rate,
-    Reaction, Refreshes, Reliable, Resolved, Said, Scanners, SessionTimer, Sieve, Standing,
-    StreamRecord, StreamView, TimelineEntry, Timers, Transfers, Wake, Word,
+    Abuse, AbuseCounters, Accounting, AdmissionCounters, Answer, Aor, ApplicationServer, Ban,
+    Binding, CallDetail, CallRecord, CallState, CallView, CallsPage, Command, Config, Counters,
+    EndedBy, Event, LegRecord, LegView, Limits, Listener, LocationCause, LocationChange,
+    LocationCounters, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer, Peers,
+    PriorityNumbers, Probed, Probing, Progress, Query, Question, Rate, Reaction, Refreshes,
+    Registration, Reliable, Resolved, Said, Scanners, SessionTimer, Sieve, Standing, StreamRecord,
+    StreamView, TimelineEntry, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

@@ -129,6 +129,20 @@ impl<'a> Message<'a> {
         self.index.lines.iter().map(move |line| header(bytes, line))
     }
 
+    /// The message without the header lines that `drops` picks, all else byte for byte.
+    pub fn without_lines(&self, drops: impl Fn(&Header<'a>) -> bool) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(self.bytes.len());
+        let mut at = 0;
+        for (header, (_, line)) in self.headers().zip(self.spans()) {
+            if drops(&header) {
+                kept.extend_from_slice(self.bytes.get(at..line.start).unwrap_or_default());
+                at = line.end;
+            }
+        }
+        kept.extend_from_slice(self.bytes.get(at..).unwrap_or_default());
+        kept
+    }
+
     /// The name of every header line and where in [`Message::bytes`] it stands.
     pub(crate) fn spans(&self) -> impl Iterator<Item = (HeaderName, Range<usize>)> {
         let range = |span: Span| usize::from(span.start)..usize::from(span.end);
@@ -531,6 +545,20 @@ mod tests {
                 "{to}"
             );
         }
+    }
+
+    #[test]
+    fn lines_are_left_out_and_nothing_else() {
+        let text = REQUEST.replacen(
+            "X-Other",
+            "Authorization: Digest a=\"b\",\r\n c=d\r\nX-Other",
+            1,
+        );
+        with(&text, |message| {
+            let kept = message.without_lines(|it| it.name == HeaderName::Authorization);
+            assert_eq!(kept, REQUEST.as_bytes());
+            assert_eq!(message.without_lines(|_| false), text.as_bytes());
+        });
     }
 
     #[test]

@@ -133,6 +133,15 @@ pub(crate) fn note_answer(core: &mut Core, now: Time, caller: SocketAddr, answer
     }
 }
 
+/// Somebody tried a secret, and it was wrong. That is not among the refusals seen by [`note`]: a challenge by
+/// itself is no failure.
+pub(crate) fn note_wrong_secret(core: &mut Core, now: Time, source: SocketAddr) {
+    if core.guard.remembers() && !is_exempt(core, source) {
+        let ban = core.guard.note_failure(now, source.ip(), None);
+        announce(core, ban);
+    }
+}
+
 fn announce(core: &mut Core, ban: Option<Ban>) {
     if let Some(ban) = ban.filter(|_| core.events.len() < EVENTS_MAX) {
         core.events.push_back(Event::Banned(ban));

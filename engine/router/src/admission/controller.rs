@@ -27,6 +27,15 @@ const GAIN: f64 = 0.25;
 /// The most a window adds while the rate is below what the shard was seen to carry, and above it.
 const GROWTH_MAX: f64 = 1.5;
 const GROWTH_BEYOND: f64 = 1.01;
+/// A rate that is not reached is not what limits the calls: with less than this share of it taken, it does
+/// not grow. So it is when the network is asked to leave some out, and where a CPU quota keeps the thread from
+/// running, whose waits look like time left over.
+const ATTAINED: f64 = 0.9;
+/// How much one window counts beside those before it in what is taken and what ends.
+const WINDOW_WEIGHT: f64 = 0.2;
+/// A rate below this share of what the shard carries lets it catch up: to cut it more would only make it wait
+/// for work afterwards.
+const CATCHES_UP: f64 = 0.9;
 /// A window without a free moment, and one that is far behind.
 const CUT: f64 = 0.95;
 const CUT_FAR_BEHIND: f64 = 0.85;
@@ -79,6 +88,10 @@ pub(crate) struct Controller {
     window: Window,
     /// New calls a second; `None` while there is no need for a limit.
     rate: Option<f64>,
+    /// Calls a second that were taken of late.
+    taken: f64,
+    /// Calls a second that ended of late.
+    ended: f64,
     tokens: f64,
     filled: Time,
     turned_away: Time,
@@ -99,6 +112,8 @@ impl Controller {
                 ..Window::default()
             },
             rate: None,
+            taken: 0.0,
+            ended: 0.0,
             tokens: 0.0,
             filled: now,
             turned_away: now,
@@ -145,6 +160,7 @@ impl Controller {
         let seen = begun / seconds.as_secs_f64();
         let rate = self.carried().map_or(seen, |carried| seen.min(carried));
         self.rate = Some(rate.max(RATE_MIN));
+        self.taken = rate;
         (self.tokens, self.filled, self.turned_away) = (0.0, now, now);
         self.next_window(now, calls);
     }
@@ -158,6 +174,8 @@ impl Controller {
         let turned_away = self.window.turned_away;
         self.next_window(now, calls);
         self.learn(elapsed - idle, (begun + ended) / 2.0);
+        self.taken += WINDOW_WEIGHT * (begun / elapsed - self.taken);
+        self.ended += WINDOW_WEIGHT * (ended / elapsed - self.ended);
         let Some(rate) = self.rate else {
             return Change::None;
         };
@@ -166,8 +184,9 @@ impl Controller {
             return Change::Ends;
         }
         let rate = match idle > 0.0 {
+            true if self.taken < ATTAINED * rate => rate,
             true => rate * self.growth(rate, 1.0 - idle / elapsed),
-            false if turned_away => rate * self.cut(),
+            false if turned_away => (rate * self.cut()).max(rate.min(self.catching_up())),
             // A rate that nobody came near to is not what filled the window: it comes down to what did.
             false => (begun / elapsed).clamp(rate * CUT_FAR_BEHIND, rate * CUT),
         };
@@ -191,6 +210,11 @@ impl Controller {
             None => GROWTH_MAX.sqrt(),
         };
         growth.clamp(CUT, most)
+    }
+
+    /// The rate at which it catches up with what lies before it, as far as that is known.
+    fn catching_up(&self) -> f64 {
+        CATCHES_UP * self.carried().unwrap_or_default().min(self.ended)
     }
 
     fn cut(&self) -> f64 {

@@ -44,7 +44,7 @@ impl Default for Overload {
         Overload {
             target: Some(Duration::from_millis(20)),
             priority: PriorityNumbers::default(),
-            refusals_per_call: 0.7,
+            refusals_per_call: 0.4,
         }
     }
 }
@@ -86,7 +86,7 @@ pub struct AdmissionCounters {
 /// Seconds' worth of refusals that may be answered at once.
 const REFUSALS_AT_ONCE_S: f64 = 0.02;
 /// Refusals a second there are always, so that those who call a shard that can take nothing are told.
-const REFUSALS_MIN: f64 = 500.0;
+const REFUSALS_MIN: f64 = 200.0;
 
 /// The door of one shard. Tell it of the time that passes ([`Admission::note`]) and ask it for each new
 /// request ([`Admission::admit`]).
@@ -151,9 +151,9 @@ impl Admission {
 
     /// What the network is to leave out from `now` on, if that is to change; `Some(None)` is nothing.
     pub(crate) fn look_at_sieve(&mut self, now: Time) -> Option<Option<Sieve>> {
-        let wanted = self.rate().map(|rate| rate + self.refusals_a_second(rate));
+        let limited = self.rate().is_some();
         let (came, dropped) = (self.counters.offered, self.counters.dropped);
-        let passing = self.sieving.look(now, came, dropped, wanted)?;
+        let passing = self.sieving.look(now, came, dropped, limited)?;
         Some(sieve(passing, &self.settings.priority))
     }
 

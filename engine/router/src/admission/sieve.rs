@@ -10,8 +10,11 @@ use super::PriorityNumbers;
 
 /// How often the share is looked at.
 const EVERY: Duration = Duration::from_millis(100);
-/// More is let through than is wanted, so that a share which is too small shows.
-const MARGIN: f64 = 1.1;
+/// So large a share of what is let through is to find no place and be dropped: without any, nobody would know
+/// that more could be taken. What is dropped here has been paid for.
+const TO_BE_DROPPED: f64 = 0.08;
+/// What one look adds when none is.
+const OPENING: f64 = 1.25;
 /// The least that is let through.
 const PASSING_MIN: f64 = 1.0 / 256.0;
 /// A share that is so near to the last one is not told.
@@ -54,30 +57,27 @@ impl Sieving {
         self.passing < 1.0
     }
 
-    /// Another share to tell, if it is time for one. `came` and `dropped` count requests since the start,
-    /// `wanted` is how many a second can be taken or refused; `None` is all.
+    /// Another share to tell, if it is time for one. `came` and `dropped` count requests since the start;
+    /// `limited` is whether new calls are limited.
     pub(crate) fn look(
         &mut self,
         now: Time,
         came: u64,
         dropped: u64,
-        wanted: Option<f64>,
+        limited: bool,
     ) -> Option<f64> {
-        let elapsed = now.duration_since(self.looked);
-        if elapsed < EVERY {
+        if now.duration_since(self.looked) < EVERY {
             return None;
         }
-        let seconds = elapsed.as_secs_f64();
-        let per_second = came.saturating_sub(self.came) as f64 / seconds;
-        let too_many = dropped > self.dropped;
+        let in_vain = dropped.saturating_sub(self.dropped);
+        let came_now = came.saturating_sub(self.came).max(1);
         (self.looked, self.came, self.dropped) = (now, came, dropped);
-        self.passing = match wanted {
-            Some(wanted) if too_many || self.is_on() => {
-                let passing = self.passing * wanted * MARGIN / per_second.max(1.0);
-                passing.clamp(PASSING_MIN, 1.0)
-            }
-            _ => 1.0,
+        let passing = match in_vain {
+            _ if !limited => 1.0,
+            0 => self.passing * OPENING,
+            _ => self.passing * (1.0 + TO_BE_DROPPED - in_vain as f64 / came_now as f64),
         };
+        self.passing = passing.clamp(PASSING_MIN, 1.0);
         let near = (self.passing - self.told).abs() <= NEAR * self.told;
         let same = near && self.is_on() == (self.told < 1.0);
         if same {
@@ -123,17 +123,18 @@ mod tests {
     #[test]
     fn the_share_follows_what_comes_and_ends_with_the_overload() {
         let mut sieving = Sieving::new(at(0));
-        // 10,000 a second come, 1,000 are wanted, nothing has been dropped yet.
-        assert_eq!(sieving.look(at(100), 1_000, 0, Some(1_000.0)), None);
-        let share = sieving.look(at(200), 2_000, 1, Some(1_000.0));
-        assert!(share.is_some_and(|share| (share - 0.11).abs() < 0.001));
-        // What comes now is what was let through: the share stays, and nobody is told again.
-        assert_eq!(sieving.look(at(250), 2_055, 1, Some(1_000.0)), None);
-        assert_eq!(sieving.look(at(300), 2_110, 1, Some(1_000.0)), None);
-        // Half as many come.
-        let share = sieving.look(at(400), 2_165, 1, Some(1_000.0));
-        assert!(share.is_some_and(|share| (share - 0.22).abs() < 0.001));
-        assert_eq!(sieving.look(at(500), 2_165, 1, None), Some(1.0));
+        // Nothing has been dropped yet.
+        assert_eq!(sieving.look(at(100), 1_000, 0, true), None);
+        // Of 1,000 that come 950 are in vain.
+        let share = sieving.look(at(200), 2_000, 950, true);
+        assert!(share.is_some_and(|share| (share - 0.13).abs() < 0.001));
+        assert_eq!(sieving.look(at(250), 2_055, 955, true), None);
+        // Eight of a hundred are: so it is to be, and nobody is told again.
+        assert_eq!(sieving.look(at(300), 2_100, 958, true), None);
+        // None is: perhaps there is room for more.
+        let share = sieving.look(at(400), 2_150, 958, true);
+        assert!(share.is_some_and(|share| (share - 0.1625).abs() < 0.001));
+        assert_eq!(sieving.look(at(500), 2_165, 958, false), Some(1.0));
         assert!(!sieving.is_on());
     }
 

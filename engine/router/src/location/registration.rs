@@ -19,6 +19,32 @@ pub struct Registration {
     pub bindings: Box<[Binding]>,
 }
 
+impl Registration {
+    /// Of one who has never been here.
+    pub(super) fn none(aor: Aor) -> Registration {
+        Registration {
+            aor,
+            version: 0,
+            bindings: Box::default(),
+        }
+    }
+
+    /// When the first of its bindings ends.
+    pub(super) fn first_end(&self) -> Option<Time> {
+        self.bindings.iter().map(|it| it.expires).min()
+    }
+
+    /// The same without the bindings that have ended.
+    pub(super) fn living(&self, now: Time) -> Registration {
+        let living = self.bindings.iter().filter(|it| it.expires > now);
+        Registration {
+            aor: self.aor.clone(),
+            version: self.version,
+            bindings: living.cloned().collect(),
+        }
+    }
+}
+
 /// One contact at which a user is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {

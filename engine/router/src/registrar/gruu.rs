@@ -271,3 +271,226 @@ fn escape(out: &mut Vec<u8>, text: &[u8], is_plain: impl Fn(u8) -> bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stack::{Flow, Time};
+
+    fn aor(user: &str) -> Aor {
+        Aor::new(user, "example.com").expect("an address-of-record")
+    }
+
+    fn binding(instance: &str, call_id: &str) -> Binding {
+        let text = |text: &str| text.as_bytes().into();
+        Binding {
+            contact: text("sip:a@192.0.2.7"),
+            parameters: text(""),
+            q: 1000,
+            instance: Some(text(instance)),
+            reg_id: None,
+            call_id: text(call_id),
+            cseq: 1,
+            path: text(""),
+            source: Flow {
+                listener: 0,
+                remote: "192.0.2.7:5060".parse().expect("an address"),
+            },
+            at_source: false,
+            user_agent: text(""),
+            registered: Time::ZERO,
+            expires: Time::ZERO,
+            unanswered: 0,
+            unreachable: false,
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened_with_the_same_keys_in_the_same_domain_alone() {
+        let keys = GruuKeys::new(7);
+        for user in [
+            "a",
+            "alice",
+            "a-name-that-is-longer-than-one-block-of-the-stream",
+            "\u{e9}",
+        ] {
+            let binding = binding("urn:uuid:1", "call");
+            let sealed = keys.seal(&aor(user), &binding, 5).expect("an instance");
+            let print = keys.print(&binding).expect("an instance");
+            assert_eq!(
+                keys.unseal("example.com", &sealed),
+                Some((user.to_owned(), print))
+            );
+            assert_eq!(keys.unseal("example.org", &sealed), None);
+            assert_eq!(GruuKeys::new(8).unseal("example.com", &sealed), None);
+            for at in 0..sealed.len() {
+                let mut forged = sealed.clone();
+                forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+                assert_eq!(keys.unseal("example.com", &forged), None, "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_of_one_user_have_nothing_in_common() {
+        let keys = GruuKeys::new(7);
+        let binding = binding("urn:uuid:1", "call");
+        let seal = |user: &str, salt| keys.seal(&aor(user), &binding, salt).expect("an instance");
+        let (one, other) = (seal("alice", 1), seal("alice", 2));
+        let behind_salt = |sealed: &[u8]| sealed[PREFIX.len() + 2 * SALT_BYTES..].to_vec();
+        let (one, other) = (behind_salt(&one), behind_salt(&other));
+        let alike = one
+            .iter()
+            .zip(&other)
+            .filter(|(one, other)| one == other)
+            .count();
+        assert!(alike < one.len() / 3, "{alike} of {}", one.len());
+        assert_eq!(seal("alice", 1).len(), seal("bob", 1).len());
+    }
+
+    #[test]
+    fn the_print_is_that_of_instance_and_call_id() {
+        let keys = GruuKeys::new(7);
+        let print = |instance, call_id| keys.print(&binding(instance, call_id));
+        assert_eq!(print("urn:1", "call"), print("urn:1", "call"));
+        assert_ne!(print("urn:1", "call"), print("urn:2", "call"));
+        assert_ne!(print("urn:1", "call"), print("urn:1", "call-2"));
+    }
+
+    #[test]
+    fn names_and_instances_are_escaped_as_uris_ask() {
+        let mut out = Vec::new();
+        let binding = binding("urn:x;y=\u{7e}z", "call");
+        print(&mut out, &GruuKeys::new(7), &aor("a@b"), &binding, 1);
+        let text = String::from_utf8(out).expect("ASCII");
+        let public = ";pub-gruu=\"sip:a%40b@example.com;gr=urn:x%3By%3D~z\"";
+        assert!(text.starts_with(public), "{text}");
+    }
+
+    const LONG: Time = Time::from_nanos(3_600_000_000_000);
+
+    /// A registrar of example.com with the user alice.
+    fn core() -> Core {
+        let alice = crate::Credentials::of("alice", "example.com", "secret");
+        let mut directory = crate::Directory::default();
+        directory.put_domain(crate::Domain::new("example.com", None, [("alice", alice)]));
+        let table = crate::rdb::Table::parse("[]").expect("a good table");
+        let listener = crate::Listener {
+            address: "192.0.2.1:5060".parse().expect("an address"),
+            advertise_host: "192.0.2.1".to_owned(),
+            advertise_port: 5060,
+        };
+        let mut config = crate::Config::new(vec![listener], table.into());
+        config.directory = directory.into();
+        config.registrar = Some(std::sync::Arc::default());
+        Core::new(config, Time::ZERO)
+    }
+
+    /// Registers for alice, as if she had proven it; the GRUUs of the first contact in the answer.
+    fn registered(core: &mut Core, call_id: &str, contact: &str) -> [String; 2] {
+        let mut out = stack::Outbox::new();
+        let branch = core.random.next_u64();
+        let text = format!(
+            "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK{branch}\r\n\
+             From: <sip:alice@example.com>;tag={branch}\r\nTo: <sip:alice@example.com>\r\n\
+             Call-ID: {call_id}\r\nCSeq: 1 REGISTER\r\nSupported: gruu\r\nContact: {contact}\r\n\r\n"
+        );
+        let mut index = wire::Index::new();
+        let limits = wire::Limits::default();
+        let request =
+            wire::Message::parse(text.as_bytes(), &mut index, &limits).expect("a request");
+        let source = binding("", "").source;
+        let (transactions, now) = (&mut core.transactions, Time::ZERO);
+        let inbound = transactions.receive_request(now, &request, source, &mut out);
+        let stack::Inbound::New(server) = inbound else {
+            panic!("{inbound:?}");
+        };
+        let aor = super::super::read_user(core, &request)
+            .map_err(|it| it.code)
+            .expect("a user");
+        let read = super::super::read(core, now, source, &request, aor);
+        let (update, waiting) = read.map_err(|it| it.code).expect("contacts");
+        core.registrar.waiting.insert(server, waiting);
+        crate::location::entrance::ask(core, now, server, update);
+        super::super::answer_outcomes(core, now, &mut out);
+        let (_, answer) = out.iter().next().expect("an answer");
+        let answer = String::from_utf8(answer.to_vec()).expect("text");
+        ["pub-gruu=\"", "temp-gruu=\""].map(|name| {
+            let rest = answer.split_once(name).map_or("", |(_, rest)| rest);
+            rest.split('"').next().unwrap_or_default().to_owned()
+        })
+    }
+
+    /// The contacts a URI leads to, or the code for there is none.
+    fn resolved(core: &Core, now: Time, uri: &str) -> Result<Vec<String>, u16> {
+        let uri = Uri::parse(uri.as_bytes()).expect("a URI");
+        let contact = |it: &&Binding| String::from_utf8(it.contact.to_vec()).expect("text");
+        match resolve(core, now, &uri) {
+            Resolved::NoGruu => Err(0),
+            Resolved::Invalid => Err(404),
+            Resolved::At(bindings) => Ok(bindings.iter().map(contact).collect()),
+        }
+    }
+
+    const PHONE: &str = "<sip:a@192.0.2.7>;+sip.instance=\"<urn:uuid:1>\"";
+
+    #[test]
+    fn both_kinds_lead_to_the_instance_as_long_as_it_is_registered() {
+        let mut core = core();
+        let [public, temporary] = registered(&mut core, "1", PHONE);
+        registered(
+            &mut core,
+            "2",
+            "<sip:b@192.0.2.8>;+sip.instance=\"<urn:uuid:2>\"",
+        );
+        let phone = Ok(vec!["sip:a@192.0.2.7".to_owned()]);
+        for gruu in [&public, &temporary] {
+            assert_eq!(resolved(&core, Time::ZERO, gruu), phone, "{gruu}");
+        }
+        // RFC 5627 5.3: a public one stays, for nobody at the moment; a temporary one is gone.
+        assert_eq!(resolved(&core, LONG, &public), Ok(Vec::new()));
+        assert_eq!(resolved(&core, LONG, &temporary), Err(404));
+        assert_eq!(resolved(&core, Time::ZERO, "sip:alice@example.com"), Err(0));
+        assert_eq!(
+            resolved(&core, Time::ZERO, "sip:alice@example.net;gr=urn:uuid:1"),
+            Err(0)
+        );
+        assert_eq!(
+            resolved(&core, Time::ZERO, "sip:bob@example.com;gr=urn:uuid:1"),
+            Err(404)
+        );
+        assert_eq!(
+            resolved(&core, Time::ZERO, "sip:tgruu.00@example.com;gr"),
+            Err(404)
+        );
+    }
+
+    #[test]
+    fn another_call_id_of_the_instance_ends_its_temporary_ones() {
+        let mut core = core();
+        let [public, old] = registered(&mut core, "1", PHONE);
+        let [_, new] = registered(&mut core, "2", PHONE);
+        assert_eq!(resolved(&core, Time::ZERO, &old), Err(404));
+        for gruu in [&public, &new] {
+            assert_eq!(
+                resolved(&core, Time::ZERO, gruu).map(|it| it.len()),
+                Ok(1),
+                "{gruu}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_flow_of_the_instance_is_meant() {
+        let mut core = core();
+        let flow = |host: u8, id: u8| {
+            format!("<sip:a@192.0.2.{host}>;+sip.instance=\"<urn:uuid:1>\";reg-id={id}")
+        };
+        let [_, temporary] = registered(&mut core, "1", &flow(7, 1));
+        registered(&mut core, "2", &flow(8, 2));
+        assert_eq!(
+            resolved(&core, Time::ZERO, &temporary).map(|it| it.len()),
+            Ok(2)
+        );
+    }
+}

@@ -121,7 +121,7 @@ pub(crate) fn receive(
 ) {
     core.counters.registrar.requests += 1;
     let asked = read_user(core, request)
-        .and_then(|aor| proof::check(core, now, (source, server), request, &aor).map(|()| aor))
+        .and_then(|aor| proof::check(core, now, source, request, &aor).map(|()| aor))
         .and_then(|aor| read(core, now, source, request, aor));
     match asked {
         Ok((update, waiting)) => {
@@ -263,8 +263,13 @@ fn refusal_of(core: &mut Core, refused: Refused) -> Refusal {
     }
 }
 
-/// Other domains or users. Who is gone loses his bindings, as every shard finds for the addresses it orders.
-pub(crate) fn set_directory(core: &mut Core, now: Time, directory: &Arc<Directory>) {
+/// Other domains or users. Who is gone loses his bindings, as every shard finds for those it owns.
+pub(crate) fn set_directory(core: &mut Core, directory: &Arc<Directory>) {
     core.directory = Arc::clone(directory);
-    let _ = now;
+    entrance::retain(core, directory, is_user);
+}
+
+fn is_user(directory: &Directory, aor: &Aor) -> bool {
+    let domain = directory.domain(aor.domain());
+    domain.is_some_and(|domain| domain.credentials(aor.user()).is_some())
 }

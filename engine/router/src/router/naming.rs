@@ -106,6 +106,7 @@ impl Router {
                     self.resume(now, waiter, outcome.clone(), out);
                 }
             }
+            Said::Location(letter) => self.core.location.hear(now, letter),
         }
     }
 

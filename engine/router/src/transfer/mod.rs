@@ -10,6 +10,7 @@ mod subscription;
 
 use stack::Flow;
 
+use crate::location::Letter;
 use crate::rdb::Record;
 
 pub(crate) use held::{Held, Waiter};
@@ -36,7 +37,7 @@ pub(crate) struct OtherEnd {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Word(pub(crate) Box<Said>);
 
-/// A question for the other end of a dialog, and its answer.
+/// A question for the other end of a dialog, and its answer; a letter of the location service.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Said {
     Question {
@@ -48,6 +49,7 @@ pub(crate) enum Said {
         number: u64,
         outcome: Result<OtherEnd, u16>,
     },
+    Location(Letter),
 }
 
 impl Word {

@@ -4,7 +4,8 @@ use tipring_router::{RegistrarSettings, UnsupportedPath};
 
 use crate::world::{INSTANCE, Register, Sent, listed, world, world_with};
 
-const BEHIND: &str = "192.0.2.9;branch=z9hG4bKp\r\nVia: SIP/2.0/UDP 192.0.2.7";
+/// What a proxy was sent.
+const BEHIND: &str = "Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKphone";
 
 fn flow(parameters: &str) -> Register<'static> {
     let contact = format!("<sip:alice@192.0.2.7>;{INSTANCE}{parameters}");
@@ -78,10 +79,7 @@ fn a_reg_id_without_instance_is_not_heeded() {
 #[test]
 fn a_first_hop_without_outbound_is_told_or_passed_over() {
     let mut world = world();
-    let behind = |register: Register<'static>| Register {
-        via: BEHIND,
-        ..register
-    };
+    let behind = |register: Register<'static>| register.with(BEHIND);
     let asked = behind(flow(";reg-id=1").with("Supported: outbound, path"));
     let answer = world.send(&asked);
     assert_eq!(

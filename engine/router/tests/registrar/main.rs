@@ -2,5 +2,6 @@
 
 mod bindings;
 mod extensions;
+mod places;
 mod refusals;
 mod world;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{
-    Command, Config, Counters, Credentials, Directory, Domain, Listener, RegistrarSettings, Router,
+    Auth, Binding, Command, Config, Counters, Credentials, Directory, Domain, Event, Listener,
+    Policy, RegistrarSettings, Router,
 };
 
 pub(crate) use sent::Sent;
@@ -58,6 +59,14 @@ pub(crate) fn world_of(change: impl FnOnce(&mut Config)) -> World {
     let mut config = Config {
         directory: Arc::new(directory()),
         registrar: Some(Arc::default()),
+        // Proof is the business of other tests.
+        auth: Arc::new(Auth {
+            policy: Policy {
+                register: false,
+                ..Policy::default()
+            },
+            ..Auth::default()
+        }),
         ..Config::new(vec![listener], table)
     };
     change(&mut config);
@@ -190,4 +199,15 @@ impl World {
 pub(crate) fn listed(answer: &Sent) -> Vec<String> {
     let values = answer.values("Contact").into_iter();
     values.map(str::to_owned).collect()
+}
+
+/// The bindings that the changes since the last call have left, of whoever they are.
+pub(crate) fn changed(world: &mut World) -> Vec<Binding> {
+    let mut bindings = Vec::new();
+    while let Some(event) = world.router.poll_event() {
+        if let Event::Location(change) = event {
+            bindings = change.registration.bindings.to_vec();
+        }
+    }
+    bindings
 }

@@ -77,3 +77,53 @@ fn fault(line: usize) -> Fault {
         message: "must be a user's name, a colon and the secret".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain(file: &str) -> Vec<Domain> {
+        let text = format!("name = 'Example.com'\nusers_file = '{file}'\n");
+        vec![toml::from_str(&text).expect("a domain")]
+    }
+
+    /// A file of users beside a configuration of its own; the configuration's place.
+    fn beside_users(test: &str, users: &str) -> Origin {
+        let name = format!("tipring-users-{test}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        std::fs::write(directory.join("users"), users).expect("a file");
+        Origin::File(directory.join("tipring.toml"))
+    }
+
+    #[test]
+    fn a_file_of_users_is_sought_beside_the_one_that_names_it() {
+        let origin = beside_users("good", "# people\n1001:cor:rect\n\n1002:\n");
+        let loaded = of(&domain("users"), &origin).expect("users");
+        let domain = loaded.domain("example.com").expect("the domain");
+        let proof = |user, secret| Some(Credentials::of(user, "example.com", secret));
+        assert_eq!(
+            domain.credentials("1001").copied(),
+            proof("1001", "cor:rect")
+        );
+        assert_eq!(domain.credentials("1002").copied(), proof("1002", ""));
+        assert_eq!(domain.user_count(), 2);
+    }
+
+    #[test]
+    fn mistakes_in_it_are_told_by_line_and_without_its_text() {
+        let origin = beside_users("bad", "1001 hunter2\n1002:fine\n:hunter3\n");
+        let error = of(&domain("users"), &origin)
+            .expect_err("mistakes")
+            .to_string();
+        for line in ["line 1", "line 3"] {
+            assert!(error.contains(line), "{error}");
+        }
+        assert!(
+            !error.contains("hunter") && !error.contains("line 2"),
+            "{error}"
+        );
+        let missing = of(&domain("nothing"), &origin).expect_err("a mistake");
+        assert!(missing.to_string().contains("cannot be read"));
+    }
+}

@@ -4,6 +4,9 @@
 use std::fmt;
 use std::ops::Range;
 
+/// A line with this word may hold a password, and what is shown may end in a log.
+const SECRET: &str = "secret";
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -74,8 +77,9 @@ impl fmt::Display for Faults {
                 f.write_str("\n\n")?;
             }
             write!(f, "error: {}", self.headline(fault))?;
-            if let Some(span) = &fault.span {
-                write_excerpt(f, &Place::of(&self.text, span))?;
+            let place = fault.span.as_ref().map(|span| Place::of(&self.text, span));
+            if let Some(place) = place.filter(|place| !place.content.contains(SECRET)) {
+                write_excerpt(f, &place)?;
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! `run`.
 
 mod abuse;
+mod auth;
 mod directory;
 mod document;
 mod effective;
@@ -18,6 +19,7 @@ mod schema;
 mod value;
 
 pub(crate) use abuse::Abuse;
+pub(crate) use auth::{Algorithm, Auth, AuthDomain, Demand, Qop};
 pub(crate) use effective::{Setting, settings};
 pub(crate) use environment::Environment;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};

@@ -30,7 +30,7 @@ impl Default for Overload {
             enabled: true,
             target_ms: 20,
             priority_numbers: Vec::new(),
-            refusals_per_call: 0.7,
+            refusals_per_call: 0.4,
         }
     }
 }

@@ -27,9 +27,6 @@ pub(crate) struct Registrar {
     /// The longest registration: who asks for more is told this.
     #[garde(custom(within(1, EXPIRES_MAX_S)))]
     pub(crate) max_expires_s: u32,
-    /// Contacts one user may have; one more is refused with 403.
-    #[garde(custom(within(1, 1_000)))]
-    pub(crate) contacts_max: usize,
     /// The domain of phones that know only an address of this router. Left out: they get 405.
     #[garde(inner(custom(domain_name)))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +52,6 @@ impl Default for Registrar {
             min_expires_s: 60,
             default_expires_s: 3_600,
             max_expires_s: 7_200,
-            contacts_max: 10,
             default_domain: None,
             service_route: Vec::new(),
             unsupported_path: UnsupportedPath::Refuse,
@@ -143,7 +139,7 @@ fn told(good: bool, message: &str) -> garde::Result {
     }
 }
 
-fn domain_name(name: &str, _: &()) -> garde::Result {
+pub(super) fn domain_name(name: &str, _: &()) -> garde::Result {
     let good = name.len() <= 253 && Host::parse(name.as_bytes()).is_some();
     told(good, "must be a domain name or an IP address")
 }
@@ -211,5 +207,96 @@ fn check_users(index: usize, domain: &Domain, broken: &mut Vec<Broken>) {
             let message = format!("\"{}\" is also the name of users[{first}]", user.username);
             broken.push((format!("domain[{index}].users[{place}].username"), message));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::environment::Environment;
+    use super::super::load::{Loaded, of_text};
+    use super::*;
+
+    const LISTEN: &str = "[[listen]]\naddress = '127.0.0.1:5060'\n";
+
+    fn load(text: &str) -> Result<Loaded, String> {
+        let text = format!("{LISTEN}{text}");
+        of_text("t.toml", &text, &Environment::of(&[])).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn users_of_the_file_are_in_the_directory_and_their_secrets_nowhere() {
+        let loaded = load(
+            "[[domain]]\nname = 'Example.com'\ncontrol = 'http://127.0.0.1:81'\n\
+             users = [{ username = 'alice', secret = 'battery staple' }]\n",
+        )
+        .expect("a configuration");
+        let domain = loaded.directory.domain("example.COM").expect("the domain");
+        let proof = router::Credentials::of("alice", "example.com", "battery staple");
+        assert_eq!(domain.credentials("alice"), Some(&proof));
+        assert_eq!(domain.control.as_deref(), Some("http://127.0.0.1:81"));
+        let printed = super::super::settings(&loaded);
+        let secret = printed
+            .iter()
+            .find(|it| it.key == "domain[0].users[0].secret");
+        assert_eq!(secret.map(|it| it.value.as_str()), Some("\"(secret)\""));
+        assert!(!format!("{:?}", loaded.config).contains("staple"));
+    }
+
+    #[test]
+    fn what_no_domain_or_user_can_be_is_placed() {
+        insta::assert_snapshot!(load(
+            "[registrar]\nmin_expires_s = 3601\ndefault_expires_s = 60\nmax_expires_s = 30\n\
+             service_route = ['edge.example.com']\n\
+             [[domain]]\nname = 'a b'\ncontrol = 'ftp://x'\n\
+             [[domain]]\nname = 'b.example'\nusers = [{ username = 'x:y', secret = '1' }]\n\
+             [[domain]]\nname = 'B.example'\n"
+        ).expect_err("mistakes"), @r#"
+        error: t.toml:4:17: registrar.min_expires_s: must be from 1 to 3600
+          |
+        4 | min_expires_s = 3601
+          |                 ^^^^
+
+        error: t.toml:5:21: registrar.default_expires_s: must not be below min_expires_s, which is 3601
+          |
+        5 | default_expires_s = 60
+          |                     ^^
+
+        error: t.toml:6:17: registrar.max_expires_s: must not be below default_expires_s, which is 60
+          |
+        6 | max_expires_s = 30
+          |                 ^^
+
+        error: t.toml:7:18: registrar.service_route[0]: must be a SIP URI like "sip:edge.example.com;lr"
+          |
+        7 | service_route = ['edge.example.com']
+          |                  ^^^^^^^^^^^^^^^^^^
+
+        error: t.toml:9:8: domain[0].name: must be a domain name or an IP address
+          |
+        9 | name = 'a b'
+          |        ^^^^^
+
+        error: t.toml:10:11: domain[0].control: must be a URL like "http://host:port"
+           |
+        10 | control = 'ftp://x'
+           |           ^^^^^^^^^
+
+        error: t.toml:13:23: domain[1].users[0].username: must be 1 to 128 characters without a colon, white space or control character
+
+        error: t.toml:15:8: domain[2].name: "B.example" is also the name of domain[1]
+           |
+        15 | name = 'B.example'
+           |        ^^^^^^^^^^^
+        "#);
+    }
+
+    #[test]
+    fn a_user_is_named_once() {
+        let error = load(
+            "[[domain]]\nname = 'a'\n[[domain.users]]\nusername = 'x'\nsecret = '1'\n\
+             [[domain.users]]\nusername = 'x'\nsecret = '2'\n",
+        );
+        let error = error.expect_err("a mistake");
+        assert!(error.contains("domain[0].users[1].username"), "{error}");
     }
 }

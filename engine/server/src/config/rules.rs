@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::abuse;
+use super::auth;
 use super::http;
 use super::media;
 use super::registrar;
@@ -25,6 +26,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     servers(config, &mut broken);
     session_timer(config, &mut broken);
     registrar::check(&config.registrar, &config.domain, &mut broken);
+    auth::check(&config.auth, &mut broken);
     broken
 }
 

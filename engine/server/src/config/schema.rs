@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
+use super::auth::{Auth, Demand};
 use super::http::Http;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
@@ -74,6 +75,9 @@ pub(crate) struct Config {
     /// The HTTP API.
     #[garde(dive)]
     pub(crate) http: Http,
+    /// Who must prove who he is, and how.
+    #[garde(dive)]
+    pub(crate) auth: Auth,
 }
 
 /// Threads and their end.
@@ -248,6 +252,11 @@ pub(crate) struct Peer {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) abuse_exempt: Option<bool>,
+    /// Which of its requests need proof of who sent them: "never", also REGISTER; "local"; "always". Left out: as
+    /// `[auth]` has it.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authenticate: Option<Demand>,
 }
 
 /// Who does RFC 3262 with a callee whose caller does not.
@@ -383,6 +392,15 @@ pub(crate) struct Limits {
     /// Users that may be pushed over HTTP, all domains together.
     #[garde(custom(within(1, 100_000_000)))]
     pub(crate) users: usize,
+    /// Users with bindings at once. Every shard knows all of them: this is not divided.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) registrations: usize,
+    /// Bindings at once, of all users. Not divided.
+    #[garde(custom(within(1, 200_000_000)))]
+    pub(crate) bindings: usize,
+    /// Bindings of one user.
+    #[garde(custom(within(1, 1_000)))]
+    pub(crate) contacts: usize,
 }
 
 /// 65,535 bytes of IPv4 packet less its header and UDP's.
@@ -400,6 +418,9 @@ impl Default for Limits {
             retry_after_s: 5,
             subscriptions: 100_000,
             users: 2_000_000,
+            registrations: 1_000_000,
+            bindings: 1_500_000,
+            contacts: 10,
         }
     }
 }

@@ -437,6 +437,37 @@ pub(super) const COUNTERS: &[Metric] = &[
         "Subscriptions that nobody refreshed, or that were never notified.",
         |s| s.shard.subscriptions_expired,
     ),
+    // Where users are.
+    count(
+        "tipring_location_changes_total",
+        "Changes of bindings that this shard put in order, as the owner of their users.",
+        |s| s.shard.location.changes,
+    ),
+    count(
+        "tipring_bindings_expired_total",
+        "Bindings that ended because nobody refreshed them.",
+        |s| s.shard.location.expired,
+    ),
+    count(
+        "tipring_location_refused_total",
+        "Updates of bindings, asked for by this shard, that were refused.",
+        |s| s.shard.location.refused,
+    ),
+    count(
+        "tipring_location_not_reached_total",
+        "Of these: some shard could not be told, or did not answer, within 2 s.",
+        |s| s.shard.location.not_reached,
+    ),
+    count(
+        "tipring_location_repeated_total",
+        "Registrations told to other shards once more, because they were not confirmed within 100 ms.",
+        |s| s.shard.location.repeated,
+    ),
+    count(
+        "tipring_location_late_total",
+        "Letters of other shards about bindings read later than 100 ms: this shard is behind.",
+        |s| s.shard.location.late,
+    ),
     // Session timers.
     count(
         "tipring_session_refreshes_total",

@@ -37,11 +37,31 @@ pub(super) const LEVELS: &[Metric] = &[
         "Sources remembered for [abuse]; abuse.sources_max is their bound.",
         |s| s.shard.abuse.sources,
     ),
+    count(
+        "tipring_auth_nonces",
+        "Nonces in use; auth.nonces_max is the bound of each shard.",
+        |s| s.shard.nonces,
+    ),
     count("tipring_calls", "Calls in progress.", |s| s.shard.calls),
     count(
         "tipring_subscriptions",
         "Subscriptions in progress outside calls.",
         |s| s.shard.subscriptions,
+    ),
+    count(
+        "tipring_registrations",
+        "Users with bindings. Every shard knows all of them: the shards' numbers agree, and do not add up.",
+        |s| s.shard.location.registrations,
+    ),
+    count(
+        "tipring_bindings",
+        "Bindings of users. Every shard knows all of them: the shards' numbers agree, and do not add up.",
+        |s| s.shard.location.bindings,
+    ),
+    count(
+        "tipring_location_unconfirmed",
+        "Changes of bindings that this shard has ordered and not every other shard has confirmed.",
+        |s| s.shard.location.unconfirmed,
     ),
     count(
         "tipring_server_transactions",

@@ -1,6 +1,6 @@
 //! The response of credentials (RFC 7616 3.4.1): how it is made, and whether one is the right one.
 
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use super::{Algorithm, Hex, Sum};
 
@@ -87,7 +87,7 @@ impl Proof<'_> {
     /// Whether `given` is the response for this H(A1). How long that takes does not depend on where they
     /// differ.
     #[must_use]
-    pub fn is_given(&self, ha1: &[u8], given: &[u8]) -> Choice {
+    pub fn is_given(&self, ha1: &[u8], given: &[u8]) -> bool {
         let expected = self.response(ha1).hex();
         let expected = expected.text();
         // RFC 7616 3.4.1 has lower case; some senders do not.
@@ -95,7 +95,7 @@ impl Proof<'_> {
         let room = lower.iter_mut().zip(given);
         room.for_each(|(to, from)| *to = from.to_ascii_lowercase());
         let lower = lower.get(..expected.len()).unwrap_or(&lower);
-        lower.ct_eq(expected) & given.len().ct_eq(&expected.len())
+        bool::from(lower.ct_eq(expected)) && given.len() == expected.len()
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
         for algorithm in Algorithm::ALL {
             let (proof, ha1) = mufasa(algorithm);
             let right = text(&proof.response(ha1.bytes()));
-            let is_given = |text: &str| bool::from(proof.is_given(ha1.bytes(), text.as_bytes()));
+            let is_given = |text: &str| proof.is_given(ha1.bytes(), text.as_bytes());
             assert!(is_given(&right));
             assert!(is_given(&right.to_ascii_uppercase()));
             assert!(!is_given(""));

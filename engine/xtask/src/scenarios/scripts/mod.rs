@@ -22,6 +22,7 @@ mod ports;
 mod prack;
 mod proxy;
 mod proxy_forks;
+mod registrar;
 mod rubbish;
 mod sanity;
 mod session_timers;
@@ -114,6 +115,13 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "prack_end_to_end_forked" => prack::end_to_end_forked,
         "prack_insisted_421" => prack::insisted,
         "prack_lost_18x" => prack::lost_18x,
+        "register_every_shard_knows" => registrar::every_shard_knows,
+        "register_expires" => registrar::expiry,
+        "register_gruu" => registrar::gruu,
+        "register_lifecycle" => registrar::lifecycle,
+        "register_path" => registrar::path,
+        "register_refusals" => registrar::refusals,
+        "register_stun" => registrar::stun,
         "reinvite_glare_491" => glare::reinvite,
         "reinvite_while_pending_500" => glare::reinvite_while_pending,
         "reload" => lifetime::reload,
