@@ -106,7 +106,8 @@ fn a_reload_is_refused_with_its_reasons_and_changes_nothing() {
     let api = Api::start(&desk, &api());
     let (status, told) = api.call("PATCH", "/api/v1/config");
     assert_eq!((status, &told["records"]), (200, &1.into()), "{told}");
-    desk.write("rdb.json", "[{}]");
+    let wrong = rdb("^100$", "127.0.0.1:9").replace("Transparent", "Opaque");
+    desk.write("rdb.json", &wrong);
     let (status, told) = api.call("PATCH", "/api/v1/config");
     assert_eq!(status, 422);
     assert!(
