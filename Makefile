@@ -103,6 +103,11 @@ compare: build setup-bench ## The same load through tipring and Kamailio, interl
 	@$(CARGO) build --release --locked -p tipring-bench
 	@target/release/tipring-bench compare --router $(ROUTER) --callers 1 --rate 5000 $(ARGS)
 
+register-compare: build setup-bench ## REGISTER through tipring and Kamailio's registrar, interleaved; then 1,000,000 bindings and a restart
+	@$(CARGO) build --release --locked -p tipring-bench
+	@target/release/tipring-bench register --compare --router $(ROUTER) $(ARGS)
+	@target/release/tipring-bench register --bindings 1000000 --rate 10000 --shards 2 --router $(ROUTER)
+
 media-compare: build setup-bench ## Steered media through the bare reactor, tipring and rtpengine in userspace, interleaved
 	@$(CARGO) build --release --locked -p tipring-bench
 	@target/release/tipring-bench media-compare --router $(ROUTER) --rounds 3 $(ARGS)
@@ -136,4 +141,4 @@ clean: ## Remove what was built
 	@$(CARGO) clean
 
 .PHONY: help setup setup-fuzz setup-test setup-bench run build doctor test lint unit fuzz-smoke fuzz \
-	sim scenarios clients docs bench compare media-compare soak micro instructions bpf fmt clean
+	sim scenarios clients docs bench compare register-compare media-compare soak micro instructions bpf fmt clean

@@ -13,9 +13,10 @@ use crate::io::{pin, sharpen_sleep, watch_interrupts};
 use crate::load::LoadOptions;
 use crate::media::cli::{MediaArgs, RelayArgs};
 use crate::overload::OverloadArgs;
+use crate::register::RegisterArgs;
 use crate::servers::Contender;
 use crate::soak::{self, SoakArgs};
-use crate::{calls, floor, hold, media, overload, suite};
+use crate::{calls, floor, hold, media, overload, register, suite};
 
 /// Turn of the generator in a suite: at 10,000 calls per second 35 datagrams reach the server at a time.
 pub(crate) const SUITE_TICK_US: u64 = 500;
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     MediaCompare(MediaArgs),
     /// Mixed load for a long time; then the router's memory must be what it was.
     Soak(SoakArgs),
+    /// Phones that register, with and without digest and journal: what a REGISTER costs; Kamailio's registrar beside it; or very
+    /// many bindings, and a restart with them.
+    Register(RegisterArgs),
     /// Relays media unread between fixed addresses, until interrupted (the server side of `media --floor`).
     Relay(RelayArgs),
 }
@@ -102,7 +106,8 @@ impl LoadArgs {
     }
 }
 
-fn local_for(target: SocketAddr) -> IpAddr {
+/// This host's own address towards a server on this host.
+pub(crate) fn local_for(target: SocketAddr) -> IpAddr {
     match target.ip() {
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
@@ -273,6 +278,7 @@ pub(crate) fn run(command: &Command) -> io::Result<ExitCode> {
         Command::Media(args) => media::run(args, args.contenders()),
         Command::MediaCompare(args) => media::run(args, &media::servers::Contender::ALL),
         Command::Soak(args) => soak::run(args),
+        Command::Register(args) => register::run(args),
         Command::Relay(args) => media::relay::relay(&args.layout()).map(|()| ExitCode::SUCCESS),
         Command::Reflect(args) => {
             floor::reflect(args.listen, args.callee).map(|()| ExitCode::SUCCESS)

@@ -310,7 +310,7 @@ impl Load {
 }
 
 /// A number that tells this run from others: the wall clock's low bits and the process.
-fn run_number() -> u32 {
+pub(crate) fn run_number() -> u32 {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();

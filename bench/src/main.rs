@@ -27,6 +27,7 @@ mod overload;
 mod probe;
 mod procfs;
 mod quota;
+mod register;
 mod report;
 mod schedule;
 mod search;

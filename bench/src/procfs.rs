@@ -138,6 +138,12 @@ pub(crate) fn is_bound(ports: RangeInclusive<u16>) -> bool {
     udp_sockets(None).any(|socket| ports.contains(&socket.port))
 }
 
+/// Processes that wanted a CPU, over the last minute.
+pub(crate) fn load_average() -> Option<f64> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// RcvbufErrors of the whole network namespace.
 pub(crate) fn receive_buffer_errors() -> u64 {
     let text = fs::read_to_string("/proc/net/snmp").unwrap_or_default();
@@ -217,6 +223,7 @@ mod tests {
                 .any(|thread| thread.cpu_ns > 0)
         );
         assert!(resident_bytes(&[pid]) > 100_000);
+        assert!(load_average().is_some_and(|load| load >= 0.0));
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         assert!(is_bound(port..=port));

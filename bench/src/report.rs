@@ -167,7 +167,12 @@ impl Report {
     }
 }
 
-fn print_percentiles(out: &mut impl Write, name: &str, p: &Percentiles) -> io::Result<()> {
+/// One line of percentiles.
+pub(crate) fn print_percentiles(
+    out: &mut impl Write,
+    name: &str,
+    p: &Percentiles,
+) -> io::Result<()> {
     writeln!(
         out,
         "{name} p50 {:.0} us, p90 {:.0}, p99 {:.0}, p99.9 {:.0}, p99.99 {:.0}, max {:.0} ({} calls)",

@@ -182,6 +182,13 @@ impl Server {
     /// Starts a server and waits until it listens.
     pub(crate) fn launch(mut launch: Launch<'_>) -> io::Result<Server> {
         wait_free(&launch.ports)?;
+        let mut server = Server::spawn(&mut launch)?;
+        server.wait_listening(&launch)?;
+        Ok(server)
+    }
+
+    /// Starts a server, whose ports are free, and does not wait for it.
+    pub(crate) fn spawn(launch: &mut Launch<'_>) -> io::Result<Server> {
         fs::create_dir_all(launch.directory)?;
         let log = File::create(launch.directory.join("server.log"))?;
         let command = &mut launch.command;
@@ -190,9 +197,7 @@ impl Server {
             .stdout(log.try_clone()?)
             .stderr(log);
         let child = spawn_pinned(command, launch.server_cpu, launch.own_cpu)?;
-        let mut server = Server { child };
-        server.wait_listening(&launch)?;
-        Ok(server)
+        Ok(Server { child })
     }
 
     /// The server's first process.
@@ -200,20 +205,27 @@ impl Server {
         self.child.id()
     }
 
+    /// Kills it (SIGKILL): it has no time to write anything.
+    pub(crate) fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// The error of a server that ended by itself.
+    pub(crate) fn still_runs(&mut self, launch: &Launch<'_>) -> io::Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => Err(failure(launch, &format!("ended with {status}"))),
+            None => Ok(()),
+        }
+    }
+
     fn wait_listening(&mut self, launch: &Launch<'_>) -> io::Result<()> {
         let begun = Instant::now();
-        let failure = |what: &str| {
-            let log: PathBuf = launch.directory.join("server.log");
-            let (name, log) = (launch.name, fs::read_to_string(log).unwrap_or_default());
-            Err(io::Error::other(format!("{name} {what}:\n{log}")))
-        };
         let last = *launch.ports.end();
         while !is_bound(last..=last) {
-            if let Some(status) = self.child.try_wait()? {
-                return failure(&format!("ended with {status}"));
-            }
+            self.still_runs(launch)?;
             if begun.elapsed() > START_LIMIT {
-                return failure("does not listen");
+                return Err(failure(launch, "does not listen"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -222,8 +234,14 @@ impl Server {
     }
 }
 
+fn failure(launch: &Launch<'_>, what: &str) -> io::Error {
+    let log: PathBuf = launch.directory.join("server.log");
+    let (name, log) = (launch.name, fs::read_to_string(log).unwrap_or_default());
+    io::Error::other(format!("{name} {what}:\n{log}"))
+}
+
 /// Waits until nobody listens on the ports: a ring that is torn down lets go of its sockets some time after its process ended.
-fn wait_free(ports: &RangeInclusive<u16>) -> io::Result<()> {
+pub(crate) fn wait_free(ports: &RangeInclusive<u16>) -> io::Result<()> {
     let begun = Instant::now();
     while is_bound(ports.clone()) {
         if begun.elapsed() > END_LIMIT {
@@ -257,6 +275,9 @@ fn spawn_pinned(
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         let forked = process_tree(self.child.id());
         terminate(&self.child);
         let begun = Instant::now();
