@@ -1,9 +1,10 @@
 //! `cargo xtask clients`: clients we did not write use the router. sipsak asks it with OPTIONS and sends a
 //! MESSAGE through it; a baresip calls another baresip through it, is answered, and hangs up; one hears its
 //! own tone from the echo number; two hear each other's through steerMedia; they and linphonec hold calls,
-//! send digits and transfer. All are Debian packages.
+//! send digits and transfer; two register. All are Debian packages.
 
 mod midcall;
+mod registered;
 mod transfers;
 
 use crate::agent::Agent;
@@ -101,6 +102,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("baresip_transfers_blind", transfers::blind),
     ("router_carries_out_transfer", transfers::blind_handled),
     ("linphone_transfers_attended", transfers::attended),
+    ("baresips_register_md5", registered::register),
 ];
 
 /// The router and the places around it.
@@ -241,7 +243,7 @@ fn start_router(
     };
     let at = vec![toml::Value::from(TRANSFERORS.to_string())];
     transferors.insert("addresses".into(), at.into());
-    let settings = toml::Table::from_iter([
+    let mut settings = toml::Table::from_iter([
         ("media".to_owned(), one("ports", ports.into()).into()),
         (
             "metrics".to_owned(),
@@ -249,6 +251,7 @@ fn start_router(
         ),
         ("peer".to_owned(), vec![transferors].into()),
     ]);
+    settings.extend(registered::settings());
     Router::start(&Setup {
         program,
         directory,
