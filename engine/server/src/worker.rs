@@ -503,7 +503,10 @@ impl Station {
                         registration,
                         cause,
                     } = change;
-                    self.bindings.put(&registration);
+                    // What keep-alives found out is found out again.
+                    if cause != shard::LocationCause::Reachability {
+                        self.bindings.put(&registration);
+                    }
                     let (aor, bindings) = (&registration.aor, registration.bindings.len());
                     tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed")
                 }
