@@ -237,7 +237,8 @@ fn ask(core: &mut Core, now: Time, out: &mut Outbox) -> Option<ClientId> {
         purpose: Purpose::KeepAlive,
     };
     let print = |out: &mut Vec<u8>, branch: &Token| {
-        print_options(out, door, &server.host_port, &names, branch);
+        let uri = [b"sip:", server.host_port.as_slice()].concat();
+        print_options(out, door, (&uri, b""), &names, branch);
     };
     let flow = Flow { listener, remote };
     core.transactions
@@ -245,16 +246,17 @@ fn ask(core: &mut Core, now: Time, out: &mut Outbox) -> Option<ClientId> {
 }
 
 /// RFC 3261 11.1, outside any dialog. The Call-ID names this shard, so that the answer comes here.
-fn print_options(
+/// `routes` are complete header lines.
+pub(crate) fn print_options(
     out: &mut Vec<u8>,
     door: &Door,
-    server: &[u8],
+    (uri, routes): (&[u8], &[u8]),
     [call_id, tag]: &[Token; 2],
     branch: &Token,
 ) {
-    let uri = [b"sip:", server].concat();
-    print::request_line(out, b"OPTIONS", &uri);
+    print::request_line(out, b"OPTIONS", uri);
     door.print_via(out, branch);
+    out.extend_from_slice(routes);
     out.extend_from_slice(b"Max-Forwards: ");
     print::number(out, MAX_FORWARDS.into());
     out.extend_from_slice(b"\r\nFrom: <sip:");
@@ -262,7 +264,7 @@ fn print_options(
     out.extend_from_slice(b">;tag=");
     tag.print_tag(out);
     out.extend_from_slice(b"\r\nTo: <");
-    out.extend_from_slice(&uri);
+    out.extend_from_slice(uri);
     out.extend_from_slice(b">\r\nCall-ID: ");
     call_id.print_call_id(out);
     out.extend_from_slice(b"\r\nCSeq: 1 OPTIONS\r\nContact: <sip:");

@@ -20,6 +20,7 @@ use crate::peers::Peers;
 use crate::proofs::ProofKeys;
 use crate::query::{Answer, CallView, Query};
 use crate::rdb::Table;
+use crate::reach::ReachCounters;
 use crate::registrar::{RegistrarCounters, RegistrarSettings};
 use crate::transfer::Word;
 
@@ -353,7 +354,7 @@ pub enum Wake {
     Call,
     /// A stream: a report to send, silence to look for.
     Media,
-    /// The application server is to be asked whether it lives.
+    /// The application server, or contacts of users, are to be asked whether they live.
     KeepAlive,
     /// An INVITE has waited too long for another shard's word.
     Held,
@@ -502,6 +503,8 @@ pub struct Counters {
     pub nonces: u64,
     /// What the location service did.
     pub location: LocationCounters,
+    /// Requests to users of local domains, and whether these answer.
+    pub reach: ReachCounters,
 }
 
 /// The few counters that are asked for after every turn.

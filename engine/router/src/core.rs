@@ -28,6 +28,7 @@ use crate::names::{Lookup, Names};
 use crate::outside::Methods;
 use crate::peers::Peers;
 use crate::proofs::Proofs;
+use crate::reach::KeepAlive;
 use crate::registrar::Registrar;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
@@ -96,6 +97,8 @@ pub(crate) enum Purpose {
     Subscribed(Side, ServerId),
     /// Our UPDATE or re-INVITE that refreshes the session of this side.
     Refresh(Side),
+    /// OPTIONS to a contact of a user, under this number; no call's.
+    Contact(u32),
 }
 
 impl Purpose {
@@ -353,6 +356,7 @@ pub(crate) struct Core {
     pub(crate) auth: Verifier,
     /// The transaction of a REFER that names a dialog of ours, at whatever address.
     pub(crate) refers_to_ours: Option<ServerId>,
+    pub(crate) keep_alive: KeepAlive,
 }
 
 impl Core {
@@ -396,11 +400,12 @@ impl Core {
             guard: Guard::new(config.abuse, config.shards, seed.rotate_left(32)),
             refused_with: None,
             directory: config.directory,
-            registrar: Registrar::new(config.registrar, config.steer_key),
+            registrar: Registrar::new(config.registrar, &config.proof_keys),
             accounts: Accounts::new(config.accounting),
             auth: Verifier::new(config.auth, config.nonce_secret, config.shard),
             location,
             refers_to_ours: None,
+            keep_alive: KeepAlive::default(),
         }
     }
 

@@ -30,6 +30,7 @@ mod proofs;
 mod proxy;
 mod query;
 pub mod rdb;
+mod reach;
 mod registrar;
 mod router;
 mod sanity;
@@ -55,6 +56,7 @@ pub use query::{
     Answer, CallDetail, CallState, CallView, CallsPage, LegView, Query, Question, Said, StreamView,
     TimelineEntry,
 };
+pub use reach::{ContactKeepAlive, Order, Reach, ReachCounters};
 pub use registrar::{Nat, RegistrarCounters, RegistrarSettings, UnsupportedPath};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};

@@ -14,6 +14,12 @@ pub struct ProofKeys {
 }
 
 impl ProofKeys {
+    /// A key for this purpose from each of them, the current one first.
+    pub(crate) fn for_purpose(&self, purpose: &[u8]) -> Vec<[u64; 2]> {
+        let all = std::iter::once(&self.current).chain(&self.previous);
+        all.map(|&key| derived(key, purpose)).collect()
+    }
+
     /// Proofs are made with `current`; those made with one of `previous` still hold. Each costs a hash for
     /// every forged proof.
     pub fn new(current: [u64; 2], previous: impl IntoIterator<Item = [u64; 2]>) -> ProofKeys {

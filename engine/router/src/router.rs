@@ -7,6 +7,7 @@ mod naming;
 mod noting;
 mod proven;
 mod proxied;
+mod reaching;
 mod referring;
 mod welcome;
 
@@ -34,6 +35,7 @@ use crate::outside;
 use crate::proofs::Proofs;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
+use crate::reach;
 use crate::registrar;
 use crate::sanity;
 use crate::target::Addressed;
@@ -155,7 +157,9 @@ impl Router {
         let server = server.map(|time| (time, Wake::KeepAlive));
         let held = self.held.due().map(|time| (time, Wake::Held));
         let location = location::entrance::poll_timeout(&self.core);
-        [transaction, call, media, server, held, location]
+        let contacts = reach::poll_timeout(&self.core);
+        let contacts = contacts.map(|time| (time, Wake::KeepAlive));
+        [transaction, call, media, server, held, location, contacts]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -267,7 +271,10 @@ impl Router {
             Command::Accounting(accounting) => self.core.accounts.set(*accounting),
             Command::Auth(rules) => self.core.auth.set(Arc::clone(rules)),
             Command::Restore(registrations) => self.core.location.restore(now, registrations),
-            Command::ProofKeys(keys) => self.core.proofs = Proofs::new(keys),
+            Command::ProofKeys(keys) => {
+                self.core.proofs = Proofs::new(keys);
+                self.core.registrar.set_keys(keys);
+            }
         }
     }
 
@@ -290,6 +297,7 @@ impl Router {
         self.handle_media_timeout(now, out);
         self.expire_held(now, out);
         location::entrance::handle_timeout(&mut self.core, now);
+        reach::handle_timeout(&mut self.core, now, out);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let before = out.len();

@@ -501,7 +501,10 @@ impl Station {
                 }
                 Event::Location(change) => {
                     let (now, cause) = (&change.registration, change.cause);
-                    self.bindings.put(now);
+                    // What keep-alives found out is found out again.
+                    if cause != shard::LocationCause::Reachability {
+                        self.bindings.put(now);
+                    }
                     let (aor, bindings) = (&now.aor, now.bindings.len());
                     tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed");
                     self.tell_control(News::Location(change));

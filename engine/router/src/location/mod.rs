@@ -9,6 +9,7 @@ mod lane;
 mod letter;
 mod ordering;
 mod owner;
+mod reachability;
 mod registration;
 mod replication;
 #[cfg(test)]
@@ -27,4 +28,5 @@ pub use self::counters::LocationCounters;
 pub(crate) use self::letter::Letter;
 pub use self::registration::{Binding, LocationCause, LocationChange, Registration};
 pub(crate) use self::service::Location;
+pub(crate) use self::table::SEGMENTS;
 pub(crate) use self::update::{Edit, Edits, Outcome, Refused, Update};

@@ -75,7 +75,7 @@ impl<W: Copy> Location<W> {
     }
 
     /// A change is in force: the table has it, the other shards are told, and so are the surroundings.
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         now: Time,
         aor: &Aor,

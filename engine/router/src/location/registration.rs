@@ -76,7 +76,7 @@ pub struct Binding {
     pub expires: Time,
     /// Keep-alives in a row that had no answer.
     pub unanswered: u8,
-    /// Enough of them had none: calls go there last.
+    /// Enough of them had none: no call goes there until it answers, or registers again.
     pub unreachable: bool,
 }
 

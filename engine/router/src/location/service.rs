@@ -76,7 +76,7 @@ pub(crate) struct Location<W = ServerId> {
     pub(super) changes: VecDeque<LocationChange>,
     pub(super) counters: LocationCounters,
     /// The time of the last input.
-    now: Time,
+    pub(super) now: Time,
     due: Option<Time>,
     /// There may be letters to write.
     talks: bool,
@@ -107,6 +107,22 @@ impl<W: Copy> Location<W> {
     pub(crate) fn of(&self, aor: &str) -> Option<&Arc<Registration>> {
         let registration = self.table.of(aor);
         registration.filter(|it| !it.bindings.is_empty())
+    }
+
+    /// Whether nobody is known, not even as one who has gone.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.len() == 0
+    }
+
+    /// Those of a part of the table (of [`super::SEGMENTS`]) whose changes this shard orders.
+    pub(crate) fn owned(&self, segment: usize) -> impl Iterator<Item = &Arc<Registration>> {
+        let owns = |it: &&Arc<Registration>| self.terms.owner(&it.aor) == self.terms.shard;
+        self.table.segment(segment).filter(owns)
+    }
+
+    /// A key that strangers do not know.
+    pub(crate) fn key(&self) -> u64 {
+        self.terms.key
     }
 
     /// What has been counted.

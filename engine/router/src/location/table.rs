@@ -12,7 +12,7 @@ use super::{Aor, Registration};
 
 /// In how many parts the table is: one that is full grows by itself, which keeps the shard from its calls for a tenth
 /// of a millisecond, and not for a tenth of a second.
-const SEGMENTS: usize = 1024;
+pub(crate) const SEGMENTS: usize = 1024;
 
 /// All registrations that a shard knows. The seed of its hash must not be known to strangers.
 #[derive(Debug)]
@@ -58,6 +58,11 @@ impl Table {
         let hash = self.hasher.hash_one(aor);
         let segment = self.segments.get(segment_of(hash))?;
         segment.find(hash, |it| it.aor.as_str() == aor)
+    }
+
+    /// All registrations in this of its [`SEGMENTS`] parts.
+    pub(super) fn segment(&self, number: usize) -> impl Iterator<Item = &Arc<Registration>> {
+        self.segments.get(number).into_iter().flatten()
     }
 
     /// Puts it in the place of an older one; false: what is there is as new.

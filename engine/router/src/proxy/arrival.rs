@@ -17,6 +17,8 @@ use crate::calls::{CallId, Calls};
 use crate::core::{Core, Purpose, User, Waiting};
 use crate::entry::Entry;
 use crate::rdb::{Proxied, Route};
+use crate::reach::Contact;
+use crate::registrar;
 use crate::target::{rewritten, written};
 
 /// A request and its transaction.
@@ -58,8 +60,40 @@ pub(crate) fn start(
         no_18x: record.no_18x,
         recurse: routed.proxied.recurse,
         kind: Kind::Routed,
+        caller: None,
     };
     let candidates = candidates(core, arrived, routed);
+    forward_to(
+        core, calls, now, arrived, &path, admitted, candidates, terms, out,
+    )
+}
+
+/// Forwards a request to the contacts of a user: those of one preference at once, the others when they fail or do not
+/// answer in time. `Some` and errors as for [`start`].
+pub(crate) fn call_contacts(
+    core: &mut Core,
+    calls: &mut Calls,
+    now: Time,
+    arrived: Arrived<'_, '_>,
+    contacts: Vec<Contact>,
+    out: &mut Outbox,
+) -> Result<Option<Entry>, Refusal> {
+    core.transactions.allow_copies(arrived.server);
+    let path = Path::of(core, arrived.request);
+    let admitted = Admitted::check(core, arrived.request, &path)?;
+    let terms = Terms {
+        no_answer: core.registrar.settings().map(|it| it.reach.ring),
+        no_18x: None,
+        recurse: false,
+        kind: Kind::Registered,
+        caller: registrar::nat_flow(core, arrived.source, arrived.request),
+    };
+    let candidate = |contact: Contact| Candidate {
+        uri: TargetUri::from_slice(&contact.uri),
+        q: contact.q,
+        way: Some(Box::new(contact.way)),
+    };
+    let candidates = contacts.into_iter().map(candidate).collect();
     forward_to(
         core, calls, now, arrived, &path, admitted, candidates, terms, out,
     )
@@ -76,6 +110,7 @@ fn candidates(core: &mut Core, arrived: Arrived<'_, '_>, mut routed: Routed<'_, 
         found.push(Candidate {
             uri: TargetUri::from_slice(&text),
             q: branch.q,
+            way: None,
         });
     }
     found
@@ -103,7 +138,8 @@ fn forward_to(
     } = arrived;
     let is_plain = request.method() != Method::Invite && !terms.recurse;
     if let ([only], true) = (candidates.as_slice(), is_plain) {
-        let onward = Onward::new(request, source, path, &only.uri, terms.kind, admitted);
+        let onward = Onward::new(request, source, path, &only.uri, terms.kind, admitted)
+            .by(only.way.as_deref(), terms.caller);
         let user = User {
             call: CallId::NONE,
             purpose: Purpose::Onward(server),
@@ -156,9 +192,17 @@ pub(crate) fn receive_in_dialog(
         no_18x: None,
         recurse: false,
         kind: Kind::InDialog,
+        caller: None,
     };
     let uri = TargetUri::from_slice(path.uri);
-    let candidates = Candidates::from_elem(Candidate { uri, q: 0 }, 1);
+    let candidates = Candidates::from_elem(
+        Candidate {
+            uri,
+            q: 0,
+            way: None,
+        },
+        1,
+    );
     forward_to(
         core, calls, now, arrived, path, admitted, candidates, terms, out,
     )

@@ -20,6 +20,7 @@ use crate::call::{After, Reason, Refusal};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, User};
 use crate::rdb::BRANCHES_MAX;
+use crate::reach::Way;
 
 /// A request that was kept was within the limits when it came.
 const KEPT_LIMITS: Limits = Limits {
@@ -37,6 +38,8 @@ pub(super) struct Candidate {
     pub(super) uri: TargetUri,
     /// Its preference: candidates of one value are tried at once.
     pub(super) q: u16,
+    /// How a contact of a user is reached.
+    pub(super) way: Option<Box<Way>>,
 }
 
 /// The targets of a request in the order they are tried.
@@ -64,6 +67,8 @@ pub(super) struct Terms {
     pub(super) no_18x: Option<Duration>,
     pub(super) recurse: bool,
     pub(super) kind: Kind,
+    /// The flow of a caller behind NAT who calls a user.
+    pub(super) caller: Option<Flow>,
 }
 
 /// A request that makes a context.
@@ -193,7 +198,7 @@ impl ResponseContext {
         for candidate in group {
             let share = share + u32::from(left > 0);
             left = left.saturating_sub(1);
-            self.try_target(core, now, (request, path), &candidate.uri, share, out);
+            self.try_target(core, now, (request, path), &candidate, share, out);
         }
         true
     }
@@ -203,7 +208,7 @@ impl ResponseContext {
         core: &mut Core,
         now: Time,
         (request, path): (&Message<'_>, &Path<'_>),
-        uri: &[u8],
+        target: &Candidate,
         breadth: u32,
         out: &mut Outbox,
     ) {
@@ -214,7 +219,16 @@ impl ResponseContext {
             breadth,
             ..self.admitted
         };
-        let onward = Onward::new(request, self.source, path, uri, self.terms.kind, admitted);
+        let terms = &self.terms;
+        let onward = Onward::new(
+            request,
+            self.source,
+            path,
+            &target.uri,
+            terms.kind,
+            admitted,
+        )
+        .by(target.way.as_deref(), terms.caller);
         let user = User {
             call: self.id,
             purpose: Purpose::Branch(self.server, index),
@@ -249,7 +263,10 @@ impl ResponseContext {
         if !self.is_invite {
             return;
         }
-        self.no_answer = core.arm(now, self.id, Alarm::NoAnswer, self.terms.no_answer);
+        // A user's last contacts ring as long as the caller likes, up to timer C.
+        let is_last = self.terms.kind == Kind::Registered && self.waiting.is_empty();
+        let no_answer = self.terms.no_answer.filter(|_| !is_last);
+        self.no_answer = core.arm(now, self.id, Alarm::NoAnswer, no_answer);
         self.no_18x = core.arm(now, self.id, Alarm::No18x, self.terms.no_18x);
     }
 

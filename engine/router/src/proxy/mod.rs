@@ -4,7 +4,7 @@
 //! `arrival` takes a request in, `path` knows which Routes are ours, `admission` is what is checked before
 //! anything leaves, `onward` prints and sends, `context` is the response context with its branches, `best`
 //! the choice among final responses, `redirection` the Contacts that become targets, `back` what the client
-//! gets of a response. A call that was answered leaves nothing here: the requests inside it bring their own
+//! gets of a response, `flows` what of a dialog's ends behind NAT its path brings along. A call that was answered leaves nothing here: the requests inside it bring their own
 //! path. What may not live here: dialogs, sessions, media. Topology hiding does not apply.
 
 mod admission;
@@ -12,6 +12,7 @@ mod arrival;
 mod back;
 mod best;
 mod context;
+mod flows;
 mod onward;
 mod path;
 mod redirection;
@@ -20,8 +21,8 @@ use wire::HeaderName;
 use wire::print::Policy;
 
 pub(crate) use arrival::{
-    Arrived, Routed, ack, found, on_answer, on_cancel, on_failed, own_path, receive_in_dialog,
-    start,
+    Arrived, Routed, ack, call_contacts, found, on_answer, on_cancel, on_failed, own_path,
+    receive_in_dialog, start,
 };
 pub(crate) use context::ResponseContext;
 pub(crate) use path::Path;

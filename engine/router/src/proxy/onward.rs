@@ -5,16 +5,18 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 use stack::{ClientId, Flow, Outbox, Time, Token};
-use wire::{Message, Method, NameAddr, Uri, print};
+use wire::{Message, Method, NameAddr, Uri, Values, print};
 
 use super::REQUEST;
 use super::admission::Admitted;
 use super::best::told;
+use super::flows::Flows;
 use super::path::{Path, record_route};
 use crate::admission::entrance;
 use crate::call::Refusal;
 use crate::core::{Core, Destination, User, Waiting};
 use crate::identity::{self, Hidden};
+use crate::reach::Way;
 
 /// Which path the next hop follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(super) enum Kind {
     Routed,
     /// The request is inside a dialog: its Routes lead, and then its Request-URI.
     InDialog,
+    /// A contact of a user is the target: its Path leads, and then its URI, unless it is reached at its source.
+    Registered,
 }
 
 /// One copy of a request.
@@ -38,20 +42,26 @@ pub(super) struct Onward<'a> {
     kind: Kind,
     listener: u16,
     admitted: Admitted,
+    /// Where it goes whatever its URIs say.
+    flow: Option<Flow>,
+    /// The first of the routes is the next hop.
+    led: bool,
+    /// What its Record-Route tells of the ends.
+    flows: Flows,
 }
 
 /// How a copy was sent.
-enum Way {
+enum Hop {
     Known(Flow),
     Waiting(String, u16),
 }
 
-impl Way {
+impl Hop {
     /// Who gets it, when that is known.
     fn receiver(&self) -> Option<IpAddr> {
         match self {
-            Way::Known(flow) => Some(flow.remote.ip()),
-            Way::Waiting(..) => None,
+            Hop::Known(flow) => Some(flow.remote.ip()),
+            Hop::Waiting(..) => None,
         }
     }
 }
@@ -107,11 +117,35 @@ impl<'a> Onward<'a> {
             kind,
             listener: path.listener.unwrap_or(source.listener),
             admitted,
+            flow: None,
+            led: kind == Kind::InDialog,
+            flows: path.flows,
         };
         if kind == Kind::InDialog {
             onward.yield_to_strict_router();
+            // RFC 5626 5.3: over the flow, when nobody else is between.
+            let next = onward.routes.is_empty().then_some(path.flows);
+            onward.flow = next.and_then(|flows| flows.onward(source));
         }
         onward
+    }
+
+    /// The same to a contact that is reached this way, for a caller who is reached on this flow alone.
+    pub(super) fn by(mut self, way: Option<&'a Way>, caller: Option<Flow>) -> Onward<'a> {
+        let Some(way) = way else { return self };
+        self.listener = way.source.listener;
+        self.flow = way.at_source.then_some(way.source);
+        self.flows = Flows {
+            caller,
+            callee: self.flow,
+        };
+        // RFC 3327 5.5: the Path becomes the route, as it was registered.
+        self.routes.insert_many(0, Values::new(&way.path));
+        self.led = !way.path.is_empty();
+        if self.led {
+            self.yield_to_strict_router();
+        }
+        self
     }
 
     /// RFC 3261 16.6 step 6: a next hop without `lr` wants to find itself in the Request-URI, and the target
@@ -131,10 +165,8 @@ impl<'a> Onward<'a> {
         if let Some(proxy) = core.proxy.as_ref().filter(|_| self.kind == Kind::Routed) {
             return Destination::Known(proxy.address);
         }
-        let route = match self.kind {
-            Kind::InDialog if self.last_route.is_none() => self.routes.first(),
-            _ => None,
-        };
+        let led = self.led && self.last_route.is_none();
+        let route = self.routes.first().filter(|_| led);
         let hop = route.map_or(Some(self.uri), |value| uri_of(value));
         match hop.map(Uri::parse) {
             Some(Ok(uri)) => core.locate_uri(now, &uri),
@@ -142,13 +174,16 @@ impl<'a> Onward<'a> {
         }
     }
 
-    fn way(&self, core: &mut Core, now: Time) -> Option<Way> {
+    fn hop(&self, core: &mut Core, now: Time) -> Option<Hop> {
+        if self.flow.is_some() {
+            return self.flow.map(Hop::Known);
+        }
         match self.destination(core, now) {
             Destination::Known(remote) => {
                 let listener = core.listener_for(remote.ip(), self.listener)?;
-                Some(Way::Known(Flow { listener, remote }))
+                Some(Hop::Known(Flow { listener, remote }))
             }
-            Destination::Waiting(name, port) => Some(Way::Waiting(name, port)),
+            Destination::Waiting(name, port) => Some(Hop::Waiting(name, port)),
             Destination::None => None,
         }
     }
@@ -164,22 +199,22 @@ impl<'a> Onward<'a> {
         user: User,
         out: &mut Outbox,
     ) -> Result<ClientId, Unsent> {
-        let way = self.way(core, now).ok_or(Unsent::NoWay)?;
-        let hidden = self.hidden(core, way.receiver())?;
+        let hop = self.hop(core, now).ok_or(Unsent::NoWay)?;
+        let hidden = self.hidden(core, hop.receiver())?;
         let method = self.request.method();
-        let sent = match way {
-            Way::Known(Flow { remote, .. })
+        let sent = match hop {
+            Hop::Known(Flow { remote, .. })
                 if entrance::withholds(core, now, self.source, remote, self.request) =>
             {
                 return Err(Unsent::Withheld);
             }
-            Way::Known(flow) => {
+            Hop::Known(flow) => {
                 let speaks = core.peers.speaks_of_overload(flow.remote.ip());
                 let (print, transactions) =
                     self.printed_by(core, (flow.listener, speaks), hidden.as_ref());
                 transactions.request(now, flow, method, user, print, out)
             }
-            Way::Waiting(name, port) => {
+            Hop::Waiting(name, port) => {
                 let (print, transactions) =
                     self.printed_by(core, (self.listener, false), hidden.as_ref());
                 let client = transactions.request_waiting(now, method, user, print, out);
@@ -208,7 +243,7 @@ impl<'a> Onward<'a> {
     /// Sends an ACK for a 2xx, which has no transaction (RFC 3261 16.11). While the name of the next hop is
     /// looked up it is dropped: the 2xx comes again and brings another.
     pub(super) fn send_ack(&self, core: &mut Core, now: Time, out: &mut Outbox) {
-        let Some(Way::Known(flow)) = self.way(core, now) else {
+        let Some(Hop::Known(flow)) = self.hop(core, now) else {
             return;
         };
         let branch = core.transactions.new_branch();
@@ -229,7 +264,7 @@ impl<'a> Onward<'a> {
         let Some(veil) = identity::between(core, sender, receiver) else {
             return Ok(None);
         };
-        if self.kind == Kind::Routed {
+        if self.kind != Kind::InDialog {
             veil.check_proxied(self.request).map_err(Unsent::Private)?;
         }
         Ok(veil.hides_proxied(self.request))
@@ -261,10 +296,11 @@ impl<'a> Onward<'a> {
             print::vias(out, self.request, self.source.remote);
             if self.is_recorded() {
                 let call_id = self.request.call_id();
-                record_route(out, door, proofs, call_id);
+                record_route(out, door, proofs, call_id, &self.flows);
                 // RFC 5658 4: another listener on the other side is another URI.
                 if listener != self.source.listener {
-                    record_route(out, doors.of(self.source.listener), proofs, call_id);
+                    let door = doors.of(self.source.listener);
+                    record_route(out, door, proofs, call_id, &self.flows);
                 }
             }
             if let Some(proxy) = proxy {
@@ -301,7 +337,7 @@ impl<'a> Onward<'a> {
     /// subscriber hears of one (RFC 6665 4.3).
     fn is_recorded(&self) -> bool {
         match self.request.method() {
-            Method::Invite | Method::Subscribe | Method::Refer => self.kind == Kind::Routed,
+            Method::Invite | Method::Subscribe | Method::Refer => self.kind != Kind::InDialog,
             Method::Notify => true,
             _ => false,
         }

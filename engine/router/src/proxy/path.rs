@@ -5,6 +5,7 @@
 use smallvec::SmallVec;
 use wire::{HeaderName, Message, NameAddr, Scheme, Uri, print};
 
+use super::flows::Flows;
 use crate::core::{Core, Door};
 use crate::proofs::{DIGITS, Proofs, read_hash};
 
@@ -22,6 +23,8 @@ pub(crate) struct Path<'m> {
     pub(super) listener: Option<u16>,
     /// One of those was handed out by us for this Call-ID.
     pub(super) proven: bool,
+    /// The flows that it brought along.
+    pub(super) flows: Flows,
 }
 
 impl<'m> Path<'m> {
@@ -31,6 +34,7 @@ impl<'m> Path<'m> {
             routes: request.values(HeaderName::Route).collect(),
             listener: None,
             proven: false,
+            flows: Flows::default(),
         };
         let call_id = request.call_id();
         // RFC 3261 16.4: the upstream element is a strict router; the last Route is the Request-URI.
@@ -55,6 +59,9 @@ impl<'m> Path<'m> {
     fn pass(&mut self, own: Own) {
         self.listener = Some(own.listener);
         self.proven |= own.proven;
+        if own.proven && !own.flows.is_empty() {
+            self.flows = own.flows;
+        }
     }
 }
 
@@ -63,6 +70,7 @@ impl<'m> Path<'m> {
 struct Own {
     listener: u16,
     proven: bool,
+    flows: Flows,
 }
 
 impl Own {
@@ -72,17 +80,47 @@ impl Own {
             return None;
         }
         let listener = core.doors.named(uri.host, uri.port)?;
-        let proof = uri.user.strip_prefix(USER).and_then(read_hash);
-        let proven = proof.is_some_and(|proof| core.proofs.path.holds(call_id, proof));
-        Some(Own { listener, proven })
+        let user = uri.user.strip_prefix(USER);
+        let (digits, flows) = user
+            .and_then(|user| user.split_at_checked(DIGITS))
+            .unwrap_or_default();
+        let holds = |proof| match flows.is_empty() {
+            true => core.proofs.path.holds(call_id, proof),
+            false => core.proofs.path.holds(&with_flows(call_id, flows), proof),
+        };
+        let proven = read_hash(digits).is_some_and(holds);
+        Some(Own {
+            listener,
+            proven,
+            flows: Flows::read(flows).filter(|_| proven).unwrap_or_default(),
+        })
     }
 }
 
+/// What proves flows: no Call-ID has a line's end in it.
+fn with_flows(call_id: &[u8], flows: &[u8]) -> Vec<u8> {
+    [call_id, b"\n", flows].concat()
+}
+
 /// A Record-Route line with which this door stays in the path of a dialog (RFC 3261 16.6 step 4).
-pub(super) fn record_route(out: &mut Vec<u8>, door: &Door, proofs: &Proofs, call_id: &[u8]) {
+pub(super) fn record_route(
+    out: &mut Vec<u8>,
+    door: &Door,
+    proofs: &Proofs,
+    call_id: &[u8],
+    flows: &Flows,
+) {
     out.extend_from_slice(b"Record-Route: <sip:");
     out.extend_from_slice(USER);
-    print::hex(out, proofs.path.of(call_id), DIGITS);
+    if flows.is_empty() {
+        print::hex(out, proofs.path.of(call_id), DIGITS);
+    } else {
+        let mut text = Vec::new();
+        flows.print(&mut text);
+        let proof = proofs.path.of(&with_flows(call_id, &text));
+        print::hex(out, proof, DIGITS);
+        out.extend_from_slice(&text);
+    }
     out.push(b'@');
     out.extend_from_slice(&door.host_port);
     out.extend_from_slice(b";lr>\r\n");

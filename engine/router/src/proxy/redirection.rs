@@ -70,6 +70,7 @@ fn candidate(value: &[u8]) -> Option<Candidate> {
     reachable.then(|| Candidate {
         uri: TargetUri::from_slice(address.uri),
         q: address.param("q").and_then(preference).unwrap_or(Q_DEFAULT),
+        way: None,
     })
 }
 

@@ -48,7 +48,13 @@ fn print_contact(
     print_expires(out, now, binding.expires);
     if waiting.gruu {
         let salt = core.random.next_u64();
-        gruu::print(out, &core.registrar.keys, &registration.aor, binding, salt);
+        gruu::print(
+            out,
+            core.registrar.keys.current(),
+            &registration.aor,
+            binding,
+            salt,
+        );
     }
     out.extend_from_slice(b"\r\n");
 }

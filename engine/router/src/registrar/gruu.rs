@@ -14,6 +14,7 @@ use wire::{Host, Scheme, Uri, print};
 use super::domain_of;
 use crate::core::Core;
 use crate::location::{Aor, Binding, unescape};
+use crate::proofs::ProofKeys;
 
 /// How the user part of a temporary GRUU begins (as in RFC 5627 A.2).
 const PREFIX: &[u8] = b"tgruu.";
@@ -28,7 +29,34 @@ const PADDING: usize = 16;
 /// HMAC-SHA-256 gives so many bytes.
 const BLOCK_BYTES: usize = 32;
 
-/// What temporary GRUUs are made with: the same on every shard, known to nobody else.
+/// What temporary GRUUs are made with, and what those were made with that still hold: the same on every shard, kept over
+/// a restart, known to nobody else.
+#[derive(Clone, Debug)]
+pub(crate) struct Rings {
+    current: GruuKeys,
+    previous: Vec<GruuKeys>,
+}
+
+impl Rings {
+    pub(crate) fn new(keys: &ProofKeys) -> Rings {
+        let mut all = keys.for_purpose(b"gruu").into_iter().map(GruuKeys::new);
+        Rings {
+            current: all.next().unwrap_or_else(|| GruuKeys::new([0, 0])),
+            previous: all.collect(),
+        }
+    }
+
+    /// Those that new ones are made with.
+    pub(super) fn current(&self) -> &GruuKeys {
+        &self.current
+    }
+
+    fn all(&self) -> impl Iterator<Item = &GruuKeys> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+/// One set of keys.
 #[derive(Clone)]
 pub(crate) struct GruuKeys {
     seal: [u8; BLOCK_BYTES],
@@ -45,8 +73,9 @@ impl std::fmt::Debug for GruuKeys {
 
 impl GruuKeys {
     /// Keys that follow from the one all shards share, and from which it does not follow.
-    pub(crate) fn new(shared: u64) -> GruuKeys {
-        let key = |use_: &[u8]| keyed(&shared.to_be_bytes(), &[b"tipring gruu ", use_]);
+    fn new([first, second]: [u64; 2]) -> GruuKeys {
+        let shared = [first.to_be_bytes(), second.to_be_bytes()].concat();
+        let key = |use_: &[u8]| keyed(&shared, &[b"tipring gruu ", use_]);
         GruuKeys {
             seal: key(b"seal"),
             proof: key(b"proof"),
@@ -155,21 +184,12 @@ pub(crate) enum Resolved<'t> {
 }
 
 /// The bindings that a GRUU stands for.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "calls to addresses-of-record ask it, and are still to come"
-    )
-)]
 pub(crate) fn resolve<'t>(core: &'t Core, now: stack::Time, uri: &Uri<'_>) -> Resolved<'t> {
     if domain_of(core, uri).is_none() {
         return Resolved::NoGruu;
     }
     let wanted: Box<dyn Fn(&Binding) -> bool> = match (read_temporary(core, uri), uri.param("gr")) {
-        (Some((_, print)), _) => {
-            Box::new(move |binding| core.registrar.keys.print(binding) == Some(print))
-        }
+        (Some((_, print, keys)), _) => Box::new(move |binding| keys.print(binding) == Some(print)),
         (None, Some(instance)) if !instance.is_empty() => {
             let instance = unescape(instance).map(String::into_bytes);
             Box::new(move |binding| binding.instance.as_deref() == instance.as_deref())
@@ -202,10 +222,10 @@ pub(crate) fn resolve<'t>(core: &'t Core, now: stack::Time, uri: &Uri<'_>) -> Re
 }
 
 /// The address-of-record a URI of a local domain stands for, be it a GRUU or not.
-pub(super) fn user_of(core: &Core, uri: &Uri<'_>) -> Option<Aor> {
+pub(crate) fn user_of(core: &Core, uri: &Uri<'_>) -> Option<Aor> {
     let domain = domain_of(core, uri)?;
     match read_temporary(core, uri) {
-        Some((user, _)) => Aor::new(&user, &domain.name),
+        Some((user, ..)) => Aor::new(&user, &domain.name),
         None if is_temporary(uri) => None,
         None => Aor::new(Aor::of(uri)?.user(), &domain.name),
     }
@@ -215,9 +235,16 @@ fn is_temporary(uri: &Uri<'_>) -> bool {
     uri.user.starts_with(PREFIX) && uri.param("gr").is_some()
 }
 
-fn read_temporary(core: &Core, uri: &Uri<'_>) -> Option<(String, [u8; PRINT_BYTES])> {
+/// The user, what stands for instance and Call-ID, and the keys that say so.
+fn read_temporary<'c>(
+    core: &'c Core,
+    uri: &Uri<'_>,
+) -> Option<(String, [u8; PRINT_BYTES], &'c GruuKeys)> {
     let domain = domain_of(core, uri).filter(|_| is_temporary(uri))?;
-    core.registrar.keys.unseal(&domain.name, uri.user)
+    core.registrar.keys.all().find_map(|keys| {
+        let (user, print) = keys.unseal(&domain.name, uri.user)?;
+        Some((user, print, keys))
+    })
 }
 
 /// `;pub-gruu="...";temp-gruu="..."` of a binding with an instance (RFC 5627 5.2). Each answer has a new temporary one; all
@@ -307,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_is_sealed_is_opened_with_the_same_keys_in_the_same_domain_alone() {
-        let keys = GruuKeys::new(7);
+        let keys = GruuKeys::new([7, 7]);
         for user in [
             "a",
             "alice",
@@ -322,7 +349,7 @@ mod tests {
                 Some((user.to_owned(), print))
             );
             assert_eq!(keys.unseal("example.org", &sealed), None);
-            assert_eq!(GruuKeys::new(8).unseal("example.com", &sealed), None);
+            assert_eq!(GruuKeys::new([7, 8]).unseal("example.com", &sealed), None);
             for at in 0..sealed.len() {
                 let mut forged = sealed.clone();
                 forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
@@ -333,7 +360,7 @@ mod tests {
 
     #[test]
     fn two_of_one_user_have_nothing_in_common() {
-        let keys = GruuKeys::new(7);
+        let keys = GruuKeys::new([7, 7]);
         let binding = binding("urn:uuid:1", "call");
         let seal = |user: &str, salt| keys.seal(&aor(user), &binding, salt).expect("an instance");
         let (one, other) = (seal("alice", 1), seal("alice", 2));
@@ -350,7 +377,7 @@ mod tests {
 
     #[test]
     fn the_print_is_that_of_instance_and_call_id() {
-        let keys = GruuKeys::new(7);
+        let keys = GruuKeys::new([7, 7]);
         let print = |instance, call_id| keys.print(&binding(instance, call_id));
         assert_eq!(print("urn:1", "call"), print("urn:1", "call"));
         assert_ne!(print("urn:1", "call"), print("urn:2", "call"));
@@ -361,7 +388,7 @@ mod tests {
     fn names_and_instances_are_escaped_as_uris_ask() {
         let mut out = Vec::new();
         let binding = binding("urn:x;y=\u{7e}z", "call");
-        print(&mut out, &GruuKeys::new(7), &aor("a@b"), &binding, 1);
+        print(&mut out, &GruuKeys::new([7, 7]), &aor("a@b"), &binding, 1);
         let text = String::from_utf8(out).expect("ASCII");
         let public = ";pub-gruu=\"sip:a%40b@example.com;gr=urn:x%3By%3D~z\"";
         assert!(text.starts_with(public), "{text}");

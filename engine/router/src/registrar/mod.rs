@@ -21,12 +21,13 @@ use wire::{HeaderName, Host, Message, Method, NameAddr, Scheme, Uri};
 
 use self::contacts::{Registering, bad, refusal};
 use self::flow::FlowRules;
-use self::gruu::GruuKeys;
+use self::gruu::Rings;
 use crate::call::Refusal;
 use crate::core::Core;
 use crate::directory::{Directory, Domain};
 use crate::local;
 use crate::location::{Aor, Edits, Outcome, Refused, Update, entrance};
+use crate::proofs::ProofKeys;
 
 pub use counters::RegistrarCounters;
 pub use settings::{Nat, RegistrarSettings, UnsupportedPath};
@@ -38,16 +39,16 @@ const UNDERSTOOD: [&str; 3] = ["path", "outbound", "gruu"];
 #[derive(Debug)]
 pub(crate) struct Registrar {
     settings: Option<Arc<RegistrarSettings>>,
-    keys: GruuKeys,
+    keys: Rings,
     /// REGISTERs whose update is under way, each with what its answer depends on. Never more than there are transactions.
     waiting: HashMap<ServerId, Waiting>,
 }
 
 impl Registrar {
-    pub(crate) fn new(settings: Option<Arc<RegistrarSettings>>, shared: u64) -> Registrar {
+    pub(crate) fn new(settings: Option<Arc<RegistrarSettings>>, keys: &ProofKeys) -> Registrar {
         Registrar {
             settings,
-            keys: GruuKeys::new(shared),
+            keys: Rings::new(keys),
             waiting: HashMap::new(),
         }
     }
@@ -55,6 +56,16 @@ impl Registrar {
     /// No REGISTER waits for its update.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Other keys of temporary GRUUs.
+    pub(crate) fn set_keys(&mut self, keys: &ProofKeys) {
+        self.keys = Rings::new(keys);
+    }
+
+    /// What the operator has chosen; `None`: there is no registrar.
+    pub(crate) fn settings(&self) -> Option<&RegistrarSettings> {
+        self.settings.as_deref()
     }
 
     /// Other settings, for the REGISTERs to come.
@@ -192,6 +203,19 @@ fn read(
         edits,
     };
     Ok((update, waiting))
+}
+
+/// The flow on which the sender of a request is reached, when its Contact does not lead there: it came directly, and
+/// from behind a NAT, as for bindings.
+pub(crate) fn nat_flow(core: &Core, source: Flow, request: &Message<'_>) -> Option<Flow> {
+    let contact = request.values(HeaderName::Contact).next()?;
+    let uri = NameAddr::parse(contact).ok()?.uri_parsed().ok()?;
+    let behind = match core.registrar.settings()?.nat {
+        Nat::Always => true,
+        Nat::Never => false,
+        Nat::Auto => flow::is_behind_nat(request, &uri, source.remote),
+    };
+    (behind && FlowRules::of(request).direct).then_some(source)
 }
 
 fn adds_flow(edits: &Edits) -> bool {

@@ -1,6 +1,8 @@
 //! What the operator chooses for the registrar. Plain values; how they are written in the TOML file is the server's
 //! business.
 
+use crate::reach::Reach;
+
 /// The settings of the registrar. It serves the domains of the directory; without any it is off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrarSettings {
@@ -18,6 +20,8 @@ pub struct RegistrarSettings {
     pub path: UnsupportedPath,
     /// Which contacts are reached where their REGISTER came from.
     pub nat: Nat,
+    /// How requests to these users go.
+    pub reach: Reach,
 }
 
 impl Default for RegistrarSettings {
@@ -30,6 +34,7 @@ impl Default for RegistrarSettings {
             service_route: None,
             path: UnsupportedPath::default(),
             nat: Nat::default(),
+            reach: Reach::default(),
         }
     }
 }

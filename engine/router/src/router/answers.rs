@@ -16,6 +16,7 @@ use crate::core::{Core, Purpose, Side, User, Waiting};
 use crate::outbound::Probed;
 use crate::outside;
 use crate::proxy;
+use crate::reach;
 use crate::sanity;
 use crate::steer::Crossed;
 
@@ -48,6 +49,9 @@ impl Router {
         }
         if waiter.user.purpose.is_outside() {
             return outside::on_resolved(core, calls, now, waiter, remote, out);
+        }
+        if let Purpose::Contact(number) = waiter.user.purpose {
+            return reach::found(core, now, (waiter, number), remote, out);
         }
         let Some(call) = calls.get_mut(id) else {
             return;
@@ -98,6 +102,8 @@ impl Router {
             self.on_relay_answer(now, id, from, server, response, out);
         } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
             application_server::on_answer(&mut self.core, answer.client, response.code());
+        } else if let Purpose::Contact(number) = answer.user.purpose {
+            reach::on_answer(&mut self.core, now, number, response.code());
         } else if let Some(call) = self.calls.get_mut(id) {
             let after = answered(&mut self.core, call, now, &answer, flow, response, out);
             self.finish(now, id, after);
@@ -227,6 +233,9 @@ impl Router {
             };
             return application_server::on_outcome(&mut self.core, client, probed);
         }
+        if let Purpose::Contact(number) = user.purpose {
+            return reach::on_failed(&mut self.core, now, number);
+        }
         if let Some(echo) = self.calls.echo_mut(user.call) {
             let after = echo.on_answer(&mut self.core, now, user.purpose, code, out);
             return self.finish(now, user.call, after);
@@ -297,7 +306,8 @@ fn answered(
         | Purpose::Context
         | Purpose::Exchange(..)
         | Purpose::Subscribe(_)
-        | Purpose::Subscribed(..) => After::Keep,
+        | Purpose::Subscribed(..)
+        | Purpose::Contact(_) => After::Keep,
     }
 }
 
@@ -332,7 +342,8 @@ fn unanswered(
         | Purpose::Context
         | Purpose::Exchange(..)
         | Purpose::Subscribe(_)
-        | Purpose::Subscribed(..) => After::Keep,
+        | Purpose::Subscribed(..)
+        | Purpose::Contact(_) => After::Keep,
     }
 }
 

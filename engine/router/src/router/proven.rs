@@ -61,7 +61,7 @@ impl Router {
         if !entrance::asks(&self.core, flow, unread) {
             return Ok(());
         }
-        let ask = if self.is_proxied(unread) {
+        let ask = if self.is_proxied(now, unread) {
             Ask::Proxy
         } else {
             Ask::Server
@@ -69,8 +69,11 @@ impl Router {
         entrance::check(&mut self.core, now, flow, unread, ask)
     }
 
-    /// Whether the route of a request has it proxied.
-    fn is_proxied(&mut self, request: &Message<'_>) -> bool {
+    /// Whether a request is proxied, by its route or to a user of ours.
+    fn is_proxied(&mut self, now: Time, request: &Message<'_>) -> bool {
+        if self.is_for_user(now, request) {
+            return true;
+        }
         if !self.matcher.table().has_proxied() {
             return false;
         }

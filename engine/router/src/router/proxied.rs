@@ -21,7 +21,13 @@ impl Router {
         request: &Message<'_>,
         out: &mut Outbox,
     ) -> bool {
-        if !self.matcher.table().has_proxied() || application_server::takes(&self.core, source) {
+        if application_server::takes(&self.core, source) {
+            return false;
+        }
+        if self.reach_user(now, source, server, request, out) {
+            return true;
+        }
+        if !self.matcher.table().has_proxied() {
             return false;
         }
         let Ok(uri) = Uri::parse(request.request_uri()) else {

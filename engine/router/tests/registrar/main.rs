@@ -1,7 +1,10 @@
 //! REGISTER and its answers (RFC 3261 10, 3327, 3608, 5626, 5627): one registrar, phones made of text, virtual time.
 
 mod bindings;
+mod callers;
+mod calls;
 mod extensions;
+mod keep_alive;
 mod places;
 mod refusals;
 mod shards;

@@ -30,6 +30,6 @@ pub(crate) use journal::Journal;
 pub(crate) use load::{BUILT_IN, LoadError, Loaded, Origin, load, load_rdb};
 pub(crate) use media::{LatchingMode, Media, MediaAddress};
 pub(crate) use overload::Overload;
-pub(crate) use registrar::{Nat, Registrar, UnsupportedPath};
+pub(crate) use registrar::{Asked, Nat, Registrar, UnsupportedPath};
 pub(crate) use schema::*;
 pub(crate) use value::{Network, PortRange};

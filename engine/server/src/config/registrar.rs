@@ -40,6 +40,21 @@ pub(crate) struct Registrar {
     /// Contacts reached where they registered from, not where they say: "auto" those behind NAT, "always", "never".
     #[garde(skip)]
     pub(crate) nat: Nat,
+    /// Who is asked, in turn, where a request to a user goes: "location", his contacts, and "rdb", the routing DB.
+    #[garde(custom(order))]
+    pub(crate) order: Vec<Asked>,
+    /// Contacts of one q ring this long before those of the next are tried.
+    #[garde(custom(within(1, 180)))]
+    pub(crate) ring_s: u32,
+    /// How often each contact is asked with OPTIONS whether it lives. 0: never.
+    #[garde(custom(within(0, HOUR_S)))]
+    pub(crate) keepalive_s: u32,
+    /// A contact is unreachable after so many OPTIONS without an answer in a row.
+    #[garde(custom(within(1, 100)))]
+    pub(crate) keepalive_failures: u32,
+    /// So many OPTIONS a second and shard at most.
+    #[garde(custom(within(1, 1_000_000)))]
+    pub(crate) keepalive_per_s: u32,
 }
 
 const HOUR_S: u64 = 3_600;
@@ -56,8 +71,29 @@ impl Default for Registrar {
             service_route: Vec::new(),
             unsupported_path: UnsupportedPath::Refuse,
             nat: Nat::Auto,
+            order: vec![Asked::Location, Asked::Rdb],
+            ring_s: 20,
+            keepalive_s: 0,
+            keepalive_failures: 3,
+            keepalive_per_s: 1_000,
         }
     }
+}
+
+/// Who knows where a user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Asked {
+    /// The user's own contacts.
+    Location,
+    /// The routing DB.
+    Rdb,
+}
+
+fn order(order: &[Asked], _: &()) -> garde::Result {
+    let twice = matches!(order, [first, second] if first == second);
+    let good = matches!(order.len(), 1 | 2) && !twice;
+    told(good, "must be one or both of \"location\" and \"rdb\"")
 }
 
 /// What becomes of a Path that the phone does not know of.

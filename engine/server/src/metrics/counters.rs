@@ -23,6 +23,8 @@ const ABUSE: &str = "What was turned away because of where it came from, by reas
 const BANS: &str = "Times a source was banned, by reason.";
 
 const REGISTERS: &str = "REGISTERs of local domains, retransmissions not counted, by outcome.";
+const USER_REQUESTS: &str =
+    "Requests to users of local domains, by what became of them: forwarded to contacts, 404, 480.";
 const STUN: &str = "STUN messages on SIP ports, by what was done about them.";
 
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
@@ -773,4 +775,47 @@ pub(super) const COUNTERS: &[Metric] = &[
     kind("tipring_stun_total", ("action", "dropped"), STUN, |s| {
         s.shard.registrar.stun_dropped
     }),
+    kind(
+        "tipring_user_requests_total",
+        ("outcome", "forwarded"),
+        USER_REQUESTS,
+        |s| s.shard.reach.requests,
+    ),
+    kind(
+        "tipring_user_requests_total",
+        ("outcome", "unknown_user"),
+        USER_REQUESTS,
+        |s| s.shard.reach.unknown,
+    ),
+    kind(
+        "tipring_user_requests_total",
+        ("outcome", "unavailable"),
+        USER_REQUESTS,
+        |s| s.shard.reach.unavailable,
+    ),
+    count(
+        "tipring_user_request_contacts_total",
+        "Contacts of the users whom requests were forwarded to.",
+        |s| s.shard.reach.contacts,
+    ),
+    count(
+        "tipring_contact_probes_total",
+        "OPTIONS sent to contacts to learn whether they live.",
+        |s| s.shard.reach.probes,
+    ),
+    count(
+        "tipring_contact_probes_failed_total",
+        "OPTIONS to contacts without an answer.",
+        |s| s.shard.reach.probes_failed,
+    ),
+    count(
+        "tipring_contacts_lost_total",
+        "Contacts that became unreachable: registrar.keepalive_failures OPTIONS without an answer in a row.",
+        |s| s.shard.reach.lost,
+    ),
+    count(
+        "tipring_contacts_restored_total",
+        "Unreachable contacts that answered again.",
+        |s| s.shard.reach.restored,
+    ),
 ];
