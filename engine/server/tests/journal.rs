@@ -1,4 +1,4 @@
-//! The journal from end to end: who has registered is still there after kill -9; who may use a journal; and
+//! The journal from end to end: who has registered is still there after kill -9, in the middle of a storm too; who may use a journal; and
 //! what the commands say of it.
 
 // Sockets are what these tests are about.
@@ -6,7 +6,11 @@
 
 mod lab;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lab::{Desk, Engine, Phone, config, tipring, tipring_with};
@@ -66,6 +70,130 @@ fn a_binding_survives_kill_9() {
     engine.signal(SIGTERM);
     assert_eq!(engine.end().code(), Some(0));
     assert_eq!(bindings(&desk), Some(2));
+}
+
+/// Users of each phone of the storm.
+const USERS: usize = 4_000;
+const PHONES: usize = 4;
+
+fn storm_user(phone: usize, user: usize) -> String {
+    format!("p{phone}u{user}")
+}
+
+/// Asks the router something of a user until it answers, or until `over`; without a contact what it knows.
+fn ask(
+    socket: &UdpSocket,
+    (router, user, contact): (SocketAddr, &str, &str),
+    over: &AtomicBool,
+) -> Option<String> {
+    let own = socket.local_addr().expect("bound");
+    let request = format!(
+        "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{user}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:{user}@example.com>;tag=a\r\nTo: <sip:{user}@example.com>\r\n\
+         Call-ID: {user}-{own}\r\nCSeq: 1 REGISTER\r\n{contact}Content-Length: 0\r\n\r\n"
+    );
+    let mut bytes = [0; 2_000];
+    while !over.load(Ordering::Relaxed) {
+        socket.send_to(request.as_bytes(), router).expect("sent");
+        let Ok((length, _)) = socket.recv_from(&mut bytes) else {
+            continue;
+        };
+        let answer = String::from_utf8_lossy(bytes.get(..length).expect("received"));
+        if answer.contains(&format!("Call-ID: {user}-{own}\r\n")) {
+            return Some(answer.into_owned());
+        }
+    }
+    None
+}
+
+fn storm_socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let patience = Some(Duration::from_millis(200));
+    socket.set_read_timeout(patience).expect("a timeout");
+    socket
+}
+
+/// One user after the other registers; when each had its 200.
+fn registers(phone: usize, router: SocketAddr, over: &AtomicBool) -> BTreeMap<String, Instant> {
+    let socket = storm_socket();
+    let mut acknowledged = BTreeMap::new();
+    for user in (0..USERS).map(|user| storm_user(phone, user)) {
+        let own = socket.local_addr().expect("bound");
+        let contact = format!("Contact: <sip:{user}@{own}>\r\n");
+        let Some(answer) = ask(&socket, (router, &user, &contact), over) else {
+            break;
+        };
+        assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
+        acknowledged.insert(user, Instant::now());
+    }
+    acknowledged
+}
+
+/// Whose bindings are in the files of the journal now.
+fn written(desk: &Desk) -> BTreeSet<String> {
+    let arguments = ["journal", "inspect", "--json", "--records", "state/journal"];
+    let (_, out, _) = tipring(&arguments, &desk.path("."));
+    let all: serde_json::Value = serde_json::from_str(&out).unwrap_or_default();
+    let files = all["files"].as_array().into_iter().flatten();
+    let records = files
+        .filter_map(|file| file["records"].as_array())
+        .flatten();
+    let aors = records.filter_map(|record| record["aor"].as_str());
+    aors.filter_map(|aor| Some(aor.split_once('@')?.0.to_owned()))
+        .collect()
+}
+
+/// What the journal held when the router was killed is there again, whatever was going on. How old the oldest
+/// acknowledged binding was that is not is said, not judged: a busy machine may keep any thread waiting.
+#[test]
+fn kill_9_in_a_storm_of_registrations_loses_nothing_that_was_written() {
+    let desk = Desk::new();
+    let all = (0..PHONES).flat_map(|phone| (0..USERS).map(move |user| storm_user(phone, user)));
+    let users: String = all.map(|user| format!("{user}:secret\n")).collect();
+    desk.write("users", &users);
+    let site = "[engine]\nshards = 2\n[journal]\ndirectory = \"state/journal\"\ncommit_ms = 50\n\
+                [auth]\nregister = false\n[[domain]]\nname = \"example.com\"\nusers_file = \"users\"\n";
+    let mut engine = Engine::start(&desk, site);
+    let (router, over) = (engine.address, Arc::new(AtomicBool::new(false)));
+    let phones: Vec<_> = (0..PHONES)
+        .map(|phone| {
+            let over = Arc::clone(&over);
+            std::thread::spawn(move || registers(phone, router, &over))
+        })
+        .collect();
+    let until = Instant::now() + PATIENCE;
+    let mut durable = written(&desk);
+    while durable.len() < 200 {
+        assert!(Instant::now() < until, "{} are written", durable.len());
+        durable = written(&desk);
+    }
+    engine.signal(SIGKILL);
+    let killed = Instant::now();
+    engine.end();
+    over.store(true, Ordering::Relaxed);
+    let acknowledged: BTreeMap<String, Instant> = phones
+        .into_iter()
+        .flat_map(|phone| phone.join().expect("no panic"))
+        .collect();
+    assert!(acknowledged.len() < PHONES * USERS, "the storm was over");
+
+    let engine = Engine::start(&desk, site);
+    let (socket, never) = (storm_socket(), AtomicBool::new(false));
+    let is_there = |user: &str| {
+        let answer = ask(&socket, (engine.address, user, ""), &never).expect("an answer");
+        answer.contains(&format!("\r\nContact: <sip:{user}@"))
+    };
+    let lost: Vec<&String> = durable.iter().filter(|user| !is_there(user)).collect();
+    assert!(lost.is_empty(), "{lost:?} of {}", durable.len());
+    let gone = acknowledged.iter().filter(|(user, _)| !is_there(user));
+    let ages: Vec<Duration> = gone.map(|(_, at)| killed.duration_since(*at)).collect();
+    println!(
+        "{} acknowledged, {} seen in the journal before the kill; {} lost, the oldest {:?} old",
+        acknowledged.len(),
+        durable.len(),
+        ages.len(),
+        ages.iter().max().copied().unwrap_or_default()
+    );
 }
 
 #[test]

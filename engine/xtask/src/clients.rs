@@ -1,7 +1,7 @@
 //! `cargo xtask clients`: clients we did not write use the router. sipsak asks it with OPTIONS and sends a
 //! MESSAGE through it; a baresip calls another baresip through it, is answered, and hangs up; one hears its
 //! own tone from the echo number; two hear each other's through steerMedia; they and linphonec hold calls,
-//! send digits and transfer; two register. All are Debian packages.
+//! send digits and transfer; two register and call each other. All are Debian packages.
 
 mod midcall;
 mod registered;
@@ -103,6 +103,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("router_carries_out_transfer", transfers::blind_handled),
     ("linphone_transfers_attended", transfers::attended),
     ("baresips_register_md5", registered::register),
+    ("baresips_call_by_address", registered::call_each_other),
 ];
 
 /// The router and the places around it.

@@ -1,10 +1,10 @@
 //! Softphones that register, asked for their passwords: every shard knows where both are, and forgets them when they
-//! leave. The domain asks with MD5 alone: baresip 1.0 knows no other algorithm, and gives up when SHA-256 is asked for
+//! leave; and they call each other by their addresses. The domain asks with MD5 alone: baresip 1.0 knows no other algorithm, and gives up when SHA-256 is asked for
 //! beside it. (SHA-256 is proven by a script, the scenario `digest_sha256`.)
 
 use super::{ALICE, BOB, Stage};
-use crate::baresip::Phone;
-use crate::failure::Failure;
+use crate::baresip::{CLOSED, ESTABLISHED, Phone};
+use crate::failure::{Failure, check};
 use crate::house;
 use crate::metrics::Total;
 use std::net::IpAddr;
@@ -25,6 +25,19 @@ const KNOWN: [Total; 2] = [
         label: "shard=\"1\"",
     },
 ];
+/// Requests that one shard and the other have sent on to contacts.
+const SENT_ON: [Total; 2] = [
+    Total {
+        name: "tipring_proxied_total",
+        label: "shard=\"0\"",
+    },
+    Total {
+        name: "tipring_proxied_total",
+        label: "shard=\"1\"",
+    },
+];
+/// So many calls that, with two shards, all but surely both have some.
+const CALLS: usize = 16;
 /// REGISTERs whose proof was good.
 const PROVEN: Total = Total {
     name: "tipring_auth_proven_total",
@@ -86,6 +99,44 @@ pub(super) fn register(stage: &Stage<'_>) -> Result<(), Failure> {
     }
     known(stage, 0)?;
     PROVEN.becomes(stage.metrics, proven + 4)
+}
+
+/// Two register and call each other by their addresses, in turn, until calls have come through both shards: the shard of a
+/// call is that of its Call-ID, whichever shard the callee has registered at.
+pub(super) fn call_each_other(stage: &Stage<'_>) -> Result<(), Failure> {
+    let sent_on = || -> Result<Vec<u64>, Failure> {
+        let shards = SENT_ON.iter();
+        shards.map(|shard| shard.read(stage.metrics)).collect()
+    };
+    let alice = phone(stage, "calling-alice", USERS[0], ALICE)?;
+    let bob = phone(stage, "calling-bob", USERS[1], BOB)?;
+    let consoles = [alice.ready()?, bob.ready()?];
+    known(stage, 2)?;
+    let before = sent_on()?;
+    let mut calls = 0;
+    while sent_on()?
+        .iter()
+        .zip(&before)
+        .any(|(now, before)| now == before)
+    {
+        calls += 1;
+        check(calls <= CALLS, || {
+            format!("{CALLS} calls, all of one shard")
+        })?;
+        // Alice first, and then whoever was called last.
+        let (caller, callee) = ((calls + 1) % 2, calls % 2);
+        let (user, _) = USERS[callee];
+        consoles[caller].types(&format!("/dial sip:{user}@{DOMAIN}\n"))?;
+        alice.says_often(ESTABLISHED, calls)?;
+        bob.says_often(ESTABLISHED, calls)?;
+        consoles[caller].types("/hangup\n")?;
+        alice.says_often(CLOSED, calls)?;
+        bob.says_often(CLOSED, calls)?;
+    }
+    for console in &consoles {
+        console.types("/quit\n")?;
+    }
+    known(stage, 0)
 }
 
 #[cfg(test)]
