@@ -73,7 +73,7 @@ fn a_binding_survives_kill_9() {
 }
 
 /// Users of each phone of the storm.
-const USERS: usize = 4_000;
+const USERS: usize = 2_000;
 const PHONES: usize = 4;
 
 fn storm_user(phone: usize, user: usize) -> String {
@@ -83,14 +83,14 @@ fn storm_user(phone: usize, user: usize) -> String {
 /// Asks the router something of a user until it answers, or until `over`; without a contact what it knows.
 fn ask(
     socket: &UdpSocket,
-    (router, user, contact): (SocketAddr, &str, &str),
+    (router, user, cseq, contact): (SocketAddr, &str, u32, &str),
     over: &AtomicBool,
 ) -> Option<String> {
     let own = socket.local_addr().expect("bound");
     let request = format!(
-        "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{user}\r\n\
+        "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{user}-{cseq}\r\n\
          Max-Forwards: 70\r\nFrom: <sip:{user}@example.com>;tag=a\r\nTo: <sip:{user}@example.com>\r\n\
-         Call-ID: {user}-{own}\r\nCSeq: 1 REGISTER\r\n{contact}Content-Length: 0\r\n\r\n"
+         Call-ID: {user}-{own}\r\nCSeq: {cseq} REGISTER\r\n{contact}Content-Length: 0\r\n\r\n"
     );
     let mut bytes = [0; 2_000];
     while !over.load(Ordering::Relaxed) {
@@ -99,7 +99,7 @@ fn ask(
             continue;
         };
         let answer = String::from_utf8_lossy(bytes.get(..length).expect("received"));
-        if answer.contains(&format!("Call-ID: {user}-{own}\r\n")) {
+        if answer.contains(&format!("branch=z9hG4bK{user}-{cseq}\r\n")) {
             return Some(answer.into_owned());
         }
     }
@@ -113,18 +113,19 @@ fn storm_socket() -> UdpSocket {
     socket
 }
 
-/// One user after the other registers; when each had its 200.
+/// One user after the other registers, and again, until it is over; when each had its first 200.
 fn registers(phone: usize, router: SocketAddr, over: &AtomicBool) -> BTreeMap<String, Instant> {
     let socket = storm_socket();
     let mut acknowledged = BTreeMap::new();
-    for user in (0..USERS).map(|user| storm_user(phone, user)) {
+    let rounds = (1..).flat_map(|round| (0..USERS).map(move |user| (round, user)));
+    for (round, user) in rounds.map(|(round, user)| (round, storm_user(phone, user))) {
         let own = socket.local_addr().expect("bound");
         let contact = format!("Contact: <sip:{user}@{own}>\r\n");
-        let Some(answer) = ask(&socket, (router, &user, &contact), over) else {
+        let Some(answer) = ask(&socket, (router, &user, round, &contact), over) else {
             break;
         };
         assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
-        acknowledged.insert(user, Instant::now());
+        acknowledged.entry(user).or_insert_with(Instant::now);
     }
     acknowledged
 }
@@ -175,12 +176,11 @@ fn kill_9_in_a_storm_of_registrations_loses_nothing_that_was_written() {
         .into_iter()
         .flat_map(|phone| phone.join().expect("no panic"))
         .collect();
-    assert!(acknowledged.len() < PHONES * USERS, "the storm was over");
 
     let engine = Engine::start(&desk, site);
     let (socket, never) = (storm_socket(), AtomicBool::new(false));
     let is_there = |user: &str| {
-        let answer = ask(&socket, (engine.address, user, ""), &never).expect("an answer");
+        let answer = ask(&socket, (engine.address, user, 1, ""), &never).expect("an answer");
         answer.contains(&format!("\r\nContact: <sip:{user}@"))
     };
     let lost: Vec<&String> = durable.iter().filter(|user| !is_there(user)).collect();
