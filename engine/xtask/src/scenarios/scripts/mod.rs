@@ -31,6 +31,7 @@ mod steer;
 mod talk;
 mod torture;
 mod transfer;
+mod users;
 
 use crate::agent::{Agent, Request};
 use crate::failure::Failure;
@@ -187,6 +188,13 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "unreadable_bodies_pass" => sanity::unreadable_bodies_pass,
         "torture" => torture::torture,
         "unknown_scheme" => admission::unknown_scheme,
+        "user_behind_nat" => users::behind_nat,
+        "user_calls_user" => users::each_other,
+        "user_forked" => users::forked,
+        "user_gruu" => users::gruu,
+        "user_keep_alive" => users::keep_alive,
+        "user_path" => users::path,
+        "user_unavailable" => users::unavailable,
         "update_glare_491" => glare::update,
         _ => return None,
     })
