@@ -41,9 +41,9 @@ struct ManyReport {
     shards: u16,
     /// With the users and no binding.
     resident_empty: u64,
-    /// When all had registered; transactions that linger are in it.
+    /// When all had registered, transactions that linger among it.
     resident_registered: u64,
-    /// After the restart, when what was asked for was answered.
+    /// After the restart, when the first query was answered.
     resident_restarted: u64,
     /// Growth from empty to restarted, per binding.
     bytes_per_binding: f64,
@@ -85,9 +85,10 @@ fn measure(args: &RegisterArgs, directory: &Path) -> io::Result<ManyReport> {
     let journal_bytes = bytes_of(&directory.join("journal"))?;
     let (server, restart_s) = start(args, directory, "\r\nContact: ")?;
     let probe = Probe::new(Some(server.pid()), port);
+    // Before the queries, whose transactions linger.
+    let resident_restarted = probe.snapshot().resident_bytes();
     note("they are asked for");
     let asked = load.run(&query(args), &probe)?;
-    let resident_restarted = probe.snapshot().resident_bytes();
     let grown = resident_restarted as f64 - resident_empty as f64;
     let bytes_per_binding = grown / f64::from(phones.count);
     Ok(ManyReport {
