@@ -57,7 +57,21 @@ fn manner(rotate_bytes: u64) -> Manner {
 }
 
 fn opened(directory: &Path, rotate_bytes: u64) -> Opened {
-    ordered(directory, rotate_bytes, &DirectoryJournal::default()).expect("a journal")
+    free(directory, rotate_bytes, &DirectoryJournal::default())
+}
+
+/// Opens a journal that nobody uses any more. Its lock may outlive its last user for a moment: a child that another test
+/// is starting has a copy of the descriptor until it runs its own program.
+fn free(directory: &Path, rotate_bytes: u64, changes: &DirectoryJournal) -> Opened {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match ordered(directory, rotate_bytes, changes) {
+            Err(OpenError::Locked(_)) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            outcome => return outcome.expect("a journal"),
+        }
+    }
 }
 
 fn ordered(
@@ -83,7 +97,7 @@ struct Running {
 impl Running {
     fn start(directory: &Path, rotate_bytes: u64) -> Running {
         let changes = DirectoryJournal::default();
-        let opened = ordered(directory, rotate_bytes, &changes).expect("a journal");
+        let opened = free(directory, rotate_bytes, &changes);
         let outgoing = opened.outgoing(0);
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, work) = (Arc::clone(&stop), opened.work);
