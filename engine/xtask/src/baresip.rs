@@ -19,7 +19,7 @@ const MODULES: &[&str] = &[
 ];
 /// What baresip says on both sides when a call is up.
 pub(crate) const ESTABLISHED: &str = "Call established";
-/// What baresip says on both sides when a call is over.
+/// What baresip says when the other side has ended a call.
 pub(crate) const CLOSED: &str = "session closed";
 /// How long a recording is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
