@@ -41,7 +41,7 @@ pub(crate) struct Registrar {
     #[garde(skip)]
     pub(crate) nat: Nat,
     /// Who is asked, in turn, where a request to a user goes: "location", his contacts, and "rdb", the routing DB.
-    #[garde(custom(order))]
+    #[garde(custom(asked_once))]
     pub(crate) order: Vec<Asked>,
     /// Contacts of one q ring this long before those of the next are tried.
     #[garde(custom(within(1, 180)))]
@@ -90,7 +90,7 @@ pub(crate) enum Asked {
     Rdb,
 }
 
-fn order(order: &[Asked], _: &()) -> garde::Result {
+fn asked_once(order: &[Asked], _: &()) -> garde::Result {
     let twice = matches!(order, [first, second] if first == second);
     let good = matches!(order.len(), 1 | 2) && !twice;
     told(good, "must be one or both of \"location\" and \"rdb\"")
