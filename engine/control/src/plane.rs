@@ -2,7 +2,6 @@
 //! it.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -44,8 +43,8 @@ pub struct Shared {
     pub(crate) events: Events,
     /// How many listen to events.
     pub(crate) readers: watch::Sender<usize>,
-    /// Calls started in the last second.
-    pub(crate) calls_per_s: AtomicU64,
+    /// How many of them listen to how calls go.
+    pub(crate) watchers: watch::Sender<usize>,
 }
 
 /// The control plane could not start: a local cause.
@@ -85,7 +84,7 @@ impl Plane {
             location: Mutex::default(),
             events: Events::new(),
             readers: watch::channel(0).0,
-            calls_per_s: AtomicU64::new(0),
+            watchers: watch::channel(0).0,
             settings,
         }))
     }
@@ -155,7 +154,6 @@ pub async fn start(
     listener::open(&plane)?;
     tokio::spawn(hear_all(plane.clone(), listening.0));
     tokio::spawn(watch_calls(plane.clone()));
-    tokio::spawn(count_calls(plane.clone()));
     Ok(plane)
 }
 
@@ -170,12 +168,12 @@ async fn hear_all(plane: Plane, mut news: Receiver<News>) {
     }
 }
 
-/// Has the shards tell of calls while somebody listens. A shard that was not told is told later.
+/// Has the shards tell of calls while somebody listens to that. A shard that was not told is told later.
 async fn watch_calls(plane: Plane) {
-    let mut readers = plane.readers.subscribe();
+    let mut watchers = plane.watchers.subscribe();
     let mut told = vec![false; usize::from(plane.engine.shards())];
     loop {
-        let wanted = *readers.borrow_and_update() > 0;
+        let wanted = *watchers.borrow_and_update() > 0;
         for (shard, told) in told.iter_mut().enumerate() {
             if *told != wanted && plane.engine.watch(shard as u8, wanted) {
                 *told = wanted;
@@ -183,31 +181,10 @@ async fn watch_calls(plane: Plane) {
         }
         if told.iter().all(|told| *told == wanted) {
             // The sender lives as long as the plane.
-            let _ = readers.changed().await;
+            let _ = watchers.changed().await;
         } else {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-}
-
-async fn count_calls(plane: Plane) {
-    let started = || {
-        plane
-            .engine
-            .shard_stats()
-            .iter()
-            .map(|shard| shard.calls_started)
-            .sum()
-    };
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    let mut before: u64 = started();
-    loop {
-        ticks.tick().await;
-        let now: u64 = started();
-        plane
-            .calls_per_s
-            .store(now.saturating_sub(before), Ordering::Relaxed);
-        before = now;
     }
 }
 

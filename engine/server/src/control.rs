@@ -121,11 +121,12 @@ async fn open(control: &mut Control) -> Result<(), ControlError> {
     }
     let metrics = record(control.metrics)?;
     let (boards, limits) = (control.boards.clone(), control.limits.clone());
-    tokio::spawn(copy_boards(boards, limits, control.latencies.take()));
+    tokio::spawn(copy_boards(boards, limits, control.latencies.clone()));
     if let Some(api) = api {
         let doors = Doors {
             mailboxes: Mutex::new(api.mailboxes),
             boards: control.boards.clone(),
+            latencies: control.latencies.take(),
             limits: control.limits.clone(),
             metrics,
             view: api.view,

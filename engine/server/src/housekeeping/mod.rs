@@ -20,7 +20,7 @@ use reactor::probe::{Finding, Severity};
 
 use crate::stopwatch::{Lap, Laps};
 use log_files::{Limits, LogFiles};
-pub(crate) use summary::{Quantile, Summaries};
+pub(crate) use summary::{Quantile, Summaries, Summary};
 
 /// How often it looks for laps. They come every few seconds, so this is idle time; it bounds how long
 /// the end of the process waits for it.
