@@ -28,7 +28,9 @@ mod tests;
 mod tls;
 
 pub use self::api::document;
-pub use self::engine::{Engine, Epoch, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats};
+pub use self::engine::{
+    Engine, Epoch, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats,
+};
 pub use self::news::{Listening, News, Teller, channel};
 pub use self::plane::{Plane, StartError, start};
 pub use self::settings::{

@@ -33,7 +33,10 @@ async fn a_browser_gets_the_page_and_a_program_a_list() {
     let mut world = World::new();
     world.token = None;
     let page = fetch(&world, "/").await;
-    assert_eq!(page.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    assert_eq!(
+        page.headers()[header::CONTENT_TYPE],
+        "text/html; charset=utf-8"
+    );
     assert!(text(page).await.starts_with("<!doctype html>"));
     assert_eq!(world.get("/").await.1["name"], "tipring");
 }
@@ -50,14 +53,29 @@ async fn every_file_is_there_and_comes_from_here() {
         let policy = &response.headers()[header::CONTENT_SECURITY_POLICY];
         let policy = policy.to_str().expect("text").to_owned();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
-        assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(
+            response.headers()[header::X_CONTENT_TYPE_OPTIONS],
+            "nosniff"
+        );
         let text = text(response).await;
         let others = text.replace("http://www.w3.org/2000/svg", "");
-        assert!(!others.contains("//www") && !others.contains("https:"), "{path}");
-        for way_in in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+        assert!(
+            !others.contains("//www") && !others.contains("https:"),
+            "{path}"
+        );
+        for way_in in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+        ] {
             assert!(!text.contains(way_in), "{path} has {way_in}");
         }
-        let loaded = [quoted(&text, "src=\""), quoted(&text, "<link rel=\"stylesheet\" href=\"")];
+        let loaded = [
+            quoted(&text, "src=\""),
+            quoted(&text, "<link rel=\"stylesheet\" href=\""),
+        ];
         let loaded = loaded.concat().into_iter().map(str::to_owned);
         let imported = quoted(&text, "from \"./").into_iter();
         let imported = imported.map(|name| format!("/page/{name}"));
@@ -77,7 +95,10 @@ async fn a_client_is_told_what_it_may_do() {
     let mut world = World::new();
     world.token = Some(OPERATE);
     let (status, me) = world.get("/api/v1/me").await;
-    assert_eq!((status, &me["role"], &me["open"]), (200, &"operate".into(), &false.into()));
+    assert_eq!(
+        (status, &me["role"], &me["open"]),
+        (200, &"operate".into(), &false.into())
+    );
     world.token = None;
     assert_eq!(world.get("/api/v1/me").await.0, 401);
     let (_, me) = World::with(settings(false)).get("/api/v1/me").await;
