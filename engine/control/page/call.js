@@ -78,7 +78,7 @@ function renew(part, value, make) {
 }
 
 function width() {
-  return Math.max(280, Math.min(720, Math.floor(open.parts.ladder.clientWidth)));
+  return Math.max(280, Math.min(820, Math.floor(open.parts.ladder.clientWidth)));
 }
 
 function tell(text, kind) {

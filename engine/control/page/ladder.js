@@ -2,6 +2,7 @@
 
 import { clock, element, shape } from "./build.js";
 
+const NARROW = 480;
 const HEAD = 44;
 const STEP = 28;
 // A silence this long is drawn as a break.
@@ -36,12 +37,12 @@ function cut(text, most) {
 }
 
 function lifelines(call, width) {
-  const left = 62;
+  const left = width < NARROW ? 44 : 62;
   const lines = [["caller", "Caller", call.caller], ["tipring", "tipring", ""]];
   if (call.legs.length > 1 || call.timeline.some((one) => one.leg === "callee")) {
     lines.push(["callee", "Callee", call.callee ?? ""]);
   }
-  const edge = Math.min(62, width / 7);
+  const edge = width < NARROW ? 44 : 70;
   const step = (width - left - 2 * edge) / (lines.length - 1);
   return lines.map(([key, title, address], place) => ({ key, title, address, x: left + edge + step * place }));
 }
@@ -75,9 +76,9 @@ export function ladder(call, width) {
   const height = HEAD + STEP * all.length + 14;
   const x = Object.fromEntries(lines.map((line) => [line.key, line.x]));
   const begin = call.timeline[0]?.at_unix_ms ?? 0;
-  const most = Math.floor((lines[1].x - lines[0].x) / 6.2);
+  const most = Math.floor((lines[1].x - lines[0].x) / 5.9);
   const node = shape("svg", {
-    class: "ladder", width, height, viewBox: `0 0 ${width} ${height}`, role: "img",
+    class: width < NARROW ? "ladder narrow" : "ladder", width, height, viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `Ladder diagram of ${call.timeline.length} messages; the table below has the same`,
   });
   for (const line of lines) {
@@ -95,7 +96,7 @@ export function ladder(call, width) {
     }
     const [from, to] = ends(message);
     node.append(
-      shape("text", { class: "when", x: 56, y: y + 4, "text-anchor": "end" }, offset(message.at_unix_ms - begin)),
+      shape("text", { class: "when", x: width < NARROW ? 38 : 50, y: y + 4, "text-anchor": "end" }, offset(message.at_unix_ms - begin)),
       arrow(message, x[from], x[to], y));
   });
   return node;

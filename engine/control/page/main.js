@@ -4,12 +4,14 @@ import { Refusal, Silence, ask, follow, keepToken, token, wait } from "./api.js"
 import { by, element, write } from "./build.js";
 import { buildCall, closeCall, openCall } from "./call.js";
 import { buildEvents, isListening, startEvents, stopEvents } from "./events.js";
-import { build as buildNumbers, forget, show } from "./numbers.js";
+import { build as buildNumbers, lastSample, recall, show } from "./numbers.js";
 import { calls, phones } from "./tables.js";
 
 const RENEW_MS = 1000;
 const PAUSE_MAX_MS = 10000;
 const CONFIG_MS = 30000;
+// After such a pause the router is asked what was in it.
+const GAP_MS = 3000;
 const RELOAD_MS = 25000;
 const THEME = "tipring-theme";
 const TABS = ["calls", "phones", "events"];
@@ -42,7 +44,6 @@ function askForToken(why) {
   stopEvents();
   closeCall();
   keepToken("");
-  forget();
   by("board").hidden = true;
   by("reload").hidden = true;
   by("sign-out").hidden = true;
@@ -70,7 +71,10 @@ async function look() {
     known.config = await ask("/api/v1/config");
     known.configAt = performance.now();
   }
-  show(await ask("/api/v1/stats"), known.config, performance.now());
+  const stats = await ask("/api/v1/stats");
+  const now = stats.now_unix_ms;
+  if (now - lastSample() > GAP_MS || now < lastSample()) recall(await ask("/api/v1/history"));
+  show(stats, known.config, now);
   connection("Live", "live");
   const list = lists[tab];
   if (list) await list.renew(performance.now());

@@ -3,7 +3,7 @@
 import { by, bytes, count, duration, element, micros, rate, reconcile, shape, state, write } from "./build.js";
 
 const MINUTES = 5;
-const SAMPLES = MINUTES * 60;
+const SAMPLES_MAX = MINUTES * 60 * 2;
 const WIDTH = 240;
 const HEIGHT = 36;
 // A rate is shown in the mean of so many samples, so that its digits can be read.
@@ -52,9 +52,16 @@ export function build() {
   );
 }
 
-// Forgets what was seen: another token, or a router that began anew.
-export function forget() {
-  samples = [];
+// Takes the last minutes over as the router has them: at the beginning, and after a pause.
+export function recall(minutes) {
+  samples = minutes.samples.map((one) => ({
+    at: one.at_unix_ms, caps: one.calls_per_s, calls: one.calls, delay: one.set_up_p99_us, users: one.registered_users,
+  }));
+}
+
+// When the last sample was taken, in Unix milliseconds; -Infinity without any.
+export function lastSample() {
+  return samples.at(-1)?.at ?? -Infinity;
 }
 
 // The slowest shard's latency of the set-up: percentiles of several shards cannot be added.
@@ -68,15 +75,13 @@ function limit(stats, key) {
   return stats.limits.find((one) => one.key === key)?.value;
 }
 
-// Takes new numbers over. `now` in milliseconds.
+// Takes new numbers over. `now` in Unix milliseconds.
 export function show(stats, config, now) {
-  if (samples.length && stats.uptime_s + 5 < samples.at(-1).uptime) samples = [];
   const delay = setUp(stats);
   samples.push({
-    at: now, uptime: stats.uptime_s, caps: stats.total.calls_per_s, calls: stats.total.calls, delay: delay[1],
-    users: stats.registered_users,
+    at: now, caps: stats.total.calls_per_s, calls: stats.total.calls, delay: delay[1], users: stats.registered_users,
   });
-  samples = samples.filter((one) => now - one.at <= MINUTES * 60000).slice(-SAMPLES - 10);
+  samples = samples.filter((one) => now - one.at <= MINUTES * 60000).slice(-SAMPLES_MAX);
   showTiles(stats, delay, config, now);
   showShards(stats);
   showPeers(stats, config);
@@ -184,12 +189,12 @@ function showPeers(stats, config) {
   const server = setting(config, "application_server.address");
   const peers = peersOf(config).map((peer) => ({
     name: peer.name, address: [].concat(peer.addresses ?? []).join(", "),
-    health: `${peer.class ?? "peer"}, not asked`, kind: "none",
+    health: `${peer.class ?? "peer"}, not probed`, kind: "none",
   }));
   if (server) {
     const up = stats.total.application_server_up;
     const asked = setting(config, "application_server.keep_alive_s") > 0;
-    const health = !asked ? "not asked" : up ? "up" : "down: its calls get 503";
+    const health = !asked ? "not probed" : up ? "up" : "down: its calls get 503";
     peers.unshift({ name: "application server", address: server, health, kind: !asked ? "none" : up ? "good" : "bad" });
   }
   const make = () => element("tr", {}, element("td"), element("td", { class: "address" }), element("td"));

@@ -56,6 +56,7 @@ fn routes() -> OpenApiRouter<Plane> {
         .routes(routes!(home::openapi))
         .routes(routes!(me::me))
         .routes(routes!(stats::stats))
+        .routes(routes!(stats::history))
         .routes(routes!(stats::metrics))
         .routes(routes!(config::config, config::reload))
         .routes(routes!(sessions::sessions))

@@ -142,6 +142,12 @@ pub struct Limit {
     pub value: u64,
 }
 
+/// The time by the machine's clock, in milliseconds of Unix time.
+pub(crate) fn now_unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
 /// When the engine's clock was zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Epoch(pub SystemTime);

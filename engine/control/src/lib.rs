@@ -13,6 +13,7 @@ mod directory;
 mod engine;
 mod events;
 mod extract;
+mod history;
 mod listener;
 mod location;
 mod names;

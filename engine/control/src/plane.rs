@@ -9,12 +9,14 @@ use arc_swap::ArcSwap;
 use router::{Directory, LocationChange};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::access::Rates;
 use crate::asking::Asking;
 use crate::directory::Book;
-use crate::engine::{Engine, Epoch};
+use crate::engine::{Engine, Epoch, now_unix_ms};
 use crate::events::{self, Event, Events, PeerEvent};
+use crate::history::{History, Sample};
 use crate::listener::{self, BindError};
 use crate::location::Location;
 use crate::news::{Listening, News};
@@ -45,6 +47,8 @@ pub struct Shared {
     pub(crate) readers: watch::Sender<usize>,
     /// How many of them listen to how calls go.
     pub(crate) watchers: watch::Sender<usize>,
+    /// The last minutes.
+    pub(crate) history: History,
 }
 
 /// The control plane could not start: a local cause.
@@ -85,6 +89,7 @@ impl Plane {
             events: Events::new(),
             readers: watch::channel(0).0,
             watchers: watch::channel(0).0,
+            history: History::default(),
             settings,
         }))
     }
@@ -94,6 +99,14 @@ impl Plane {
     pub(crate) fn renew(&self, security: Security) {
         self.security.store(Arc::new(security));
         self.renewed.send_replace(());
+    }
+
+    /// Notes the numbers of now.
+    pub(crate) fn note_numbers(&self) {
+        let (shards, latencies) = (self.engine.shard_stats(), self.engine.latencies());
+        let users = self.location().count();
+        let sample = Sample::of(now_unix_ms(), &shards, &latencies, users);
+        self.history.note(sample);
     }
 
     /// Who is registered.
@@ -154,6 +167,7 @@ pub async fn start(
     listener::open(&plane)?;
     tokio::spawn(hear_all(plane.clone(), listening.0));
     tokio::spawn(watch_calls(plane.clone()));
+    tokio::spawn(note_numbers(plane.clone()));
     Ok(plane)
 }
 
@@ -185,6 +199,16 @@ async fn watch_calls(plane: Plane) {
         } else {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+/// Notes the numbers as often as shards renew theirs.
+async fn note_numbers(plane: Plane) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        plane.note_numbers();
     }
 }
 

@@ -28,10 +28,14 @@ pub(crate) struct Link {
     title: &'static str,
 }
 
-const LINKS: [(&str, &str); 11] = [
+const LINKS: [(&str, &str); 12] = [
     ("/api/v1/openapi.json", "The API as an OpenAPI document"),
     ("/api/v1/me", "What this token may do"),
     ("/api/v1/stats", "Numbers of the router and its shards"),
+    (
+        "/api/v1/history",
+        "The last five minutes of the main numbers",
+    ),
     ("/api/v1/session", "Calls in progress"),
     ("/api/v1/phone", "Registered users and their contacts"),
     (

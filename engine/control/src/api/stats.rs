@@ -10,11 +10,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::engine::{Latency, Limit, ShardStats};
+use crate::history::Sample;
 use crate::plane::Plane;
 
 /// The numbers of the whole router. Counters count from its start.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Stats {
+    /// The router's clock, in milliseconds of Unix time.
+    now_unix_ms: u64,
     /// The version that runs.
     version: &'static str,
     /// How long it has run.
@@ -42,6 +45,7 @@ pub(crate) async fn stats(State(plane): State<Plane>) -> Json<Stats> {
     let shards = plane.engine.shard_stats();
     let directory = plane.book.current();
     Json(Stats {
+        now_unix_ms: crate::engine::now_unix_ms(),
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: plane.epoch.age().as_secs(),
         resident_bytes: resident_bytes(),
@@ -52,6 +56,20 @@ pub(crate) async fn stats(State(plane): State<Plane>) -> Json<Stats> {
         latencies: plane.engine.latencies(),
         limits: plane.engine.limits(),
     })
+}
+
+/// The last minutes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Minutes {
+    /// One a second at most, oldest first.
+    samples: Vec<Sample>,
+}
+
+/// The last five minutes of the main numbers.
+#[utoipa::path(get, path = "/api/v1/history", tag = "router", responses((status = 200, body = Minutes)))]
+pub(crate) async fn history(State(plane): State<Plane>) -> Json<Minutes> {
+    let samples = plane.history.samples();
+    Json(Minutes { samples })
 }
 
 fn sum(total: ShardStats, shard: ShardStats) -> ShardStats {

@@ -312,6 +312,17 @@ async fn numbers_are_of_all_shards_and_of_each() {
     assert_eq!(stats["total"]["busy_permille"], 250, "of the busiest");
     assert_eq!(stats["latencies"][0]["p50_us"], 20.5);
     assert_eq!(stats["limits"][0]["key"], "limits.calls");
+    assert_eq!(
+        world.get("/api/v1/history").await.1["samples"],
+        Value::Array(Vec::new())
+    );
+    world.plane.note_numbers();
+    let (_, minutes) = world.get("/api/v1/history").await;
+    let sample = &minutes["samples"][0];
+    assert_eq!(
+        (&sample["calls"], &sample["set_up_p99_us"]),
+        (&6.into(), &40.0.into())
+    );
     assert!(stats["resident_bytes"].as_u64() > Some(0));
     assert_eq!(world.get("/metrics").await.1, "tipring_calls 6\n");
 }
