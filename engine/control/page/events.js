@@ -22,16 +22,21 @@ let paused = false;
 let ended = null;
 const parts = {};
 
+// The user of a From or To, which stand in full in an event of a call's end; else all of it.
+function user(text) {
+  return /<?sips?:([^@;>]+)@/.exec(text)?.[1] ?? (text || "anonymous");
+}
+
 function words(event) {
   switch (event.type) {
     case "call-ended": {
-      const how = event.code ? `${event.code}` : "no answer";
-      return `${event.from} to ${event.to}: ${how}, cause ${event.cause}, ended by ${event.ended_by}`;
+      const how = event.code ? `answer ${event.code}` : "no answer";
+      return `${user(event.from)} to ${user(event.to)}: ${how}, cause ${event.cause}, ended by the ${event.ended_by}`;
     }
     case "call-started":
     case "call-ringing":
     case "call-answered":
-      return `${event.from || "anonymous"} to ${event.to}`;
+      return `${user(event.from)} to ${user(event.to)}`;
     case "peer-up":
     case "peer-down":
       return event.address;
@@ -125,5 +130,5 @@ export function buildEvents() {
   by("events").append(
     element("div", { class: "filters" }, ...Object.keys(GROUPS).map(box),
       element("button", { type: "button", "aria-pressed": "false", click: pause }, "Pause")),
-    element("div", { class: "scroll" }, parts.table), parts.empty);
+    parts.empty, element("div", { class: "scroll" }, parts.table));
 }

@@ -146,6 +146,7 @@ function shardRow() {
   const row = element("tr", {});
   const of = Object.fromEntries(cells);
   of.datagrams.classList.add("wide");
+  of.again.classList.add("wide");
   const percent = element("span", { class: "percent" });
   row.append(of.no, element("td", { class: "load" }, meter, percent), of.calls, of.rate, of.datagrams, of.again, of.dropped);
   row.parts = { ...of, meter, percent };

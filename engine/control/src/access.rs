@@ -23,6 +23,7 @@ use crate::settings::Role;
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// The tokens that are good.
+#[derive(PartialEq)]
 pub(crate) struct Tokens(Vec<(Role, String)>);
 
 impl Tokens {

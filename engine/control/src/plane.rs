@@ -94,11 +94,14 @@ impl Plane {
         }))
     }
 
-    /// Other tokens and another certificate from now on. Streams of events end, so that their readers prove
-    /// themselves anew.
+    /// These tokens and this certificate from now on. Where the tokens are others, streams of events end, so that
+    /// their readers prove themselves anew.
     pub(crate) fn renew(&self, security: Security) {
-        self.security.store(Arc::new(security));
-        self.renewed.send_replace(());
+        let tokens = Arc::clone(&security.tokens);
+        let before = self.security.swap(Arc::new(security));
+        if before.tokens != tokens {
+            self.renewed.send_replace(());
+        }
     }
 
     /// Notes the numbers of now.

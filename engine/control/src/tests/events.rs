@@ -65,9 +65,13 @@ async fn who_is_too_slow_is_cut_with_a_count() {
 async fn streams_end_when_tokens_change() {
     let world = World::new();
     let mut body = listen(&world, "").await;
-    world
-        .plane
-        .renew(super::settings(true).secure().expect("safe"));
+    let same = super::settings(true);
+    world.plane.renew(same.secure().expect("safe"));
+    world.plane.hear(peer(true), &mut Notifier::new());
+    let told = next(&mut body).await.expect("an event");
+    assert!(told.starts_with("event: peer-up"), "{told}");
+    let other = super::settings(false);
+    world.plane.renew(other.secure().expect("safe"));
     assert_eq!(next(&mut body).await, None);
 }
 
