@@ -1,6 +1,8 @@
 //! The kernel's side of the generator: batches of datagrams in (`recvmmsg`, UDP_GRO) and out (`sendmmsg`, UDP_SEGMENT), drop
 //! counters, pinning, the thread's CPU clock and Ctrl-C. The only file of this crate with `unsafe`; it knows no SIP.
 
+#![allow(unsafe_code, reason = "the kernel's interfaces have no other")]
+
 use std::ffi::c_void;
 use std::io;
 use std::mem;

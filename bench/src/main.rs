@@ -1,6 +1,7 @@
 //! `tipring-bench`: plays caller and callee against a SIP server and measures it from outside. This file is the command line
 //! and nothing else; each command has a module of its own.
 
+#![deny(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
     reason = "a tool: it reads the clock, opens sockets, sleeps and starts servers"

@@ -1,5 +1,6 @@
 //! What a million bindings cost: memory of the values and of each shard's table, and the time a shard takes to restore
 //! them. Prints; nothing is judged. `cargo bench -p tipring-router --bench location [-- NUMBER]`.
+#![allow(clippy::print_stdout, reason = "what it finds is for the reader")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use crate::location::{LocationChange, LocationCounters, Registration};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
+use crate::proofs::ProofKeys;
 use crate::query::{Answer, CallView, Query};
 use crate::rdb::Table;
 use crate::registrar::{RegistrarCounters, RegistrarSettings};
@@ -69,6 +70,8 @@ pub struct Config {
     /// Microseconds from the Unix epoch to [`stack::Time::ZERO`], so that what is numbered by time goes on after a
     /// restart.
     pub unix_us: u64,
+    /// The same on every shard. Must not be guessable on a live system.
+    pub proof_keys: ProofKeys,
     /// What is kept of calls for those who ask.
     pub accounting: Accounting,
 }
@@ -86,7 +89,7 @@ pub struct Accounting {
 
 impl Config {
     /// The only shard, with these listeners and this routing DB, without media, peers and application
-    /// server. Live systems set `seed`, `steer_key` and `nonce_secret` to what cannot be guessed.
+    /// server. Live systems set `seed`, `steer_key`, `nonce_secret` and `proof_keys` to what cannot be guessed.
     pub fn new(listeners: Vec<Listener>, table: Arc<Table>) -> Config {
         Config {
             shard: 0,
@@ -107,10 +110,11 @@ impl Config {
             abuse: Arc::default(),
             directory: Arc::default(),
             registrar: None,
-            accounting: Accounting::default(),
             auth: Arc::default(),
             nonce_secret: Secret::new([1; 32]),
             unix_us: 0,
+            accounting: Accounting::default(),
+            proof_keys: ProofKeys::new([1, 1], []),
         }
     }
 }
@@ -243,16 +247,18 @@ pub enum Command {
     Directory(Arc<Directory>),
     /// Other rules for the REGISTERs to come.
     Registrar(Option<Arc<RegistrarSettings>>),
+    /// Other rules of who must prove who he is. Nonces stay good.
+    Auth(Arc<Auth>),
+    /// What an earlier run knew of users: to be given to every shard before anything else.
+    Restore(Arc<[Arc<Registration>]>),
     /// A question about calls; [`Event::Answer`] follows.
     Query(Query),
     /// Somebody listens to [`Event::CallProgress`] and [`Event::CallEnded`], or nobody does any more.
     Watch(bool),
     /// Keep something else of calls that begin from now on.
     Accounting(Accounting),
-    /// Other rules of who must prove who he is. Nonces stay good.
-    Auth(Arc<Auth>),
-    /// What an earlier run knew of users: to be given to every shard before anything else.
-    Restore(Arc<[Arc<Registration>]>),
+    /// Other keys; what was proven with one that is not among them is not any longer.
+    ProofKeys(ProofKeys),
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -305,6 +311,8 @@ pub enum Event {
     },
     /// A source was banned: the other shards are to be told.
     Banned(Ban),
+    /// Bindings have changed. Told by one shard only, the owner of the address-of-record, in order.
+    Location(LocationChange),
     /// The answer to a [`Command::Query`].
     Answer(Box<Answer>),
     /// A call has begun, rings or was answered; only while somebody listens ([`Command::Watch`]).
@@ -312,8 +320,6 @@ pub enum Event {
     /// A call has ended, or an INVITE was refused; when records are wanted ([`Accounting::records`]), or,
     /// of calls, while somebody listens.
     CallEnded(Arc<CallRecord>),
-    /// Bindings have changed. Told by one shard only, the owner of the address-of-record, in order.
-    Location(LocationChange),
 }
 
 /// What became of one stream of a steered call.
@@ -481,7 +487,8 @@ pub struct Counters {
     pub admission: AdmissionCounters,
     /// ACKs for responses that were sent without a transaction.
     pub stateless_acks: u64,
-    /// Calls not sent on because the server they were for had asked for fewer (RFC 7339).
+    /// Calls and other requests that begin something, not sent on because the server they were for had asked
+    /// for fewer (RFC 7339).
     pub calls_withheld: u64,
     /// Servers that have lately asked for fewer calls.
     pub limiting_servers: u64,

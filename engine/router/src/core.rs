@@ -27,7 +27,7 @@ use crate::location::Location;
 use crate::names::{Lookup, Names};
 use crate::outside::Methods;
 use crate::peers::Peers;
-use crate::proxy::PathKeys;
+use crate::proofs::Proofs;
 use crate::registrar::Registrar;
 
 /// The port of a SIP URI over UDP that names none (RFC 3261 19.1.2).
@@ -333,12 +333,11 @@ pub(crate) struct Core {
     pub(crate) edits: wire::sdp::Edits,
     pub(crate) application_server: Option<application_server::Server>,
     pub(crate) proxy: Option<Proxy>,
-    pub(crate) path_keys: PathKeys,
+    pub(crate) proofs: Proofs,
     /// What is passed on outside any dialog.
     pub(crate) relay: Methods,
     scratch: Vec<u8>,
     pub(crate) shards: u8,
-    pub(crate) steer_key: u64,
     pub(crate) session_timer: Option<SessionTimer>,
     pub(crate) admission: Admission,
     pub(crate) feedback: Feedback,
@@ -352,6 +351,8 @@ pub(crate) struct Core {
     pub(crate) registrar: Registrar,
     pub(crate) accounts: Accounts,
     pub(crate) auth: Verifier,
+    /// The transaction of a REFER that names a dialog of ours, at whatever address.
+    pub(crate) refers_to_ours: Option<ServerId>,
 }
 
 impl Core {
@@ -385,11 +386,10 @@ impl Core {
                 .application_server
                 .map(|server| application_server::Server::new(server, config.shard, now)),
             proxy: config.outbound.proxy.map(Proxy::new),
-            path_keys: PathKeys::new(config.steer_key),
+            proofs: Proofs::new(&config.proof_keys),
             relay: config.relay,
             scratch: Vec::with_capacity(256),
             shards: config.shards,
-            steer_key: config.steer_key,
             session_timer: config.session_timer,
             admission: Admission::new(config.overload, now),
             feedback: Feedback::new(now),
@@ -400,6 +400,7 @@ impl Core {
             accounts: Accounts::new(config.accounting),
             auth: Verifier::new(config.auth, config.nonce_secret, config.shard),
             location,
+            refers_to_ours: None,
         }
     }
 
@@ -430,6 +431,14 @@ impl Core {
             .iter()
             .position(fits)
             .and_then(|index| u16::try_from(index).ok())
+    }
+
+    /// Via parameters that tell this client our load (RFC 7339 5.2); empty when it is not spoken of with it.
+    pub(crate) fn load_told(&self, client: Option<IpAddr>) -> &[u8] {
+        match client.is_some_and(|client| self.peers.speaks_of_overload(client)) {
+            true => self.feedback.text(),
+            false => b"",
+        }
     }
 
     /// Where a URI's host is reached (RFC 3263 as far as A and AAAA over UDP); asks the resolver.

@@ -98,12 +98,10 @@ pub(crate) struct Veil {
 struct Privacy {
     header: bool,
     user: bool,
-    session: bool,
     id: bool,
     history: bool,
     none: bool,
     critical: bool,
-    unknown: bool,
 }
 
 impl Privacy {
@@ -113,12 +111,11 @@ impl Privacy {
             match value.to_ascii_lowercase().as_slice() {
                 b"header" => privacy.header = true,
                 b"user" => privacy.user = true,
-                b"session" => privacy.session = true,
                 b"id" => privacy.id = true,
                 b"history" => privacy.history = true,
                 b"none" => privacy.none = true,
                 b"critical" => privacy.critical = true,
-                _ => privacy.unknown = true,
+                _ => {}
             }
         }
         if privacy.none {
@@ -142,6 +139,16 @@ fn privacy_values<'a>(message: &Message<'a>) -> impl Iterator<Item = &'a [u8]> {
                 .split(|byte| matches!(byte, b';' | b',' | b' ' | b'\t'))
         })
         .filter(|value| !value.is_empty())
+}
+
+/// What can be done for who asks for privacy, on the way of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Means {
+    /// Each leg is a dialog of its own; `steered` says that the media goes through the router, too.
+    Legs { steered: bool },
+    /// It is passed on as a proxy may: addresses and From stay as they are. Who asks for them to be hidden
+    /// needs a privacy service behind this one (RFC 3323 5.1, 5.3).
+    Proxied,
 }
 
 /// What does not cross of a message, and what stands in its place.
@@ -171,18 +178,27 @@ impl Veil {
     /// What is hidden of a message; `None` when it crosses as it is. `steered` says that its media goes
     /// through the router.
     pub(crate) fn hides(self, message: &Message<'_>, steered: bool) -> Option<Hidden> {
+        self.hides_by(message, Means::Legs { steered })
+    }
+
+    /// The same of a message that is proxied.
+    pub(crate) fn hides_proxied(self, message: &Message<'_>) -> Option<Hidden> {
+        self.hides_by(message, Means::Proxied)
+    }
+
+    fn hides_by(self, message: &Message<'_>, means: Means) -> Option<Hidden> {
         if !SPEAKING.iter().any(|&name| message.header(name).is_some()) {
             return None;
         }
         let mut hidden = Hidden::default();
         if !self.sender {
             // RFC 3325 5: an identity asserted by who is not trusted is none. Its wish for one of several
-            // (P-Preferred-Identity) is for who authenticates it, which is not done here.
+            // (P-Preferred-Identity, 6) is for who authenticates it, which is not done here.
             hidden.drop(&ASSERTED);
             hidden.drop(&[HeaderName::PPreferredIdentity]);
         }
         if !self.receiver {
-            hide_from_stranger(&mut hidden, message, steered);
+            hide_from_stranger(&mut hidden, message, means);
         }
         (!hidden.names.is_empty()).then_some(hidden)
     }
@@ -197,15 +213,29 @@ impl Veil {
     /// # Errors
     /// 500, naming what cannot be done.
     pub(crate) fn check(self, invite: &Message<'_>, steered: bool) -> Result<(), Refusal> {
-        let privacy = Privacy::of(invite);
-        let session = privacy.session && !steered;
-        if self.receiver || !privacy.critical || !(session || privacy.unknown) {
+        self.check_by(invite, Means::Legs { steered })
+    }
+
+    /// The same for a request that is to be proxied.
+    ///
+    /// # Errors
+    /// As [`Veil::check`].
+    pub(crate) fn check_proxied(self, request: &Message<'_>) -> Result<(), Refusal> {
+        self.check_by(request, Means::Proxied)
+    }
+
+    fn check_by(self, request: &Message<'_>, means: Means) -> Result<(), Refusal> {
+        let privacy = Privacy::of(request);
+        if self.receiver || !privacy.critical {
             return Ok(());
         }
-        let unmet: Vec<String> = privacy_values(invite)
-            .filter(|value| !is_honoured(value, steered))
+        let unmet: Vec<String> = privacy_values(request)
+            .filter(|value| !is_honoured(value, means))
             .map(|value| String::from_utf8_lossy(value).into_owned())
             .collect();
+        if unmet.is_empty() {
+            return Ok(());
+        }
         Err(Refusal {
             phrase: format!("Privacy Failure: {}", unmet.join(", ")),
             ..Refusal::code(500)
@@ -213,20 +243,27 @@ impl Veil {
     }
 }
 
-fn hide_from_stranger(hidden: &mut Hidden, message: &Message<'_>, steered: bool) {
+/// Whether a proxy can do all that a request asks of it with `Proxy-Require: privacy` (RFC 3323 4.3): it has a
+/// network to keep the identity in, and no more is asked for.
+pub(crate) fn proxy_understands(core: &Core, request: &Message<'_>) -> bool {
+    let honoured = |value| is_honoured(value, Means::Proxied);
+    core.peers.any_trusted() && (Privacy::of(request).none || privacy_values(request).all(honoured))
+}
+
+fn hide_from_stranger(hidden: &mut Hidden, message: &Message<'_>, means: Means) {
     let privacy = Privacy::of(message);
     // RFC 3325 7: who asks for `id` is not named to strangers. Without it the identity may pass (5).
     if privacy.id || privacy.user {
         hidden.drop(&ASSERTED);
         hidden.drop(&[HeaderName::PPreferredIdentity]);
     }
-    if privacy.user {
+    if privacy.user && means != Means::Proxied {
         hidden.drop(&PERSONAL);
     }
     let all = privacy.history || privacy.header || privacy.user;
     hide_history(hidden, message, all);
     hide_diversions(hidden, message, all || privacy.id);
-    leave_privacy(hidden, message, steered);
+    leave_privacy(hidden, message, means);
 }
 
 /// RFC 7044 10.1.2: entries that are private, or all, keep their place and lose their address.
@@ -290,14 +327,16 @@ fn hide_diversions(hidden: &mut Hidden, message: &Message<'_>, all: bool) {
 
 /// RFC 3323 5: what has been done is not asked for any longer; `critical` alone is nothing. `none` stays:
 /// it is for whoever comes next.
-fn leave_privacy(hidden: &mut Hidden, message: &Message<'_>, steered: bool) {
+fn leave_privacy(hidden: &mut Hidden, message: &Message<'_>, means: Means) {
     if message.header(HeaderName::Privacy).is_none() || Privacy::of(message).none {
         return;
     }
-    hidden.drop(&[HeaderName::Privacy]);
-    let left = |value: &&[u8]| !is_honoured(value, steered);
+    let left = |value: &&[u8]| !is_honoured(value, means);
     let left: Vec<&[u8]> = privacy_values(message).filter(left).collect();
+    hidden.drop(&[HeaderName::Privacy]);
     if left.is_empty() {
+        // A proxy understands no other option (`proxy_understands`); on a leg it never crosses.
+        hidden.drop(&[HeaderName::ProxyRequire]);
         return;
     }
     let critical = Privacy::of(message).critical;
@@ -307,10 +346,11 @@ fn leave_privacy(hidden: &mut Hidden, message: &Message<'_>, steered: bool) {
 }
 
 /// What the router does towards a stranger. `critical` is no level of its own.
-fn is_honoured(value: &[u8], steered: bool) -> bool {
+fn is_honoured(value: &[u8], means: Means) -> bool {
     match value.to_ascii_lowercase().as_slice() {
-        b"header" | b"user" | b"id" | b"history" | b"critical" => true,
-        b"session" => steered,
+        b"id" | b"history" | b"critical" => true,
+        b"header" | b"user" => means != Means::Proxied,
+        b"session" => means == Means::Legs { steered: true },
         _ => false,
     }
 }

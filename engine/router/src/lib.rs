@@ -26,6 +26,7 @@ mod names;
 mod outbound;
 mod outside;
 mod peers;
+mod proofs;
 mod proxy;
 mod query;
 pub mod rdb;
@@ -40,7 +41,7 @@ pub use abuse::{
     Abuse, AbuseCounters, Ban, Networks, Offence, Probing, Rate, Reaction, Scanners, Standing,
 };
 pub use accounts::{CallRecord, EndedBy, LegRecord, StreamRecord};
-pub use admission::{AdmissionCounters, Overload, PriorityNumbers, Sieve};
+pub use admission::{AdmissionCounters, Overload, PriorityNumbers, ResourcePriorities, Sieve};
 pub use auth::{Auth, AuthCounters, AuthCounts, Demand, Policy};
 pub use config::*;
 pub use directory::{Credentials, Directory, Domain};
@@ -49,6 +50,7 @@ pub use location::{Aor, Binding, LocationCause, LocationChange, LocationCounters
 pub use outbound::{ApplicationServer, Outbound, Probed};
 pub use outside::Methods;
 pub use peers::{Peer, Peers, Reliable, Transfers};
+pub use proofs::ProofKeys;
 pub use query::{
     Answer, CallDetail, CallState, CallView, CallsPage, LegView, Query, Question, Said, StreamView,
     TimelineEntry,

@@ -7,6 +7,7 @@ mod naming;
 mod noting;
 mod proven;
 mod proxied;
+mod referring;
 mod welcome;
 
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,7 @@ use crate::entry::Entry;
 use crate::local;
 use crate::location;
 use crate::outside;
+use crate::proofs::Proofs;
 use crate::proxy;
 use crate::rdb::{CallFlow, Matcher};
 use crate::registrar;
@@ -176,6 +178,7 @@ impl Router {
     pub fn receive(&mut self, now: Time, flow: Flow, message: &Message<'_>, out: &mut Outbox) {
         self.core.counters.received += 1;
         let before = out.len();
+        self.core.accounts.begin_message();
         if message.is_request() {
             self.receive_request(now, flow, message, out);
         } else {
@@ -264,6 +267,7 @@ impl Router {
             Command::Accounting(accounting) => self.core.accounts.set(*accounting),
             Command::Auth(rules) => self.core.auth.set(Arc::clone(rules)),
             Command::Restore(registrations) => self.core.location.restore(now, registrations),
+            Command::ProofKeys(keys) => self.core.proofs = Proofs::new(keys),
         }
     }
 
@@ -424,16 +428,49 @@ impl Router {
         if request.method() != Method::Invite && Named::is_misplaced(request) {
             return self.core.refuse(now, server, 400, b"", out);
         }
+        if request.to_tag().is_none() && !self.admits(now, flow, server, unread, out) {
+            return;
+        }
+        if self.asks_of_reference(now, flow, server, request, out) {
+            return;
+        }
+        self.place_request(now, flow, server, request, out);
+    }
+
+    /// Whether a request outside any dialog goes on: it has not come back, and its sender is who he says. If not
+    /// it has been answered.
+    fn admits(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        server: ServerId,
+        unread: &Message<'_>,
+        out: &mut Outbox,
+    ) -> bool {
+        abuse::entrance::answer_carefully(&mut self.core, flow, server);
+        if sanity::has_looped(&self.core, unread) {
+            self.core.counters.looped += 1;
+            self.core.refuse(now, server, 482, b"", out);
+            return false;
+        }
+        let checked = self.check_sender(now, flow, unread);
+        if let Err(refusal) = &checked {
+            self.core.refuse_with(now, server, refusal, out);
+        }
+        checked.is_ok()
+    }
+
+    /// A request that is for a call, for nobody yet, or for the router itself.
+    fn place_request(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        server: ServerId,
+        request: &Message<'_>,
+        out: &mut Outbox,
+    ) {
         if let Some(tag) = request.to_tag() {
             return self.in_dialog(now, flow, server, tag, request, out);
-        }
-        abuse::entrance::answer_carefully(&mut self.core, flow, server);
-        if sanity::has_looped(&self.core, request) {
-            self.core.counters.looped += 1;
-            return self.core.refuse(now, server, 482, b"", out);
-        }
-        if let Err(refusal) = self.check_sender(now, flow, unread) {
-            return self.core.refuse_with(now, server, &refusal, out);
         }
         match request.method() {
             Method::Invite => self.invite(now, flow, server, request, out),
@@ -483,6 +520,10 @@ impl Router {
         out: &mut Outbox,
     ) {
         let Some((id, side)) = self.find_call(tag, request) else {
+            if self.is_hung_up_late(tag, request) {
+                let own = self.core.own_tag();
+                return self.core.answer(now, server, (200, ""), &own, b"", out);
+            }
             abuse::entrance::answer_carefully(&mut self.core, flow, server);
             return self.core.refuse(now, server, 481, b"", out);
         };
@@ -511,6 +552,15 @@ impl Router {
         } else {
             call.on_request(&mut self.core, now, side, server, flow, request, out);
         }
+    }
+
+    /// Whether a party hangs up that a transfer has taken out of its call.
+    fn is_hung_up_late(&mut self, tag: &[u8], request: &Message<'_>) -> bool {
+        let Some(token) = Token::parse_tag(tag) else {
+            return false;
+        };
+        let call = self.calls.get_mut(CallId::of_token(&token));
+        call.is_some_and(|call| call.is_hung_up_late(request, &token))
     }
 
     /// The call and side an in-dialog request is for: by the token in its To tag, then proven by the

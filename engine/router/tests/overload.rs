@@ -12,8 +12,10 @@ use sent::Sent;
 use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
 use tipring_router::{
-    Config, Counters, Event, Listener, Overload, Peer, Peers, PriorityNumbers, Router,
+    Config, Counters, Event, Listener, Methods, Overload, Peer, Peers, PriorityNumbers,
+    ResourcePriorities, Router,
 };
+use wire::Method;
 
 const ROUTES: &str = r#"[
     {"userpartPattern": "^[0-9]", "routingRecord": {"outRuriHostport": "127.0.0.2:5070"}}
@@ -30,6 +32,11 @@ struct World {
 
 impl World {
     fn new() -> World {
+        World::believing(&["ets"])
+    }
+
+    /// What the trusted mark so goes first.
+    fn believing(resources: &[&str]) -> World {
         let listener = Listener {
             address: "127.0.0.1:5060".parse().expect("an address"),
             advertise_host: "127.0.0.1".to_owned(),
@@ -40,13 +47,22 @@ impl World {
             ..Peer::default()
         };
         let ip = |text: &str| -> IpAddr { text.parse().expect("an address") };
+        let trusted = Peer {
+            trusted: true,
+            ..Peer::default()
+        };
         let config = Config {
             overload: Overload {
                 priority: PriorityNumbers::new(["112".to_owned()]),
+                resource_priorities: ResourcePriorities::new(
+                    resources.iter().map(|&it| it.to_owned()),
+                ),
                 ..Overload::default()
             },
+            relay: Methods::of([Method::Message, Method::Subscribe]),
             peers: Arc::new(Peers::new([
                 (ip("127.0.0.2"), 32, speaks),
+                (ip("127.0.0.7"), 32, trusted),
                 (ip("127.0.0.8"), 32, speaks),
             ])),
             ..Config::new(
@@ -340,4 +356,69 @@ fn a_server_that_asks_for_fewer_calls_is_spared_them() {
         world.to(CALLEE).is_some(),
         "its word does not hold any longer"
     );
+}
+
+#[test]
+fn what_is_no_call_is_withheld_alike() {
+    let mut world = World::new();
+    world.receive(CALLER, &request("MESSAGE", "100", 1, "", ""));
+    let seen = world.to(CALLEE).expect("the MESSAGE");
+    assert!(header(&seen, "Via").contains(";oc;oc-algo=\"loss\";branch="));
+    let load = ";oc=100;oc-algo=\"loss\";oc-validity=2000;oc-seq=7.1";
+    world.receive(CALLEE, &answer(&seen, 200, load));
+    for (call, method) in ["MESSAGE", "SUBSCRIBE"].iter().enumerate() {
+        let more = request(method, "100", 10 + call as u32, "", "");
+        let refused = world.receive(CALLER, &more).expect("an answer");
+        assert!(refused.starts_with("SIP/2.0 503 "), "{refused}");
+        assert!(!refused.contains("Retry-After"), "{refused}");
+        assert_eq!(world.to(CALLEE), None, "{method}");
+    }
+    assert_eq!(world.counters().calls_withheld, 2);
+}
+
+/// RFC 4412 says how, RFC 7339 5.10.1 that it counts.
+#[test]
+fn what_the_trusted_mark_as_urgent_goes_first() {
+    let (trusted, marked) = ("127.0.0.7:5080", "Resource-Priority: dsn.flash, ETS.0\r\n");
+    let urgent = |call: u32, mark: &str| {
+        let text = invite("100", call).replace(CALLER, trusted);
+        text.replace("Max-Forwards", &format!("{mark}Max-Forwards"))
+    };
+    let mut world = overloaded();
+    world.work();
+    assert!(world.receive(trusted, &urgent(1, "")).is_some());
+    assert_eq!(world.to(CALLEE), None);
+    world.receive(trusted, &urgent(2, marked));
+    let sent = world.to(CALLEE).expect("the urgent call");
+    assert_eq!(world.counters().admission.priority, 1);
+    // Its server asks for fewer; it is told of this one.
+    let load = ";oc=100;oc-algo=\"loss\";oc-validity=2000;oc-seq=7.1";
+    world.receive(CALLEE, &answer(&sent, 180, load));
+    world.receive(trusted, &urgent(3, marked));
+    assert!(world.to(CALLEE).is_some());
+    // Another namespace, and a stranger's word.
+    world.receive(trusted, &urgent(4, "Resource-Priority: wps.0\r\n"));
+    assert_eq!(world.to(CALLEE), None);
+    world.receive(CALLER, &urgent(5, marked).replace(trusted, CALLER));
+    assert_eq!(world.to(CALLEE), None);
+    assert_eq!(world.counters().admission.priority, 2);
+}
+
+/// Whether the network is to drop calls for a router that gets far more than it can even refuse.
+fn sieves_when_flooded(mut world: World) -> bool {
+    for call in 0..10_000 {
+        if call % 20 == 0 {
+            world.turns(1, Duration::ZERO);
+        }
+        world.receive(CALLER, &invite("100", call));
+    }
+    let counters = world.counters().admission;
+    assert!(counters.dropped > 0, "{counters:?}");
+    counters.sieving > 0
+}
+
+#[test]
+fn while_there_are_marks_the_network_drops_nothing() {
+    assert!(sieves_when_flooded(World::believing(&[])));
+    assert!(!sieves_when_flooded(World::believing(&["ets"])));
 }

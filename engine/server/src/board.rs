@@ -25,6 +25,14 @@ pub(crate) struct Snapshot {
     pub(crate) latency_delayed: u64,
     /// Words for the control thread that were lost because it was behind.
     pub(crate) news_lost: u64,
+    /// Records of calls handed to the housekeeping.
+    pub(crate) records: u64,
+    /// Those that were lost because it was behind.
+    pub(crate) records_lost: u64,
+    /// Copies of SIP messages handed over for the collector.
+    pub(crate) hep_sent: u64,
+    /// Those that were dropped: no room, or too long.
+    pub(crate) hep_dropped: u64,
     /// What went on since the copy before.
     pub(crate) pace: Pace,
 }

@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// Several files are one run: give all that a run wrote. Logs of tipring-bench and of other HDR
     /// tools can be read, too. Exit code 1 when a file cannot be read.
     Report(Report),
+    /// Look into a journal of bindings and users.
+    #[command(subcommand)]
+    Journal(Journal),
     /// Print what a configuration may contain.
     #[command(subcommand)]
     Config(Config),
@@ -126,6 +129,31 @@ pub(crate) struct Report {
     /// Print JSON, values in nanoseconds.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What to do with a journal.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Journal {
+    /// Say what a journal holds, and what of it is damaged. Nothing is changed, a router may be writing it,
+    /// and no secret is printed.
+    ///
+    /// Exit code 0 when all of it is in order, 1 when not: right after a crash the last write may be cut
+    /// short, which the next start mends.
+    Inspect(Inspect),
+}
+
+/// Arguments of `journal inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// A journal's directory, or one file of it.
+    #[arg(value_name = "FILE|DIR")]
+    pub(crate) path: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print every record as well.
+    #[arg(long)]
+    pub(crate) records: bool,
 }
 
 /// What to print.

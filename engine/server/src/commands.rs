@@ -12,10 +12,12 @@ use router::rdb::{self, Table};
 
 use crate::cli;
 use crate::config::{self, Config, Environment, LoadError, Loaded, Origin};
+use crate::housekeeping::journal;
 use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
 use crate::{
-    doctor, effective, housekeeping, lent_ports, logging, modes, plan, report, service, supervisor,
+    doctor, effective, housekeeping, keys, lent_ports, logging, modes, plan, report, service,
+    supervisor,
 };
 
 /// Does what was asked and says how it went.
@@ -29,6 +31,7 @@ pub(crate) fn execute(command: cli::Command) -> ExitCode {
             Ok(text) => say(&text),
             Err(error) => fail(&error),
         },
+        cli::Command::Journal(cli::Journal::Inspect(arguments)) => inspect(&arguments),
         cli::Command::Config(cli::Config::Schema) => say(&schema()),
         cli::Command::Config(cli::Config::Default) => say(config::BUILT_IN),
         cli::Command::Version => say(&format!("tipring {}\n", env!("CARGO_PKG_VERSION"))),
@@ -124,7 +127,10 @@ fn warn_of_records(loaded: &Loaded) {
 
 fn check(path: Option<&Path>) -> ExitCode {
     match load(path) {
-        Ok(loaded) => say(&summary(&loaded)),
+        Ok(loaded) => match loaded.key_file().map(|file| keys::read(&file)) {
+            Some(Err(error)) => fail(&format!("error: {error}")),
+            _ => say(&summary(&loaded)),
+        },
         Err(error) => fail(&error),
     }
 }
@@ -185,6 +191,7 @@ fn summary(loaded: &Loaded) -> String {
         .address
         .map_or("off".to_owned(), |address| format!("http://{address}"));
     line("metrics", &metrics);
+    line("journal", &journal_sentence(loaded));
     line(
         "rdb",
         &format!("{}, {}", loaded.rdb, records(&loaded.table)),
@@ -227,6 +234,18 @@ fn media(config: &Config) -> String {
         config::word(&media.latching),
         media.timeout_s
     )
+}
+
+fn journal_sentence(loaded: &Loaded) -> String {
+    match loaded.journal_directory() {
+        Some(directory) => format!(
+            "{}, written every {} ms",
+            directory.display(),
+            loaded.config.journal.commit_ms
+        ),
+        None if !loaded.config.journal.enabled => "off".to_owned(),
+        None => "off: journal.directory is not set, and there is no STATE_DIRECTORY".to_owned(),
+    }
 }
 
 fn records(table: &Table) -> String {
@@ -297,6 +316,8 @@ fn doctor(path: Option<&Path>) -> ExitCode {
     let logs = loaded.latency_directory();
     findings.extend(logs.map(|directory| housekeeping::finding(&directory)));
     findings.extend(lent_ports::finding(&loaded.config));
+    let journal = loaded.journal_directory();
+    findings.extend(journal.map(|directory| journal::finding(&directory)));
     say(&format!(
         "{}\n\n{}\n{}",
         doctor::table(&findings),
@@ -309,6 +330,23 @@ fn doctor(path: Option<&Path>) -> ExitCode {
     {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
+    }
+}
+
+// --- journal
+
+fn inspect(arguments: &cli::Inspect) -> ExitCode {
+    let form = journal::Form {
+        json: arguments.json,
+        records: arguments.records,
+    };
+    match journal::inspect(&arguments.path, form) {
+        Ok((text, true)) => say(&text),
+        Ok((text, false)) => {
+            say(&text);
+            ExitCode::FAILURE
+        }
+        Err(error) => fail(&error),
     }
 }
 

@@ -16,7 +16,9 @@ use router::Directory;
 use crate::board::Board;
 use crate::dns::{self, Families, Replies};
 use crate::housekeeping::Summaries;
+use crate::housekeeping::journal::Figures;
 use crate::http::{Doors, View};
+use crate::journal_metrics::JournalGauges;
 use crate::latency_metrics::LatencyGauges;
 use crate::letter::{Letter, Notice, Question};
 use crate::metrics::Gauges;
@@ -37,6 +39,8 @@ pub(crate) struct Control {
     pub(crate) limits: crate::config::Limits,
     /// The shards' latencies, when they are measured.
     pub(crate) latencies: Option<Summaries>,
+    /// The journal's numbers, when one is kept.
+    pub(crate) journal: Option<Figures>,
     /// The HTTP API; `None`: there is none.
     pub(crate) api: Option<Api>,
 }
@@ -121,7 +125,12 @@ async fn open(control: &mut Control) -> Result<(), ControlError> {
     }
     let metrics = record(control.metrics)?;
     let (boards, limits) = (control.boards.clone(), control.limits.clone());
-    tokio::spawn(copy_boards(boards, limits, control.latencies.clone()));
+    tokio::spawn(copy_boards(
+        boards,
+        limits,
+        control.latencies.clone(),
+        control.journal.take(),
+    ));
     if let Some(api) = api {
         let doors = Doors {
             mailboxes: Mutex::new(api.mailboxes),
@@ -176,7 +185,9 @@ async fn copy_boards(
     boards: Vec<Board>,
     limits: crate::config::Limits,
     latencies: Option<Summaries>,
+    journal: Option<Figures>,
 ) {
+    let journal = journal.map(JournalGauges::register);
     let latencies = latencies.map(|of| LatencyGauges::register(boards.len(), of));
     let gauges = Gauges::register(boards.len(), &limits);
     let mut ticks = tokio::time::interval(COPY_EVERY);
@@ -187,6 +198,9 @@ async fn copy_boards(
         }
         if let Some(latencies) = &latencies {
             latencies.copy();
+        }
+        if let Some(journal) = &journal {
+            journal.copy();
         }
     }
 }

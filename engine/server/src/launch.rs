@@ -2,31 +2,35 @@
 //! reactor is made on its own pinned thread, so a start has two steps: threads make their reactors
 //! and hand out their wakers; then the mailboxes between all of them are made and the loops begin.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ::control::Teller;
+use ::journal::{DirectoryJournal, DirectoryOrders};
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
 use reactor::{
     Reactor, ReactorConfig, SetupError, SteeringError, UdpListener, UdpOptions, Waker, affinity,
     probe, steering,
 };
-use shard::Shard;
+use router::Directory;
+use shard::{CallRecord, Command, Shard};
 use stack::Time;
-use stack::digest::Secret;
 
 use crate::board::Board;
+use crate::call_records::{self, RecordSender};
 use crate::config::{Coalesce, Loaded, SteeringMode};
 use crate::control::{self, Api, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
-use crate::housekeeping::{Housekeeper, Housekeeping, Logs, Summaries};
+use crate::hep::{Collector, Tap};
+use crate::housekeeping::journal::{self, Opened, Outgoing, Restored};
+use crate::housekeeping::{self, Housekeeper, Housekeeping, Logs, Records, Summaries};
 use crate::http::{self, View};
+use crate::keys::{self, KeyError, Keys};
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
@@ -52,6 +56,9 @@ pub(crate) enum LaunchError {
     /// The control thread.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The journal: its directory, or another router that has it.
+    #[error("journal: {0}")]
+    Journal(#[from] journal::OpenError),
     /// A thread could not be made.
     #[error("a thread could not be started: {0}; raise the limit (LimitNPROC, TasksMax)")]
     Thread(io::Error),
@@ -65,9 +72,15 @@ pub(crate) enum LaunchError {
         /// The kernel's answer.
         source: io::Error,
     },
-    /// No random numbers, without which tokens could be guessed.
-    #[error("/dev/urandom: {0}")]
-    Entropy(io::Error),
+    /// The records of calls cannot be written.
+    #[error("cdr.directory: {0}")]
+    Records(String),
+    /// No socket or no thread for the collector of SIP messages.
+    #[error("hep: {0}")]
+    Hep(io::Error),
+    /// Random numbers, or the file of keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// A thread ended before it could say why.
     #[error("shard {0} ended while starting")]
     Lost(u8),
@@ -109,6 +122,10 @@ pub(crate) struct Engine {
     pub(crate) housekeeper: Option<Housekeeper>,
     /// Port pairs open for media, all shards together.
     pub(crate) media_pairs: usize,
+    /// The thread that sends copies of SIP messages; `None` without a collector.
+    pub(crate) hep: Option<JoinHandle<()>>,
+    /// The domains that the journal had.
+    pub(crate) restored: Directory,
     /// The configuration in force, as the API shows it.
     pub(crate) view: View,
     /// The way to the API; `None`: there is none.
@@ -145,6 +162,13 @@ pub(crate) fn launch(
     let places = plan::places(config, &allowed)?;
     let reactor = plan::reactor(config, places.len());
     reactor::raise_open_files(probe::files_needed(&reactor, places.len()))?;
+    let (clock, base) = (Clock::start(), SystemTime::now());
+    // Before anything can come in that would have to wait for it.
+    let pushed = DirectoryJournal::default();
+    let journal = open_journal(loaded, clock, places.len(), pushed.orders())?;
+    let restored = journal.as_ref().map(|journal| journal.restored.clone());
+    let restored = restored.unwrap_or_default();
+    let directory = restored.directory_with(&loaded.directory);
     let give_up = Instant::now() + BIND_PATIENCE;
     let groups = bind(loaded, places.len(), give_up)?;
     let media = ports::open(config, places.len(), give_up)?;
@@ -153,24 +177,29 @@ pub(crate) fn launch(
         .iter()
         .map(|group| group[0].local_address())
         .collect();
-    let keys = Keys::draw().map_err(LaunchError::Entropy)?;
+    let keys = Keys::draw()?;
+    let proof_keys = keys::proof_keys(loaded.key_file().as_deref())?;
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
     let (teller, listening) = loaded.http.as_ref().map(|_| ::control::channel()).unzip();
 
-    let (clock, base) = (Clock::start(), SystemTime::now());
     let since = base.duration_since(UNIX_EPOCH).unwrap_or_default();
     let common = Common {
         config,
         table: &loaded.table,
-        directory: &loaded.directory,
+        directory: &directory,
         shards: places.len() as u8,
         steer_key: keys.steer,
         nonce_secret: keys.nonces.clone(),
         unix_us: since.as_micros() as u64,
+        proof_keys: &proof_keys,
     };
     let peers = Arc::new(PeerTable::new(&config.peer));
     let (mut stopwatches, laps) = stopwatches(loaded, places.len());
+    let (records, record_queue) = record_queue(loaded)?.unzip();
+    let (collector, hep) = Collector::start(&config.hep)
+        .map_err(LaunchError::Hep)?
+        .unzip();
     let mut berths = Vec::new();
     for (id, (sockets, media)) in by_shard(groups).into_iter().zip(media).enumerate() {
         let shard = common.shard(id as u8, keys.seed(id), &sockets, media.pairs);
@@ -187,11 +216,16 @@ pub(crate) fn launch(
             notices: notify.clone(),
             sip_trace,
             stopwatch: stopwatches.next().unwrap_or_default(),
+            records: records.clone(),
+            collector: collector.clone(),
+            bindings: journal
+                .as_ref()
+                .map_or_else(Outgoing::default, |it| it.outgoing(id)),
             news: teller.clone(),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
-    drop(ask);
+    drop((ask, records, collector));
 
     let wakers = berths
         .iter()
@@ -201,7 +235,9 @@ pub(crate) fn launch(
     let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
     let view = View::new(arc_swap::ArcSwap::from_pointee(http::view(loaded, &[])));
     let summaries = Summaries::new(places.len());
-    let housekeeper = keep_house(loaded, &places, &allowed, base, laps, &summaries)?;
+    let figures = journal.as_ref().map(|journal| journal.figures.clone());
+    let work = (laps, record_queue, journal.map(|journal| journal.work));
+    let housekeeper = keep_house(loaded, &places, &allowed, (base, clock), work, &summaries)?;
     let api = loaded
         .http
         .clone()
@@ -210,7 +246,7 @@ pub(crate) fn launch(
             secured,
             listening,
             base,
-            directory: Arc::clone(&loaded.directory),
+            directory: Arc::clone(&directory),
             mailboxes: mesh.open_to_all(),
             view: Arc::clone(&view),
             notices: notify.clone(),
@@ -222,12 +258,13 @@ pub(crate) fn launch(
         metrics: config.metrics.address.as_ref().map(|address| address.0),
         boards: berths.iter().map(|berth| berth.board.clone()).collect(),
         limits: config.limits.clone(),
-        latencies: housekeeper.as_ref().map(|_| summaries),
+        latencies: config.measures_latency().then_some(summaries),
+        journal: figures,
         api,
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
-        .map(|((berth, ends), mailbox)| berth.begin(ends, mailbox))
+        .map(|((berth, ends), mailbox)| berth.begin(ends, remind(mailbox, &restored)))
         .collect();
     Ok(Engine {
         shards,
@@ -236,6 +273,8 @@ pub(crate) fn launch(
         steered,
         housekeeper,
         media_pairs,
+        hep,
+        restored: restored.directory,
         view,
         teller,
     })
@@ -254,15 +293,49 @@ fn stopwatches(loaded: &Loaded, shards: usize) -> (std::vec::IntoIter<Stopwatch>
     (stopwatches.into_iter(), laps)
 }
 
+/// The journal, read; `None`: none is kept.
+fn open_journal(
+    loaded: &Loaded,
+    clock: Clock,
+    shards: usize,
+    orders: DirectoryOrders,
+) -> Result<Option<Opened>, journal::OpenError> {
+    let Some(directory) = loaded.journal_directory() else {
+        return Ok(None);
+    };
+    let manner = plan::journal(&loaded.config.journal);
+    let listen = loaded.config.listen.iter();
+    let listeners = listen.map(|listen| listen.address.0).collect();
+    journal::open(&directory, manner, clock, listeners, shards, orders).map(Some)
+}
+
+/// The first letter of a shard: what an earlier run knew of users. It is read before any datagram.
+fn remind(mut mailbox: Sender<Letter>, restored: &Restored) -> Sender<Letter> {
+    if !restored.registrations.is_empty() {
+        let known = Command::Restore(Arc::clone(&restored.registrations));
+        // It is empty, and has room.
+        let _ = mailbox.send(Letter::Command(known));
+    }
+    mailbox
+}
+
 fn keep_house(
     loaded: &Loaded,
     places: &Places,
     allowed: &[usize],
-    base: SystemTime,
-    laps: Vec<Laps>,
+    (base, clock): (SystemTime, Clock),
+    (laps, queue, journal): (Vec<Laps>, Option<RecordQueue>, Option<journal::Work>),
     summaries: &Summaries,
 ) -> Result<Option<Housekeeper>, LaunchError> {
-    if laps.is_empty() {
+    let settings = plan::records(loaded);
+    let (reload, reloads) = mpsc::channel();
+    let records = queue.zip(settings).map(|(queue, settings)| Records {
+        queue,
+        reloads,
+        settings,
+        clock,
+    });
+    if laps.is_empty() && records.is_none() && journal.is_none() {
         return Ok(None);
     }
     let latency = &loaded.config.latency;
@@ -277,11 +350,26 @@ fn keep_house(
         laps,
         summaries: summaries.clone(),
         logs,
+        records,
         cpu: allowed.iter().rev().find(free).copied(),
+        journal,
     };
-    Housekeeper::start(work)
+    Housekeeper::start(work, reload)
         .map(Some)
         .map_err(LaunchError::Thread)
+}
+
+type RecordQueue = mpsc::Receiver<Arc<CallRecord>>;
+type RecordWay = mpsc::SyncSender<Arc<CallRecord>>;
+
+/// The queue of call records, when they are written.
+fn record_queue(loaded: &Loaded) -> Result<Option<(RecordWay, RecordQueue)>, LaunchError> {
+    let Some(directory) = loaded.records_directory() else {
+        return Ok(None);
+    };
+    // A router that is to be paid by its records had better not start without them.
+    housekeeping::try_records(&directory).map_err(LaunchError::Records)?;
+    Ok(Some(mpsc::sync_channel(call_records::QUEUE)))
 }
 
 fn bind(
@@ -351,34 +439,6 @@ fn by_shard(groups: Vec<Vec<UdpListener>>) -> Vec<Vec<UdpListener>> {
     sockets
 }
 
-/// Secrets of this run.
-struct Keys {
-    steer: u64,
-    seed: u64,
-    nonces: Secret,
-}
-
-impl Keys {
-    fn draw() -> io::Result<Keys> {
-        let (mut bytes, mut nonces) = ([0; 16], [0; 32]);
-        let mut random = File::open("/dev/urandom")?;
-        random.read_exact(&mut bytes)?;
-        random.read_exact(&mut nonces)?;
-        let all = u128::from_ne_bytes(bytes);
-        Ok(Keys {
-            steer: all as u64,
-            seed: (all >> 64) as u64,
-            nonces: Secret::new(nonces),
-        })
-    }
-
-    /// A different seed for each shard, none of which tells another.
-    fn seed(&self, shard: usize) -> u64 {
-        use std::hash::{BuildHasher, RandomState};
-        RandomState::new().hash_one((self.seed, shard))
-    }
-}
-
 /// What a shard's thread is given to begin with.
 struct Seat {
     id: u8,
@@ -393,6 +453,9 @@ struct Seat {
     notices: mpsc::Sender<Notice>,
     sip_trace: bool,
     stopwatch: Stopwatch,
+    records: Option<RecordWay>,
+    collector: Option<Collector>,
+    bindings: Outgoing,
     news: Option<Teller>,
 }
 
@@ -498,6 +561,10 @@ fn shard_thread(
     let now = Time::from_nanos(seat.clock.now_ns());
     let notices = seat.notices.clone();
     let (mode, peers) = seat.coalescing;
+    let listeners = seat.shard.listeners.iter();
+    let listeners = listeners.map(|listener| listener.address).collect();
+    let limits = seat.shard.limits.wire;
+    let tap = seat.collector.map(|it| Tap::new(it, listeners, limits));
     let station = Station {
         id: seat.id,
         listeners: seat.shard.listeners.len() as u16,
@@ -515,6 +582,9 @@ fn shard_thread(
         turn: Turn::default(),
         stopwatch: seat.stopwatch,
         news: seat.news,
+        records: seat.records.map(RecordSender::new),
+        tap,
+        bindings: seat.bindings,
     };
     let outcome = Worker { reactor, station }.run();
     let _ = notices.send(Notice::Ended(seat.id, outcome));

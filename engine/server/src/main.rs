@@ -2,12 +2,14 @@
 //! and the threads that are not shards. What a SIP message means is decided in the rooms below; how
 //! bytes reach a socket, in `reactor`. See docs/ARCHITECTURE.md.
 
+#![forbid(unsafe_code)]
 // The purity lint keeps clocks, threads and sockets out of the pure rooms; they are this room's work.
 #![allow(clippy::disallowed_methods)]
 
 mod abuse;
 mod auth;
 mod board;
+mod call_records;
 mod cli;
 mod commands;
 mod config;
@@ -16,8 +18,11 @@ mod dns;
 mod doctor;
 mod drops;
 mod effective;
+mod hep;
 mod housekeeping;
 mod http;
+mod journal_metrics;
+mod keys;
 mod latency_metrics;
 mod launch;
 mod lent_ports;

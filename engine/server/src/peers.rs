@@ -12,32 +12,39 @@ use crate::config::{Coalesce, Peer, PeerClass};
 /// The configured peers, the longest prefix first.
 #[derive(Debug, Default)]
 pub(crate) struct PeerTable {
-    networks: Vec<(IpNet, PeerClass)>,
+    networks: Vec<(IpNet, PeerClass, Arc<str>)>,
 }
 
 impl PeerTable {
     /// The table of these peers.
     pub(crate) fn new(peers: &[Peer]) -> PeerTable {
         let networks_of = |peer: &Peer| {
-            let class = peer.class;
+            let (class, name) = (peer.class, Arc::<str>::from(&*peer.name));
             peer.addresses
                 .clone()
                 .into_iter()
-                .map(move |network| (network.0, class))
+                .map(move |network| (network.0, class, Arc::clone(&name)))
         };
         let mut networks: Vec<_> = peers.iter().flat_map(networks_of).collect();
-        networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+        networks.sort_by_key(|(network, ..)| std::cmp::Reverse(network.prefix_len()));
         PeerTable { networks }
     }
 
     /// The class of whoever has this address; a phone when nobody is known to.
     pub(crate) fn class(&self, address: IpAddr) -> PeerClass {
+        self.find(address)
+            .map_or(PeerClass::Phone, |(_, class, _)| *class)
+    }
+
+    /// What whoever has this address is called.
+    pub(crate) fn name(&self, address: IpAddr) -> Option<&str> {
+        self.find(address).map(|(_, _, name)| &**name)
+    }
+
+    fn find(&self, address: IpAddr) -> Option<&(IpNet, PeerClass, Arc<str>)> {
         let address = address.to_canonical();
-        let mut found = self
-            .networks
-            .iter()
-            .filter(|(network, _)| network.contains(&address));
-        found.next().map_or(PeerClass::Phone, |(_, class)| *class)
+        let mut networks = self.networks.iter();
+        networks.find(|(network, ..)| network.contains(&address))
     }
 }
 

@@ -15,9 +15,12 @@ use wire::Method;
 use crate::abuse;
 use crate::auth;
 use crate::config::{
-    Config, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer, PeerClass,
-    Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
+    Config, Journal, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer,
+    PeerClass, Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
+use crate::housekeeping::RecordSettings;
+use crate::housekeeping::journal::Manner;
+use crate::peers::PeerTable;
 use crate::registrar;
 
 /// The shards' CPUs, one each; `None` where the machine has fewer than there are shards.
@@ -133,16 +136,8 @@ pub(crate) struct Common<'c> {
     pub(crate) nonce_secret: Secret,
     /// Microseconds from the Unix epoch to the zero of the shards' clock.
     pub(crate) unix_us: u64,
-}
-
-/// What is kept of calls is what the API shows.
-fn accounting(config: &Config) -> shard::Accounting {
-    let shown = config.http.address.is_some();
-    shard::Accounting {
-        calls: shown,
-        timeline: shown,
-        records: false,
-    }
+    /// Keys of what is proven.
+    pub(crate) proof_keys: &'c shard::ProofKeys,
 }
 
 impl Common<'_> {
@@ -181,10 +176,11 @@ impl Common<'_> {
             abuse: abuse::rules(&self.config.abuse),
             directory: Arc::clone(self.directory),
             registrar: Some(registrar::settings(&self.config.registrar)),
-            accounting: accounting(self.config),
             auth: auth::rules(&self.config.auth),
             nonce_secret: self.nonce_secret.clone(),
             unix_us: self.unix_us,
+            accounting: accounting(self.config),
+            proof_keys: self.proof_keys.clone(),
         }
     }
 }
@@ -257,13 +253,47 @@ pub(crate) fn outbound(config: &Config) -> shard::Outbound {
 }
 
 /// When new calls are refused because a shard has more to do than it can.
+/// How the journal is kept.
+pub(crate) fn journal(journal: &Journal) -> Manner {
+    Manner {
+        commit: Duration::from_millis(journal.commit_ms),
+        rotate_bytes: journal.rotate_bytes,
+    }
+}
+
 fn overload(overload: &Overload) -> shard::Overload {
     let target = Duration::from_millis(overload.target_ms);
     shard::Overload {
         target: overload.enabled.then_some(target),
         priority: shard::PriorityNumbers::new(overload.priority_numbers.iter().cloned()),
         refusals_per_call: overload.refusals_per_call,
+        resource_priorities: shard::ResourcePriorities::new(
+            overload.resource_priorities.iter().cloned(),
+        ),
     }
+}
+
+/// What is kept of calls for those who ask.
+pub(crate) fn accounting(config: &Config) -> shard::Accounting {
+    let shown = config.http.address.is_some();
+    shard::Accounting {
+        calls: shown,
+        timeline: shown,
+        records: config.cdr.directory.is_some(),
+    }
+}
+
+/// How records of calls are written; `None`: they are not.
+pub(crate) fn records(loaded: &Loaded) -> Option<RecordSettings> {
+    let cdr = &loaded.config.cdr;
+    Some(RecordSettings {
+        directory: loaded.records_directory()?,
+        format: cdr.format,
+        rotate_bytes: cdr.rotate_bytes,
+        rotate_every: seconds(cdr.rotate_s),
+        keep: cdr.keep,
+        peers: Arc::new(PeerTable::new(&loaded.config.peer)),
+    })
 }
 
 /// What is passed on outside any dialog.

@@ -14,11 +14,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::config::{self, Config, Loaded};
+use crate::housekeeping::Housekeeper;
+use crate::housekeeping::journal::with_pushed;
 use crate::http::{self, View};
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice, Outcome};
 use crate::peers::PeerTable;
-use crate::{modes, plan, registrar, service};
+use crate::{keys, modes, plan, registrar, service};
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub(crate) fn supervise(
     path: Option<PathBuf>,
     notices: &mpsc::Receiver<Notice>,
 ) -> ExitCode {
-    let (shards, housekeeper) = (engine.shards, engine.housekeeper);
+    let (shards, hep) = (engine.shards, engine.hep);
     let (view, teller) = (engine.view, engine.teller);
     let mut supervisor = Supervisor {
         drained: vec![false; shards.len()],
@@ -69,11 +71,18 @@ pub(crate) fn supervise(
         phase: Phase::Running,
         failed: false,
         directory: loaded.directory,
+        housekeeper: engine.housekeeper,
+        restored: engine.restored,
         view,
         teller,
     };
     supervisor.watch(notices);
+    let housekeeper = supervisor.housekeeper.take();
     let code = supervisor.join();
+    if let Some(hep) = hep.filter(|_| code == ExitCode::SUCCESS) {
+        // It ends when no shard is left and all is sent.
+        let _ = hep.join();
+    }
     // After the shards, which hand over their last interval when they end.
     if let Some(housekeeper) = housekeeper {
         housekeeper.finish();
@@ -92,6 +101,9 @@ struct Supervisor {
     failed: bool,
     /// As the file has it.
     directory: Arc<Directory>,
+    housekeeper: Option<Housekeeper>,
+    /// What the journal had.
+    restored: Directory,
     /// The configuration in force, as the API shows it.
     view: View,
     /// The way to the API; `None`: there is none.
@@ -238,11 +250,13 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Outbound(outbound.clone())));
         let relay = plan::relay(&loaded.config);
         self.tell_all(|| Letter::Command(Command::Relay(relay)));
+        self.take_over_keys(&loaded);
         let abuse = crate::abuse::rules(&loaded.config.abuse);
         self.tell_all(|| Letter::Command(Command::Abuse(Arc::clone(&abuse))));
         self.take_over_users(&loaded);
         let auth = crate::auth::rules(&loaded.config.auth);
         self.tell_all(|| Letter::Command(Command::Auth(Arc::clone(&auth))));
+        self.take_over_records(&loaded);
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
         for mode in modes::sentences(&loaded.config) {
@@ -301,7 +315,7 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Registrar(Some(Arc::clone(&settings)))));
         if self.directory != loaded.directory {
             self.directory = Arc::clone(&loaded.directory);
-            let directory = Arc::clone(&self.directory);
+            let directory = with_pushed(&self.directory, &self.restored);
             match self.teller.is_some() {
                 // It gives the shards every directory, so that none overtakes another.
                 true => self.tell_api(News::Directory(directory)),
@@ -309,6 +323,29 @@ impl Supervisor {
                     self.tell_all(|| Letter::Command(Command::Directory(Arc::clone(&directory))));
                 }
             }
+        }
+    }
+
+    /// Records of calls begin and end with a restart; how they are written changes now.
+    fn take_over_records(&mut self, loaded: &Loaded) {
+        let settings = plan::records(loaded);
+        if let Some((housekeeper, settings)) = self.housekeeper.as_ref().zip(settings) {
+            housekeeper.reload(settings);
+        }
+        if self.config.cdr.directory.is_some() == loaded.config.cdr.directory.is_some() {
+            self.config.cdr = loaded.config.cdr.clone();
+        }
+    }
+
+    /// Reads the file of keys again, if it is still the same one.
+    fn take_over_keys(&mut self, loaded: &Loaded) {
+        let file = loaded.key_file();
+        let Some(file) = file.filter(|_| self.config.security == loaded.config.security) else {
+            return;
+        };
+        match keys::proof_keys(Some(&file)) {
+            Ok(keys) => self.tell_all(|| Letter::Command(Command::ProofKeys(keys.clone()))),
+            Err(error) => tracing::error!("reload: {error}; the keys stay what they were"),
         }
     }
 
@@ -386,11 +423,16 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("latency", running.latency != wanted.latency),
         ("log", running.log != wanted.log),
         ("media", running.media != wanted.media),
+        ("cdr", running.cdr != wanted.cdr),
+        ("hep", running.hep != wanted.hep),
+        ("journal", running.journal != wanted.journal),
         ("http", !running.http.takes_over(&wanted.http)),
         (
             "session_timer",
             running.session_timer != wanted.session_timer,
         ),
+        ("overload", running.overload != wanted.overload),
+        ("security", running.security != wanted.security),
     ];
     sections
         .into_iter()

@@ -15,7 +15,10 @@ use stack::{Flow, Outbox, Time};
 
 use crate::abuse::BanLog;
 use crate::board::{Board, Snapshot};
+use crate::call_records::RecordSender;
 use crate::drops::Drops;
+use crate::hep::{self, Tap};
+use crate::housekeeping::journal::Outgoing;
 use crate::letter::{Letter, Notice, Question};
 use crate::peers::Coalescing;
 use crate::sip_trace::{self, Direction};
@@ -63,6 +66,12 @@ pub(crate) struct Station {
     pub(crate) stopwatch: Stopwatch,
     /// News for the control thread, when it serves somebody.
     pub(crate) news: Option<Teller>,
+    /// Where records of calls go; `None` when none are written.
+    pub(crate) records: Option<RecordSender>,
+    /// Copies of its messages for a collector; `None` without one.
+    pub(crate) tap: Option<Tap>,
+    /// Changes of bindings on their way to the journal.
+    pub(crate) bindings: Outgoing,
 }
 
 /// What the loop carries from turn to turn.
@@ -109,6 +118,7 @@ impl Worker {
             self.note_load(now);
             self.station.fire_timers(now);
             self.station.answer_events(now);
+            self.station.bindings.hand_over();
             self.sieve();
             self.send();
             let sent = self.sent()?;
@@ -116,6 +126,10 @@ impl Worker {
             self.publish(now);
             self.station.measure(now, sent);
         }
+        if let Some(records) = &mut self.station.records {
+            records.finish();
+        }
+        self.station.bindings.finish();
         // What the last turn flushed leaves with one more.
         self.reactor
             .turn(Some(self.station.clock.instant(0)), |_| {})
@@ -168,6 +182,8 @@ impl Worker {
             coalescing,
             sip_trace,
             listeners,
+            tap,
+            shard,
             ..
         } = &mut self.station;
         let Turn { outbox, batch, .. } = turn;
@@ -180,6 +196,11 @@ impl Worker {
             };
             let is_sip = |(flow, _): &(Flow, &[u8])| flow.listener < *listeners;
             outbox.iter().filter(is_sip).for_each(show);
+        }
+        if let Some(tap) = tap {
+            for (flow, bytes) in outbox.iter() {
+                tap.note(shard, hep::Direction::Out, flow, bytes);
+            }
         }
         let (bytes, datagrams) = outbox.parts_mut();
         std::mem::swap(bytes, &mut batch.bytes);
@@ -247,6 +268,13 @@ impl Worker {
         snapshot.kernel_drops = drops;
         snapshot.media_kernel_drops = media_drops;
         snapshot.hand_over_refused = refused;
+        if let Some(records) = &mut self.station.records {
+            records.catch_up();
+            (snapshot.records, snapshot.records_lost) = (records.sent(), records.lost());
+        }
+        if let Some(tap) = &self.station.tap {
+            (snapshot.hep_sent, snapshot.hep_dropped) = tap.counts();
+        }
         snapshot.latency_delayed = self.station.stopwatch.delayed();
         self.station.board.publish(snapshot);
     }
@@ -319,8 +347,7 @@ impl Station {
         if self.sip_trace && flow.listener < self.listeners {
             sip_trace::write(self.id, Direction::In, flow.remote, bytes);
         }
-        let input = Input::Datagram { flow, bytes };
-        let Applied::Foreign(owner) = self.shard.apply(now, input, &mut self.turn.outbox) else {
+        let Applied::Foreign(owner) = self.apply_datagram(now, flow, bytes) else {
             return;
         };
         if let Some(Some(neighbour)) = self.neighbours.get_mut(usize::from(owner)) {
@@ -333,6 +360,20 @@ impl Station {
             };
             self.turn.snapshot.handed_over += u64::from(neighbour.send(letter).is_ok());
         }
+    }
+
+    /// Applies a datagram. Its copy for the collector is made by the shard it belongs to, which knows its call.
+    fn apply_datagram(&mut self, now: Time, flow: Flow, bytes: &[u8]) -> Applied {
+        let input = Input::Datagram { flow, bytes };
+        let is_sip = flow.listener < self.listeners;
+        let Some(tap) = self.tap.as_mut().filter(|_| is_sip) else {
+            return self.shard.apply(now, input, &mut self.turn.outbox);
+        };
+        // Before it is applied: what ends a call is of that call.
+        if self.shard.owns(bytes) {
+            tap.note(&mut self.shard, hep::Direction::In, flow, bytes);
+        }
+        self.shard.apply(now, input, &mut self.turn.outbox)
     }
 
     fn unreachable(&mut self, now: Time, remote: SocketAddr) {
@@ -360,16 +401,13 @@ impl Station {
         if let Letter::Datagram { read, .. } = &letter {
             self.stopwatch.note(Metric::HandOverWait, *read, now);
         }
-        let out = &mut self.turn.outbox;
         let applied = match &letter {
-            Letter::Datagram { flow, bytes, .. } => {
-                self.shard
-                    .apply(now, Input::Datagram { flow: *flow, bytes }, out)
-            }
-            Letter::Unreachable { remote } => {
-                self.shard
-                    .apply(now, Input::Unreachable { remote: *remote }, out)
-            }
+            Letter::Datagram { flow, bytes, .. } => self.apply_datagram(now, *flow, bytes),
+            Letter::Unreachable { remote } => self.shard.apply(
+                now,
+                Input::Unreachable { remote: *remote },
+                &mut self.turn.outbox,
+            ),
             Letter::Resolved {
                 host,
                 addresses,
@@ -380,13 +418,15 @@ impl Station {
                     addresses,
                     ttl: *ttl,
                 };
-                self.shard.apply(now, Input::Resolved(answer), out)
+                self.shard
+                    .apply(now, Input::Resolved(answer), &mut self.turn.outbox)
             }
             Letter::Command(command) => {
                 if let Command::Watch(watched) = command {
                     self.turn.watched = *watched;
                 }
-                self.shard.apply(now, Input::Command(command), out)
+                self.shard
+                    .apply(now, Input::Command(command), &mut self.turn.outbox)
             }
             Letter::Peers(peers) => {
                 self.coalescing.replace(Arc::clone(peers));
@@ -456,7 +496,10 @@ impl Station {
                 Event::CallProgress(view) => self.tell_control(News::Progress(view)),
                 Event::CallEnded(record) => {
                     if self.turn.watched {
-                        self.tell_control(News::Ended(record));
+                        self.tell_control(News::Ended(Arc::clone(&record)));
+                    }
+                    if let Some(records) = &mut self.records {
+                        records.send(record);
                     }
                 }
                 Event::MediaEnded(ended) => {
@@ -464,6 +507,7 @@ impl Station {
                 }
                 Event::Location(change) => {
                     let (now, cause) = (&change.registration, change.cause);
+                    self.bindings.put(now);
                     let (aor, bindings) = (&now.aor, now.bindings.len());
                     tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed");
                     self.tell_control(News::Location(change));

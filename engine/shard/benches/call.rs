@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use basic_call::{DATAGRAMS, Ends, Fields, Played, World};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use tipring_shard::Accounting;
 
 /// 10,000 calls a second.
 const GAP: Duration = Duration::from_micros(100);
@@ -46,6 +47,44 @@ fn few_lingering(criterion: &mut Criterion) {
     criterion.bench_function("call: few lingering", |bencher| {
         bencher.iter(|| played.call());
     });
+}
+
+/// The same with an account of each call: what it is for, and what is kept.
+const ACCOUNTS: [(&str, Accounting); 3] = [
+    (
+        "calls",
+        Accounting {
+            calls: true,
+            timeline: false,
+            records: false,
+        },
+    ),
+    (
+        "timeline",
+        Accounting {
+            calls: true,
+            timeline: true,
+            records: false,
+        },
+    ),
+    (
+        "records",
+        Accounting {
+            calls: false,
+            timeline: false,
+            records: true,
+        },
+    ),
+];
+
+fn accounted(criterion: &mut Criterion) {
+    for (name, accounting) in ACCOUNTS {
+        let mut played = Played::new(1_000, Duration::from_secs(1));
+        played.live.keep(accounting);
+        criterion.bench_function(&format!("call: few lingering, {name}"), |bencher| {
+            bencher.iter(|| played.call());
+        });
+    }
 }
 
 /// Calls in progress, each [`STRIDE`] calls behind the next at the same message.
@@ -169,6 +208,7 @@ fn finish(played: &mut Played, calls: &mut Vec<Fields>, step: usize) {
 criterion_group!(
     benches,
     few_lingering,
+    accounted,
     lingering,
     interleaved,
     ends_alone,

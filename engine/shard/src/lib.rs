@@ -17,8 +17,8 @@ pub use router::{
     Binding, CallDetail, CallRecord, CallState, CallView, CallsPage, Command, Config, Counters,
     EndedBy, Event, LegRecord, LegView, Limits, Listener, LocationCause, LocationChange,
     LocationCounters, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer, Peers,
-    PriorityNumbers, Probed, Probing, Progress, Query, Question, Rate, Reaction, Refreshes,
-    Registration, Reliable, Resolved, Said, Scanners, SessionTimer, Sieve, Standing, StreamRecord,
-    StreamView, TimelineEntry, Timers, Transfers, Wake, Word,
+    PriorityNumbers, Probed, Probing, Progress, ProofKeys, Query, Question, Rate, Reaction,
+    Refreshes, Registration, Reliable, Resolved, ResourcePriorities, Said, Scanners, SessionTimer,
+    Sieve, Standing, StreamRecord, StreamView, TimelineEntry, Timers, Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use router::{Command, Config, Counters, Event, Progress, Resolved, Router, Wake};
-use stack::{Flow, Outbox, Time};
+use stack::{Flow, Outbox, Time, Token};
 
 use crate::steer;
 
@@ -104,6 +104,11 @@ impl Shard {
         self.router.progress()
     }
 
+    /// The Call-ID of the caller's leg, by the one of ours on the other leg.
+    pub fn caller_call_id(&mut self, token: &Token) -> Option<&[u8]> {
+        self.router.caller_call_id(token)
+    }
+
     /// Calls in progress, those that are just ending included.
     pub fn calls(&self) -> usize {
         self.router.calls()
@@ -129,6 +134,14 @@ impl Shard {
         }
         self.router.handle_timeout(now, out);
         Applied::Done
+    }
+
+    /// Whether this datagram is this shard's: a message that can be read and belongs to another is not.
+    pub fn owns(&mut self, bytes: &[u8]) -> bool {
+        match wire::Message::parse(bytes, &mut self.index, &self.wire_limits) {
+            Ok(message) => self.place.owner(&message) == self.place.shard,
+            Err(_) => true,
+        }
     }
 
     /// When to come back with [`Input::Timeout`] at the latest, and why.

@@ -127,6 +127,14 @@ impl Heard {
         text(&self.head)
     }
 
+    /// The values of this header, a line each; the name as it is written out.
+    pub(crate) fn values(&self, name: &str) -> Vec<String> {
+        let head = self.head_text();
+        let lines = head.lines().filter_map(|line| line.split_once(':'));
+        let named = lines.filter(|(header, _)| header.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.trim().to_owned()).collect()
+    }
+
     /// The number at the beginning of this header's value; the name as it is written out.
     pub(crate) fn seconds(&self, name: &str) -> Option<u32> {
         let head = self.head_text();

@@ -15,6 +15,7 @@ mod network;
 mod packet;
 mod plan;
 mod run;
+mod scene;
 mod tape;
 mod world;
 
@@ -30,4 +31,8 @@ pub use plan::{
     MediaPlan, NamePlan, Nat, OrdealPlan, Order, Plan, RoutePlan, RouterPlan, Step, TalkPlan,
 };
 pub use run::{Run, in_all_weathers, run};
+pub use scene::{
+    Act, Answering, Leaving, Lived, Notifying, Outcome, PhonePlan, Place, Played, Referred, Scene,
+    SceneRoute, play, play_in_all_weathers,
+};
 pub use tape::{Crossing, Peer};

@@ -1,6 +1,7 @@
 //! `tipring-sim`: runs simulations by seed and says which went wrong.
 //!
 //! It is a tool at a terminal, not a pure room: it reads the clock for its rate, runs threads and prints.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
     reason = "a tool: the rate of seeds is measured by the clock, and seeds run on threads"
@@ -20,7 +21,7 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Parser;
-use tipring_sim::{Plan, Run, run};
+use tipring_sim::{Plan, Played, Run, Scene, play, run};
 
 /// A line of progress comes after so many seeds.
 const REPORT_EVERY: u64 = 5_000;
@@ -38,6 +39,9 @@ struct Options {
     /// Run this one alone.
     #[arg(long)]
     seed: Option<u64>,
+    /// Play only the worlds of calls, or only the scenes, of the seeds.
+    #[arg(long, value_enum)]
+    only: Option<Sort>,
     /// Print the plan and every message with its virtual time.
     #[arg(long)]
     trace: bool,
@@ -47,6 +51,15 @@ struct Options {
     /// Threads that run seeds; one for each core when not given.
     #[arg(long)]
     threads: Option<usize>,
+}
+
+/// A seed is two worlds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Sort {
+    /// Callers and callees, with media.
+    Calls,
+    /// Phones that transfer, subscribe, and are behind a proxy.
+    Scenes,
 }
 
 fn main() -> ExitCode {
@@ -95,25 +108,60 @@ fn run_seeds(options: &Options, next: &AtomicU64, sender: &Sender<Outcome>) {
     let end = options.first.saturating_add(options.seeds);
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= end || sender.send(play(seed, options.trace)).is_err() {
+        if seed >= end || sender.send(play_seed(options, seed)).is_err() {
             return;
         }
     }
 }
 
-fn play(seed: u64, trace: bool) -> Outcome {
+fn play_seed(options: &Options, seed: u64) -> Outcome {
+    let mut outcome = Outcome {
+        tally: Tally {
+            seeds: 1,
+            ..Tally::default()
+        },
+        text: String::new(),
+    };
+    if options.only != Some(Sort::Scenes) {
+        play_calls(options, seed, &mut outcome);
+    }
+    if options.only != Some(Sort::Calls) {
+        play_scene(options, seed, &mut outcome);
+    }
+    outcome.tally.wrong = outcome.tally.wrong.min(1);
+    outcome
+}
+
+fn play_calls(options: &Options, seed: u64, outcome: &mut Outcome) {
     let plan = Plan::random(seed);
-    let outcome = run(&plan);
-    let mut text = String::new();
-    if trace {
-        text = format!("{plan:#?}\n{}\n", outcome.trace());
+    let run = run(&plan);
+    if options.trace {
+        outcome.text += &format!("{plan:#?}\n{}\n", run.trace());
     }
-    if !outcome.findings.is_empty() {
-        let verdict = outcome.verdict();
-        text += &format!("seed {seed} went wrong (tipring-sim --seed {seed} --trace)\n{verdict}");
+    if !run.findings.is_empty() {
+        outcome.blame(seed, "calls", &run.verdict());
     }
-    let tally = Tally::of(&outcome);
-    Outcome { tally, text }
+    outcome.tally.add(&Tally::of(&run));
+}
+
+fn play_scene(options: &Options, seed: u64, outcome: &mut Outcome) {
+    let scene = Scene::random(seed);
+    let played = play(&scene);
+    if options.trace {
+        outcome.text += &format!("{scene:#?}\n{}\n", played.trace());
+    }
+    if !played.findings.is_empty() {
+        outcome.blame(seed, "scenes", &played.verdict());
+    }
+    outcome.tally.add(&Tally::of_scene(&played));
+}
+
+impl Outcome {
+    fn blame(&mut self, seed: u64, sort: &str, verdict: &str) {
+        self.tally.wrong += 1;
+        let command = format!("tipring-sim --seed {seed} --only {sort} --trace");
+        self.text += &format!("seed {seed} went wrong ({command})\n{verdict}");
+    }
 }
 
 #[derive(Default)]
@@ -131,13 +179,25 @@ impl Tally {
     fn of(run: &Run) -> Tally {
         let counters = run.counters.iter();
         Tally {
-            seeds: 1,
-            wrong: usize::from(!run.findings.is_empty()),
+            seeds: 0,
+            wrong: 0,
             datagrams: run.tape.len() as u64,
             packets: run.packets.len() as u64,
             calls: run.agents.len() as u64 / 2,
             answered: counters.clone().map(|of| of.calls_answered).sum(),
             handed_over: counters.map(|of| of.foreign).sum(),
+        }
+    }
+
+    fn of_scene(played: &Played) -> Tally {
+        let counters = played.counters.iter();
+        let invites = played.lived.iter().map(|it| u64::from(it.invites));
+        Tally {
+            calls: invites.sum(),
+            answered: counters.clone().map(|of| of.calls_answered).sum(),
+            datagrams: played.tape.len() as u64,
+            handed_over: counters.map(|of| of.foreign).sum(),
+            ..Tally::default()
         }
     }
 

@@ -163,7 +163,7 @@ impl Packet {
     pub fn agent(&self) -> Option<AgentId> {
         match self.peer {
             Peer::Agent(id) => Some(id),
-            Peer::Stranger | Peer::Nobody => None,
+            _ => None,
         }
     }
 

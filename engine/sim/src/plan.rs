@@ -269,6 +269,8 @@ pub struct InsidePlan {
     pub min_se: Option<u32>,
     /// The interval that it asks for as a caller.
     pub session_expires: Option<u32>,
+    /// It refreshes the sessions whose refresher it is, and takes that upon itself where it may (RFC 4028).
+    pub refreshes: bool,
     /// It dies at this time after the start of the simulation.
     pub dies: Option<Death>,
 }

@@ -1,5 +1,6 @@
 //! One simulation from its plan to its findings.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use shard::Counters;
@@ -51,13 +52,7 @@ pub fn run(plan: &Plan) -> Run {
     let ended = world.now();
     let agents = world.into_agents();
     if let Some(payload) = panicked {
-        let text = payload.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| {
-            payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-        });
-        let what = text.unwrap_or_default();
+        let what = text_of(payload.as_ref());
         findings.push(Finding {
             at: ended,
             rule: "panic",
@@ -79,6 +74,13 @@ pub fn run(plan: &Plan) -> Run {
         counters,
         ended,
     }
+}
+
+/// What a panic said.
+pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| payload.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+    text.unwrap_or_default()
 }
 
 /// Seeds of the bad networks that [`in_all_weathers`] tries.

@@ -16,6 +16,10 @@ pub enum Peer {
     Agent(AgentId),
     /// The stranger's, who sends garbage.
     Stranger,
+    /// A phone's, by its number in the scene.
+    Phone(usize),
+    /// One of the router's own.
+    Router,
     /// Nobody has it.
     Nobody,
 }
@@ -46,7 +50,15 @@ impl Crossing {
     pub fn agent(&self) -> Option<AgentId> {
         match self.peer {
             Peer::Agent(id) => Some(id),
-            Peer::Stranger | Peer::Nobody => None,
+            _ => None,
+        }
+    }
+
+    /// The phone at the far end.
+    pub(crate) fn phone(&self) -> Option<usize> {
+        match self.peer {
+            Peer::Phone(id) => Some(id),
+            _ => None,
         }
     }
 
@@ -98,6 +110,8 @@ pub(crate) fn name_of(peer: Peer) -> String {
             Side::Callee => format!("callee {call}"),
         },
         Peer::Stranger => "stranger".to_owned(),
+        Peer::Phone(id) => format!("phone {id}"),
+        Peer::Router => "itself".to_owned(),
         Peer::Nobody => "nobody".to_owned(),
     }
 }

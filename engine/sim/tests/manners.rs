@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use router::SessionTimer;
+use router::{Refreshes, SessionTimer};
 use tipring_sim::{CallPlan, End, OrdealPlan, Plan, Side, Step, in_all_weathers, run};
 
 fn s(seconds: u64) -> Duration {
@@ -93,5 +93,52 @@ fn a_machine_that_sleeps_through_a_call_forgets_it() {
     for seed in 0..20 {
         plan.seed = seed;
         run(&plan).expect_clean();
+    }
+}
+
+/// Refreshes that the router got from this side: copies left out, and the INVITE that made the call.
+fn refreshes(run: &tipring_sim::Run, side: Side) -> usize {
+    let mut branches: Vec<&str> = Vec::new();
+    for crossing in run.tape.iter().filter(|it| it.inbound) {
+        let from = crossing.agent().is_some_and(|id| id.side == side);
+        let Some(heard) = crossing.heard.as_ref().ok().filter(|_| from) else {
+            continue;
+        };
+        let offers = heard.is_request() && matches!(heard.method.as_str(), "INVITE" | "UPDATE");
+        if offers && !heard.to_tag.is_empty() && !branches.contains(&heard.branch.as_str()) {
+            branches.push(&heard.branch);
+        }
+    }
+    branches.len()
+}
+
+#[test]
+fn a_session_lasts_as_long_as_either_party_refreshes_it() {
+    for (refreshers, lasts) in [([true, true], true), ([false, false], false)] {
+        let mut call = CallPlan::answered();
+        call.caller.inside.hang_up = Some(s(60));
+        call.caller.inside.session_expires = Some(10);
+        call.callee.inside.min_se = Some(2);
+        (call.caller.inside.refreshes, call.callee.inside.refreshes) =
+            (refreshers[0], refreshers[1]);
+        let mut plan = Plan::of(call);
+        plan.router.session_timer = Some(SessionTimer {
+            session_expires_s: 10,
+            min_se_s: 2,
+            refreshes: Refreshes::Peer,
+        });
+        let run = run(&plan);
+        run.expect_clean();
+        let end = run.caller(0).dialogs()[0].end();
+        let hung_up = Some(if lasts {
+            End::ByeSent
+        } else {
+            End::ByeReceived
+        });
+        assert_eq!(end, hung_up, "{refreshers:?}");
+        let counts = [Side::Caller, Side::Callee].map(|side| refreshes(&run, side));
+        // Those of the caller cross, and begin the callee's interval anew.
+        assert_eq!(counts[0] > 5, lasts, "{counts:?}");
+        assert_eq!(counts[1] > 0, lasts, "{counts:?}");
     }
 }

@@ -1,9 +1,10 @@
-//! `cargo xtask arrows`: the rooms' dependency arrows only point down, and the pure rooms know neither
-//! sockets nor the system. It reads `cargo metadata`; dev-dependencies are excepted, since tests may look
+//! `cargo xtask arrows`: the rooms' dependency arrows only point down, the pure rooms know neither sockets nor
+//! the system, and `unsafe` is where it may be (`unsafety`). It reads `cargo metadata`; dev-dependencies are excepted, since tests may look
 //! up from below.
 
 use crate::failure::Failure;
 use crate::house;
+use crate::unsafety;
 use serde_json::Value;
 use std::process::Command;
 
@@ -26,6 +27,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tipring-latency", &[]),
+    (
+        "tipring-journal",
+        &[
+            "tipring-wire",
+            "tipring-stack",
+            "tipring-media",
+            "tipring-router",
+        ],
+    ),
     ("tipring-reactor", &[]),
     (
         "tipring-control",
@@ -45,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-router",
             "tipring-shard",
             "tipring-latency",
+            "tipring-journal",
             "tipring-reactor",
             "tipring-control",
         ],
@@ -92,6 +103,7 @@ const PURE: &[&str] = &[
     "tipring-router",
     "tipring-shard",
     "tipring-sim",
+    "tipring-journal",
 ];
 
 /// Packages that open sockets, wait or call the system.
@@ -117,12 +129,13 @@ struct Edge {
 /// Checks this workspace; true when every arrow points down.
 pub(crate) fn run() -> Result<bool, Failure> {
     let metadata = metadata()?;
-    let wrong = offences(&members(&metadata), &edges(&metadata));
+    let mut wrong = offences(&members(&metadata), &edges(&metadata));
+    wrong.extend(unsafety::offences(&metadata));
     for line in &wrong {
         println!("{line}");
     }
     match wrong.len() {
-        0 => println!("arrows: all point down"),
+        0 => println!("arrows: all point down, and unsafe is where it may be"),
         count => println!("arrows: {count} wrong"),
     }
     Ok(wrong.is_empty())

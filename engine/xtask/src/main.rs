@@ -28,6 +28,7 @@ mod sip;
 mod spawned;
 mod tone;
 mod torture;
+mod unsafety;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

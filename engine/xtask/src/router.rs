@@ -5,7 +5,7 @@ use crate::failure::{Failure, check};
 use crate::house;
 use crate::spawned::Spawned;
 use serde_json::Value;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -39,7 +39,9 @@ pub(crate) struct Setup<'a> {
 /// A router that runs and answers.
 #[derive(Debug)]
 pub(crate) struct Router {
-    process: Spawned,
+    process: RefCell<Spawned>,
+    program: PathBuf,
+    environment: Vec<(String, String)>,
     directory: PathBuf,
     terminated: Cell<bool>,
     /// Its IPv4 listener.
@@ -56,15 +58,15 @@ impl Router {
         write(setup.directory, "rdb.json", &setup.rdb.to_string())?;
         let config = configuration(setup, &[address, address_v6]);
         write(setup.directory, "tipring.toml", &config.to_string())?;
-        let arguments = ["run", "--config", "tipring.toml"].map(str::to_owned);
-        let command = (setup.program.as_os_str(), &arguments[..]);
         let port = address.port().to_string();
         let filled =
             |(name, text): &(String, String)| (name.clone(), text.replace("{router_port}", &port));
         let environment: Vec<_> = setup.environment.iter().map(filled).collect();
-        let process = Spawned::start_with("router", command, setup.directory, &environment)?;
-        let mut router = Router {
-            process,
+        let process = spawn(setup.program, setup.directory, &environment)?;
+        let router = Router {
+            process: RefCell::new(process),
+            program: setup.program.to_owned(),
+            environment,
             directory: setup.directory.to_owned(),
             terminated: Cell::new(false),
             address,
@@ -75,8 +77,17 @@ impl Router {
     }
 
     /// Whether it runs, or was told to end.
-    pub(crate) fn is_well(&mut self) -> bool {
-        self.terminated.get() || self.process.is_running()
+    pub(crate) fn is_well(&self) -> bool {
+        self.terminated.get() || self.process.borrow_mut().is_running()
+    }
+
+    /// Kills it (SIGKILL) and starts it again with the same configuration: all that it knew is lost.
+    pub(crate) fn kill_and_restart(&self) -> Result<(), Failure> {
+        self.process.borrow().signal("KILL");
+        let _ = self.process.borrow_mut().wait(ENDED)?;
+        let process = spawn(&self.program, &self.directory, &self.environment)?;
+        self.process.replace(process);
+        self.wait_until_it_answers()
     }
 
     /// Tells it to end (SIGTERM): it drains.
@@ -98,7 +109,7 @@ impl Router {
         let log = self.directory.join("router.log");
         let length = || std::fs::metadata(&log).map_or(0, |log| log.len());
         let before = length();
-        self.process.signal(name);
+        self.process.borrow().signal(name);
         let until = Instant::now() + HEEDED;
         while length() == before && Instant::now() < until {
             thread::sleep(Duration::from_millis(10));
@@ -110,9 +121,9 @@ impl Router {
     pub(crate) fn stop(mut self) -> Result<(), Failure> {
         check(self.is_well(), || "the router died".into())?;
         if !self.terminated.get() {
-            self.process.signal("TERM");
+            self.process.borrow().signal("TERM");
         }
-        let ended = self.process.wait(ENDED).map_err(|_| {
+        let ended = self.process.get_mut().wait(ENDED).map_err(|_| {
             Failure::Check(format!(
                 "the router lives {ENDED:?} after SIGTERM: a leaked call?"
             ))
@@ -124,10 +135,10 @@ impl Router {
         })
     }
 
-    fn wait_until_it_answers(&mut self) -> Result<(), Failure> {
+    fn wait_until_it_answers(&self) -> Result<(), Failure> {
         let until = Instant::now() + READY;
         while Instant::now() < until {
-            check(self.process.is_running(), || {
+            check(self.process.borrow_mut().is_running(), || {
                 "the router did not start: see router.log".into()
             })?;
             if answers(self.address)? {
@@ -136,6 +147,16 @@ impl Router {
         }
         Err(Failure::Timeout("the router's first answer".into()))
     }
+}
+
+fn spawn(
+    program: &Path,
+    directory: &Path,
+    environment: &[(String, String)],
+) -> Result<Spawned, Failure> {
+    let arguments = ["run", "--config", "tipring.toml"].map(str::to_owned);
+    let command = (program.as_os_str(), &arguments[..]);
+    Spawned::start_with("router", command, directory, environment)
 }
 
 /// Whether whoever listens at `address` answers one OPTIONS within 100 ms.

@@ -4,7 +4,43 @@
 
 use stack::Flow;
 
-/// One message of the past.
+/// A message of the past that nobody has looked into: most never are.
+#[derive(Clone, Debug)]
+pub(super) struct Sealed {
+    bytes: Vec<u8>,
+    flow: Flow,
+    pub(super) from_shard: bool,
+}
+
+impl Sealed {
+    pub(super) fn new(bytes: &[u8], from_shard: bool, flow: Flow) -> Sealed {
+        Sealed {
+            bytes: bytes.to_vec(),
+            flow,
+            from_shard,
+        }
+    }
+
+    pub(super) fn is_request(&self) -> bool {
+        !self.bytes.starts_with(b"SIP/2.0 ")
+    }
+
+    /// The ports of its m= lines.
+    pub(super) fn media_ports(&self) -> impl Iterator<Item = u16> {
+        let lines = self.bytes.split(|&byte| byte == b'\n');
+        lines.filter_map(|line| {
+            let line = line.strip_prefix(b"m=")?;
+            let port = line.split(|&byte| byte == b' ').nth(1)?;
+            str::from_utf8(port).ok()?.parse().ok()
+        })
+    }
+
+    pub(super) fn open(&self) -> Letter {
+        Letter::read(&self.bytes, self.from_shard, self.flow)
+    }
+}
+
+/// One message of the past, read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Letter {
     pub(super) text: String,
@@ -26,7 +62,7 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    pub(super) fn read(bytes: &[u8], from_shard: bool, flow: Flow) -> Letter {
+    fn read(bytes: &[u8], from_shard: bool, flow: Flow) -> Letter {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let mut letter = Letter {
             from_shard,
@@ -74,13 +110,7 @@ impl Letter {
         }
     }
 
-    /// The ports of its m= lines.
-    pub(super) fn media_ports(&self) -> impl Iterator<Item = u16> {
-        let lines = self.text.lines().filter(|line| line.starts_with("m="));
-        lines.filter_map(|line| line.split(' ').nth(1)?.parse().ok())
-    }
-
-    pub(super) fn is_request(&self) -> bool {
+    fn is_request(&self) -> bool {
         !self.method.is_empty()
     }
 

@@ -146,6 +146,11 @@ impl Accounts {
         self.chosen = Chosen::Nothing;
     }
 
+    /// A message is about to be dealt with; whom it concerns is not known yet.
+    pub(crate) fn begin_message(&mut self) {
+        self.at_hand = None;
+    }
+
     /// What is being done concerns this call.
     pub(crate) fn at_hand(&mut self, id: CallId) {
         self.at_hand = Some(id);

@@ -8,7 +8,7 @@ use stack::transport::{STATELESS_TAG, identity, stateless_response_telling};
 use stack::{Flow, Outbox, Time};
 use wire::{Message, Method};
 
-use super::Verdict;
+use super::{Verdict, begins_something};
 use crate::config::Event;
 use crate::core::Core;
 use crate::local;
@@ -27,7 +27,8 @@ pub(crate) fn passes(
     }
     tell_load(core, source.remote);
     let (admission, transactions) = (&mut core.admission, &mut core.transactions);
-    let verdict = admission.admit(now, source, request, || transactions.holds(request));
+    let is_trusted = || core.peers.of(source.remote.ip()).trusted;
+    let verdict = admission.admit(now, request, is_trusted, || transactions.holds(request));
     if verdict == Verdict::Refuse {
         refuse(core, source, request, out);
     }
@@ -61,10 +62,7 @@ fn tell_load(core: &mut Core, peer: SocketAddr) {
 pub(crate) fn refuse(core: &mut Core, source: Flow, request: &Message<'_>, out: &mut Outbox) {
     let draw = identity(request);
     let retry_after = local::retry_after_spread(core.limits.retry_after_s, draw);
-    let load = match core.peers.speaks_of_overload(source.remote.ip()) {
-        true => core.feedback.text(),
-        false => b"",
-    };
+    let load = core.load_told(Some(source.remote.ip()));
     stateless_response_telling(request, source, 503, b"", &retry_after, load, out);
 }
 
@@ -103,15 +101,20 @@ pub(crate) fn hear(core: &mut Core, now: Time, server: SocketAddr, response: &Me
     }
 }
 
-/// Whether a new call to `server` is not to be sent, because it has asked for fewer. Priority calls are
-/// sent all the same (RFC 7339 5.10.1).
+/// Whether a request that begins something is not to be sent to `server`, because it has asked for fewer. What
+/// belongs to something that has begun, and priority calls, are sent all the same (RFC 7339 5.10.1).
 pub(crate) fn withholds(
     core: &mut Core,
     now: Time,
+    source: Flow,
     server: SocketAddr,
     request: &Message<'_>,
 ) -> bool {
-    if core.feedback.servers() == 0 || core.admission.has_priority(request) {
+    let is_trusted = || core.peers.of(source.remote.ip()).trusted;
+    if core.feedback.servers() == 0
+        || !begins_something(request)
+        || core.admission.has_priority(request, is_trusted)
+    {
         return false;
     }
     let draw = core.random.next_u64();

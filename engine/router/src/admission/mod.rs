@@ -15,8 +15,8 @@ mod tests;
 
 use std::time::Duration;
 
+use stack::Time;
 use stack::transport::identity;
-use stack::{Flow, Time};
 use wire::{Message, Method};
 
 use self::controller::{Calls, Change, Controller};
@@ -24,7 +24,7 @@ use self::memory::Memory;
 use self::sieve::{Sieving, sieve};
 
 pub(crate) use self::feedback::{Feedback, OFFER};
-pub use self::priority::PriorityNumbers;
+pub use self::priority::{PriorityNumbers, ResourcePriorities};
 pub use self::sieve::Sieve;
 
 /// When new calls are refused because the shard is overloaded.
@@ -37,6 +37,9 @@ pub struct Overload {
     /// Answers of 503 for each call that is taken. What comes beyond them is dropped without an answer
     /// (RFC 3261 21.5.4), since it would be paid for with calls.
     pub refusals_per_call: f64,
+    /// What marks further ones, when a trusted peer says so. The network cannot see it, so that nothing is left
+    /// to be dropped there while there are any: see [`Sieve`].
+    pub resource_priorities: ResourcePriorities,
 }
 
 impl Default for Overload {
@@ -45,6 +48,7 @@ impl Default for Overload {
             target: Some(Duration::from_millis(20)),
             priority: PriorityNumbers::default(),
             refusals_per_call: 0.4,
+            resource_priorities: ResourcePriorities::default(),
         }
     }
 }
@@ -151,6 +155,9 @@ impl Admission {
 
     /// What the network is to leave out from `now` on, if that is to change; `Some(None)` is nothing.
     pub(crate) fn look_at_sieve(&mut self, now: Time) -> Option<Option<Sieve>> {
+        if !self.settings.resource_priorities.is_empty() {
+            return None;
+        }
         let limited = self.rate().is_some();
         let (came, dropped) = (self.counters.offered, self.counters.dropped);
         let passing = self.sieving.look(now, came, dropped, limited)?;
@@ -173,18 +180,23 @@ impl Admission {
         }
     }
 
-    /// Whether the request is a call that goes before others.
-    pub(crate) fn has_priority(&self, request: &Message<'_>) -> bool {
+    /// Whether the request is one that goes before others. `is_trusted` says whether its sender may mark it.
+    pub(crate) fn has_priority(
+        &self,
+        request: &Message<'_>,
+        is_trusted: impl FnOnce() -> bool,
+    ) -> bool {
         self.settings.priority.go_for(request)
+            || self.settings.resource_priorities.mark(request) && is_trusted()
     }
 
-    /// Decides on a request that begins something. `is_known` tells a copy of one that was taken in:
-    /// those go on to their transaction.
+    /// Decides on a request that begins something. `is_trusted` is as in [`Admission::has_priority`];
+    /// `is_known` tells a copy of one that was taken in: those go on to their transaction.
     pub(crate) fn admit(
         &mut self,
         now: Time,
-        _source: Flow,
         request: &Message<'_>,
+        is_trusted: impl FnOnce() -> bool,
         is_known: impl FnOnce() -> bool,
     ) -> Verdict {
         if !begins_something(request) {
@@ -195,7 +207,10 @@ impl Admission {
             return Verdict::Admit;
         }
         let verdict = match limited {
-            true => self.decide(now, identity(request), self.has_priority(request)),
+            true => {
+                let has_priority = self.has_priority(request, is_trusted);
+                self.decide(now, identity(request), has_priority)
+            }
             false => self.take_in(),
         };
         let is_other = verdict == Verdict::Admit && request.method() != Method::Invite;

@@ -1,6 +1,7 @@
-//! Which new calls go before all others: emergency calls, by the number or by the service they name.
+//! Which new calls go before all others: emergency calls, by the number or by the service they name, and what
+//! those who may say so have marked as urgent (RFC 4412).
 
-use wire::{Message, Method, Uri};
+use wire::{HeaderName, Message, Method, Uri};
 
 /// RFC 5031 4.2: emergency services, and their kinds (`.fire`, `.police`).
 const EMERGENCY: &[u8] = b"urn:service:sos";
@@ -40,6 +41,38 @@ impl PriorityNumbers {
     }
 }
 
+/// Values of Resource-Priority (RFC 4412 3.1) that are believed of trusted peers: `ets` is each priority of this
+/// namespace, `wps.0` this one alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourcePriorities(Vec<String>);
+
+impl ResourcePriorities {
+    /// These values.
+    pub fn new(values: impl IntoIterator<Item = String>) -> ResourcePriorities {
+        ResourcePriorities(values.into_iter().collect())
+    }
+
+    /// Whether none is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the request has one of them.
+    pub(crate) fn mark(&self, request: &Message<'_>) -> bool {
+        let mut values = request.values(HeaderName::ResourcePriority);
+        !self.is_empty() && values.any(|value| self.have(value))
+    }
+
+    /// RFC 4412 3.1: case does not matter.
+    fn have(&self, value: &[u8]) -> bool {
+        let namespace = value.split(|&byte| byte == b'.').next();
+        self.0.iter().map(String::as_bytes).any(|own| {
+            own.eq_ignore_ascii_case(value)
+                || namespace.is_some_and(|namespace| own.eq_ignore_ascii_case(namespace))
+        })
+    }
+}
+
 fn names_emergency(uri: &[u8]) -> bool {
     let Some((start, rest)) = uri.split_at_checked(EMERGENCY.len()) else {
         return false;
@@ -64,6 +97,24 @@ mod tests {
         ] {
             assert_eq!(numbers.have(user.as_bytes()), expected, "{user}");
         }
+    }
+
+    #[test]
+    fn resource_priorities_are_namespaces_or_single_values() {
+        let values = ResourcePriorities::new(["ets", "wps.0"].map(str::to_owned));
+        for (value, expected) in [
+            ("ets.4", true),
+            ("ETS.0", true),
+            ("etsx.0", false),
+            ("wps.0", true),
+            ("wps.00", false),
+            ("wps.1", false),
+            ("wps", false),
+            ("", false),
+        ] {
+            assert_eq!(values.have(value.as_bytes()), expected, "{value}");
+        }
+        assert!(!ResourcePriorities::default().have(b"ets.0"));
     }
 
     #[test]

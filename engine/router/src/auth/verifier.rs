@@ -184,13 +184,13 @@ fn usage<'m>(
 }
 
 /// RFC 8760 2.6 (6) lets proxies change the Request-URI on the way. Its user must not have changed: else who
-/// hears credentials could call somebody else with them.
+/// hears credentials could call somebody else with them. Some senders (sipp) name no user, but the host alone.
 fn is_for_same_user(given: &DigestCredentials<'_>, request: &Message<'_>) -> bool {
     match (
         Uri::parse(given.uri.raw()),
         Uri::parse(request.request_uri()),
     ) {
-        (Ok(given), Ok(asked)) => given.user == asked.user,
+        (Ok(given), Ok(asked)) => given.user.is_empty() || given.user == asked.user,
         _ => false,
     }
 }

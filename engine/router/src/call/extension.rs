@@ -31,12 +31,14 @@ impl Call {
             call: self.id,
             purpose: Purpose::Invite,
         };
-        let doors = &core.doors;
+        let (doors, peers) = (&core.doors, &core.peers);
         let again = core.transactions.request_again(
             now,
             user,
             |out, former, flow, branch| {
-                print::invite_again(out, former, doors.of(flow.listener), branch, cseq);
+                let speaks = peers.speaks_of_overload(flow.remote.ip());
+                let door = doors.towards(flow.listener, speaks);
+                print::invite_again(out, former, door, branch, cseq);
             },
             out,
         );

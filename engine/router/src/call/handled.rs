@@ -12,6 +12,7 @@ use stack::{Answer, ClientId, Flow, Outbox, ServerId, Time, Token};
 use wire::{HeaderName, Message, Method, NameAddr, print};
 
 use super::answers::{ack_late_reinvite, end_fork, end_late_fork, send_ack};
+use super::former::Former;
 use super::own::Own;
 use super::print::{MAX_FORWARDS, Reason, Request, party};
 use super::{After, Call, Leg, Stage, Terms, Text, Way};
@@ -168,7 +169,8 @@ impl Call {
     ) -> Option<ClientId> {
         let flow = target.end.flow;
         let cseq = dialog.next_cseq();
-        let door = core.doors.of(flow.listener);
+        let speaks = core.peers.speaks_of_overload(flow.remote.ip());
+        let door = core.doors.towards(flow.listener, speaks);
         let printed = |out: &mut Vec<u8>, branch: &Token| {
             let invite = Request {
                 door,
@@ -442,6 +444,7 @@ impl Call {
         } = *handled;
         acknowledge_target(core, now, client, &target, response, out);
         core.transferred(self.id, from, target.dialog.call_id());
+        self.former = Some(Box::new(Former::of(self.leg(from), self.tag(from))));
         let former = std::mem::replace(self.leg_mut(from), target);
         let [caller, callee] = self.secrets;
         match from {

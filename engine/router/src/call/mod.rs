@@ -10,6 +10,7 @@ mod early;
 mod ending;
 mod extension;
 mod forked;
+mod former;
 mod handled;
 mod media;
 mod offers;
@@ -43,6 +44,7 @@ use crate::steer::Steering;
 pub(crate) use answers::{ack_late_reinvite, end_late_fork};
 pub(crate) use changes::Changes;
 pub(crate) use early::check_offer;
+use former::Former;
 pub(crate) use handled::Target;
 pub(crate) use media::refusal;
 pub(crate) use own::Own;
@@ -180,6 +182,8 @@ pub(crate) struct Call {
     referrals: Option<Box<transfer::Referrals>>,
     /// The transfer that the router is carrying out.
     handled: Option<Box<handled::Handled>>,
+    /// Who was in the call before the last transfer that the router has carried out.
+    former: Option<Box<Former>>,
     /// Its session timers, when they are the router's own.
     sessions: Option<Box<Sessions>>,
     /// Whom its parties trust; `None` when nobody is trusted.
@@ -228,6 +232,12 @@ impl Call {
         let known = leg.dialog.remote_tag() == from_tag
             || side == Side::Callee && self.forks.iter().any(|fork| fork.remote_tag() == from_tag);
         (known && leg.dialog.call_id() == request.call_id()).then_some(side)
+    }
+
+    /// Whether a party that has just been let go hangs up, too: our tag in its dialog is `tag`.
+    pub(crate) fn is_hung_up_late(&self, request: &Message<'_>, tag: &Token) -> bool {
+        let former = self.former.as_ref();
+        former.is_some_and(|former| former.hangs_up(request, tag))
     }
 
     pub(crate) fn leg(&self, side: Side) -> &Leg {

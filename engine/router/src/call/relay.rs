@@ -130,7 +130,7 @@ impl Call {
         request: &Message<'_>,
         out: &mut Outbox,
     ) {
-        let referring = match self.referring_lines(core, from, request) {
+        let referring = match self.referring_lines(core, from, server, request) {
             Ok(lines) => lines,
             Err(code) => return core.refuse(now, server, code, b"", out),
         };

@@ -142,14 +142,29 @@ impl Way {
         Ok(Some(trust))
     }
 
-    /// RFC 7339 5.10: refused without Retry-After when the server has asked for fewer calls.
-    fn check_load(&self, core: &mut Core, now: Time, request: &Message<'_>) -> Result<(), Refusal> {
+    /// RFC 7339 5.10: refused without Retry-After when the server has asked for fewer requests.
+    ///
+    /// # Errors
+    /// 503.
+    pub(crate) fn check_load(
+        &self,
+        core: &mut Core,
+        now: Time,
+        source: Flow,
+        request: &Message<'_>,
+    ) -> Result<(), Refusal> {
         match self {
-            Way::Known(flow) if entrance::withholds(core, now, flow.remote, request) => {
+            Way::Known(flow) if entrance::withholds(core, now, source, flow.remote, request) => {
                 Err(Refusal::code(503))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the server is asked to tell its load (RFC 7339 5.1); not while its address is unknown.
+    pub(crate) fn speaks_of_overload(&self, core: &Core) -> bool {
+        let address = self.address();
+        address.is_some_and(|address| core.peers.speaks_of_overload(address))
     }
 
     /// The flow of the callee's leg; the caller's own until the name is resolved.
@@ -245,6 +260,7 @@ impl Begun {
             steering: self.steering,
             referrals: None,
             handled: None,
+            former: None,
             sessions: self.sessions,
             trust: self.trust,
             able: Abilities::of(setup.request),
@@ -271,7 +287,7 @@ impl Call {
         let mut sessions = Sessions::of(core, setup.request)?;
         let trust = way.trust(core, &setup)?;
         let veil = trust.map(|trust| trust.veil(Side::Caller));
-        way.check_load(core, now, setup.request)?;
+        way.check_load(core, now, setup.source, setup.request)?;
         let secrets = [core.random.next_u64(), core.random.next_u64()];
         let [caller_tag, callee_tag] = secrets.map(|random| setup.id.token(core.shard, random));
         let invite_cseq = setup.request.cseq()?.number;
@@ -466,8 +482,7 @@ fn send_invite(
     out: &mut Outbox,
 ) -> Option<ClientId> {
     let flow = way.flow(setup.source);
-    let speaks = matches!(way, Way::Known(_)) && core.peers.speaks_of_overload(flow.remote.ip());
-    let door = core.doors.towards(flow.listener, speaks);
+    let door = (core.doors).towards(flow.listener, way.speaks_of_overload(core));
     let user = User {
         call: setup.id,
         purpose: Purpose::Invite,

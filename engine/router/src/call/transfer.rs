@@ -1,8 +1,8 @@
 //! What a call has to do with transfers that its parties arrange among themselves: the numbers of the REFERs
 //! that crossed it, and the party at its other end for an INVITE that names its dialog.
 
-use stack::Time;
 use stack::dialog::DialogState;
+use stack::{ServerId, Time};
 use wire::{Message, Method};
 
 use super::{Call, Stage};
@@ -35,10 +35,14 @@ impl Call {
         &self,
         core: &Core,
         from: Side,
+        server: ServerId,
         request: &Message<'_>,
     ) -> Result<Vec<u8>, u16> {
         match request.method() {
-            Method::Refer => referring_lines(core, self.leg(from.other()).peer.listener, request),
+            Method::Refer => {
+                let listener = self.leg(from.other()).peer.listener;
+                referring_lines(core, listener, server, request)
+            }
             Method::Notify | Method::Subscribe => {
                 let id = refer_id(request).and_then(|id| self.other_id(from, id));
                 Ok(event_line(request, id))
@@ -125,6 +129,11 @@ impl Call {
         })
     }
 
+    /// Whether one of its dialogs is named.
+    pub(crate) fn has_dialog(&self, core: &Core, named: &Named) -> bool {
+        self.named_side(core, named).is_some()
+    }
+
     /// The side whose dialog is named.
     fn named_side(&self, core: &Core, named: &Named) -> Option<Side> {
         let side = [Side::Caller, Side::Callee]
@@ -137,7 +146,7 @@ impl Call {
             .filter(|_| side == Side::Callee)
             .map(|fork| fork.remote_tag())
             .chain([dialog.remote_tag()]);
-        tags.any(|tag| named.names(core.steer_key, dialog.call_id(), tag))
+        tags.any(|tag| named.names(&core.proofs.dialog, dialog.call_id(), tag))
             .then_some(side)
     }
 

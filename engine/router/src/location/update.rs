@@ -57,6 +57,7 @@ pub(crate) enum Refused {
     TooManyContacts,
     /// No room for another address-of-record or binding. Answered 503.
     Full,
-    /// Not every shard could be told in time. It may have been made all the same. Answered 503.
+    /// Not every shard could be told in time. It may have been made all the same. Answered 500 with
+    /// Retry-After.
     NotReached,
 }

@@ -84,6 +84,7 @@ impl<'a, 'm> Outgoing<'a, 'm> {
         };
         let max_forwards = max_forwards(request).ok_or_else(|| Refusal::code(483))?;
         let way = Way::find(core, route.addressed.destination.clone(), source)?;
+        way.check_load(core, now, source, request)?;
         let veil = identity::between(core, source.remote.ip(), way.address());
         if let Some(veil) = veil {
             veil.check(request, route.steered)?;
@@ -142,13 +143,15 @@ impl<'a, 'm> Outgoing<'a, 'm> {
         let flow = self.flow();
         let (extra, policy) = match self.request.method() {
             Method::Refer => {
-                let lines = referring_lines(core, flow.listener, self.request);
+                let lines = referring_lines(core, flow.listener, self.server, self.request);
                 (lines.map_err(Refusal::code)?, passing(Method::Refer))
             }
             _ => (Vec::new(), &POLICY),
         };
         let cseq = dialog.next_cseq();
-        let door = core.doors.of(flow.listener);
+        let door = core
+            .doors
+            .towards(flow.listener, self.way.speaks_of_overload(core));
         let body = match self.route.steered && self.request.has_sdp() {
             true => b"".as_slice(),
             false => self.request.body(),

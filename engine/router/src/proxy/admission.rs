@@ -4,10 +4,12 @@
 use stack::Token;
 use wire::{HeaderName, Message, Uri, Via, print};
 
-use super::path::{Path, read_hash};
+use super::path::Path;
 use crate::call::{Refusal, max_forwards};
 use crate::core::Core;
+use crate::identity;
 use crate::local;
+use crate::proofs::read_hash;
 
 /// RFC 5393 5.3.3: what a request carries that named none, and the most it may.
 const MAX_BREADTH: u32 = 60;
@@ -33,8 +35,7 @@ impl Admitted {
     ) -> Result<Admitted, Refusal> {
         let max_forwards = max_forwards(request).ok_or_else(|| Refusal::code(483))?;
         local::check_scheme(&Uri::parse(path.uri)?)?;
-        // RFC 3261 16.3 step 5: this proxy knows no extension.
-        local::refuse_unknown(request.values(HeaderName::ProxyRequire))?;
+        check_required(core, request)?;
         let mark = mark(core, request)?;
         if has_looped(request, mark) {
             core.counters.looped += 1;
@@ -45,6 +46,16 @@ impl Admitted {
             breadth: breadth(request),
             mark,
         })
+    }
+}
+
+/// RFC 3261 16.3 step 5: this proxy knows no extension but privacy, and that no further than a proxy can give it.
+fn check_required(core: &Core, request: &Message<'_>) -> Result<(), Refusal> {
+    let is_privacy = |option: &&[u8]| option.eq_ignore_ascii_case(b"privacy");
+    let required = request.values(HeaderName::ProxyRequire);
+    match identity::proxy_understands(core, request) {
+        true => local::refuse_unknown(required.filter(|option| !is_privacy(option))),
+        false => local::refuse_unknown(required),
     }
 }
 
@@ -71,7 +82,7 @@ fn mark(core: &mut Core, request: &Message<'_>) -> Result<u64, Refusal> {
         text.push(b'\n');
     }
     print::number(&mut text, number.into());
-    let mark = core.path_keys.mark(&text);
+    let mark = core.proofs.loops.of(&text);
     core.return_scratch(text);
     Ok(mark)
 }

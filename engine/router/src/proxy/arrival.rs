@@ -7,7 +7,9 @@ use stack::{Flow, Outbox, ServerId, Time};
 use wire::{Message, Method, Uri};
 
 use super::admission::{self, Admitted};
-use super::context::{Candidate, Candidates, New, ResponseContext, TargetUri, Terms, forward};
+use super::back::Heard;
+use super::best::told;
+use super::context::{Candidate, Candidates, New, ResponseContext, TargetUri, Terms};
 use super::onward::{Kind, Onward};
 use super::path::{Path, may_be_ours};
 use crate::call::{After, Refusal};
@@ -107,7 +109,7 @@ fn forward_to(
             purpose: Purpose::Onward(server),
         };
         let sent = onward.send(core, now, user, out);
-        return sent.map(|_| None).map_err(|code| Refusal::code(told(code)));
+        return sent.map(|_| None).map_err(Refusal::from);
     }
     let Some(id) = calls.reserve() else {
         core.limit_reached("calls", calls.limit());
@@ -124,16 +126,7 @@ fn forward_to(
         terms,
     };
     let started = ResponseContext::start(core, now, new, out);
-    let entry = started.map(|context| Some(Entry::Proxy(context)));
-    entry.map_err(Refusal::code)
-}
-
-/// RFC 3261 16.7 step 6: a 503 is not passed on, it would speak of us.
-fn told(code: u16) -> u16 {
-    match code {
-        503 => 500,
-        code => code,
-    }
+    started.map(|context| Some(Entry::Proxy(context)))
 }
 
 /// The path of a request inside a dialog that was made through this proxy (RFC 3261 16.12); `None` for
@@ -192,22 +185,27 @@ pub(crate) fn on_answer(
     calls: &mut Calls,
     now: Time,
     user: User,
-    response: &Message<'_>,
+    (source, response): (Flow, &Message<'_>),
     out: &mut Outbox,
 ) -> After {
     match user.purpose {
-        Purpose::Branch(server, index) => match calls.context_mut(user.call) {
-            Some(context) => return context.on_response(core, now, index, response, out),
-            // RFC 3261 16.7 step 5: every 2xx goes back, also when the context is gone.
-            None if (200..300).contains(&response.code()) => {
-                forward(core, now, server, response, out);
+        Purpose::Branch(server, index) => {
+            let heard = Heard::new(core, source, server, response);
+            match calls.context_mut(user.call) {
+                Some(context) => return context.on_response(core, now, index, heard, out),
+                // RFC 3261 16.7 step 5: every 2xx goes back, also when the context is gone.
+                None if (200..300).contains(&response.code()) => {
+                    heard.forward(core, now, server, out);
+                }
+                None => {}
             }
-            None => {}
-        },
+        }
         Purpose::Onward(server) if response.code() == 503 => {
             core.refuse(now, server, told(503), b"", out);
         }
-        Purpose::Onward(server) => forward(core, now, server, response, out),
+        Purpose::Onward(server) => {
+            Heard::new(core, source, server, response).forward(core, now, server, out);
+        }
         _ => {}
     }
     After::Keep

@@ -3,59 +3,82 @@
 
 use stack::pool::Block;
 use stack::{Outbox, ServerId, Time};
-use wire::print::{self, Policy};
-use wire::{HeaderName, Message};
+use wire::HeaderName;
+use wire::print::Policy;
 
+use super::back::Heard;
 use super::{CHALLENGED, RESPONSE};
+use crate::call::Refusal;
 use crate::core::Core;
 
 /// The best final response so far.
 #[derive(Debug, Default)]
 pub(super) struct Best {
-    held: Option<(u16, Option<Block>)>,
+    held: Option<(u16, Held)>,
     /// The challenges of every 401 and 407, complete header lines.
     challenges: Vec<u8>,
 }
 
+/// What goes back when nothing better comes.
+#[derive(Debug)]
+enum Held {
+    /// A response that came, as it is passed back.
+    Theirs(Block),
+    /// An answer of ours.
+    Ours(Refusal),
+}
+
 impl Best {
-    /// A branch ended without a response, or with one that has this code and no text.
+    /// A branch ended without a response, or with one that is not passed on.
     pub(super) fn consider_own(&mut self, core: &mut Core, code: u16, cancelled: bool) {
+        let refusal = Refusal::code(told(code));
+        self.consider_unsent(core, code, refusal, cancelled);
+    }
+
+    /// A branch did not begin, or has ended, for a reason that counts as `code` and is told so.
+    pub(super) fn consider_unsent(
+        &mut self,
+        core: &mut Core,
+        code: u16,
+        refusal: Refusal,
+        cancelled: bool,
+    ) {
         if self.is_better(code, cancelled) {
-            self.hold(core, code, None);
+            self.hold(core, code, Held::Ours(refusal));
         }
     }
 
     /// A branch got this final response.
-    pub(super) fn consider(&mut self, core: &mut Core, response: &Message<'_>, cancelled: bool) {
-        let policy = match response.code() {
+    pub(super) fn consider(&mut self, core: &mut Core, heard: Heard<'_, '_>, cancelled: bool) {
+        let policy = match heard.code() {
+            503 => return self.consider_own(core, 503, cancelled),
             401 | 407 => &CHALLENGED,
             _ => &RESPONSE,
         };
         for name in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
-            if matches!(response.code(), 401 | 407) {
-                let lines = response.lines(name).flat_map(|header| header.line);
-                self.challenges.extend(lines);
+            if matches!(heard.code(), 401 | 407) {
+                self.challenges.extend(heard.lines(name).flatten());
             }
         }
-        self.consider_as(core, response, policy, b"", cancelled);
+        self.consider_as(core, heard, policy, b"", cancelled);
     }
 
     /// The same with other headers: those that `policy` lets pass, and `extra`.
     pub(super) fn consider_as(
         &mut self,
         core: &mut Core,
-        response: &Message<'_>,
+        heard: Heard<'_, '_>,
         policy: &Policy,
         extra: &[u8],
         cancelled: bool,
     ) {
-        let code = response.code();
+        let code = heard.code();
         if self.is_better(code, cancelled) {
             let mut text = core.scratch();
-            print::forwarded_response(&mut text, response, policy, extra);
+            heard.print(core, &mut text, policy, extra);
             let block = core.pool.store(&text);
             core.return_scratch(text);
-            self.hold(core, code, Some(block));
+            self.hold(core, code, Held::Theirs(block));
         }
     }
 
@@ -64,32 +87,37 @@ impl Best {
         held.is_none_or(|(held, _)| rank(code, cancelled) < rank(*held, cancelled))
     }
 
-    fn hold(&mut self, core: &mut Core, code: u16, text: Option<Block>) {
+    fn hold(&mut self, core: &mut Core, code: u16, held: Held) {
         self.release(core);
-        self.held = Some((code, text));
+        self.held = Some((code, held));
     }
 
-    /// What the client is told when there is nothing to be passed on: RFC 3261 16.7 step 6 makes a 500 of a
-    /// 503, which speaks of one hop and not of us, and a 408 of nothing at all.
-    pub(super) fn own_code(&self) -> u16 {
-        match &self.held {
-            None => 408,
-            Some((503, _)) => 500,
-            Some((code, _)) => *code,
+    /// What the client is told when no branch has ever begun.
+    pub(super) fn into_refusal(self, core: &mut Core) -> Refusal {
+        match self.held {
+            Some((_, Held::Ours(refusal))) => refusal,
+            Some((code, Held::Theirs(text))) => {
+                core.pool.release(text);
+                Refusal::code(code)
+            }
+            None => Refusal::code(408),
         }
     }
 
     /// Sends it.
     pub(super) fn send(&mut self, core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
         match self.held.take() {
-            Some((code, Some(text))) if code != 503 => {
+            Some((code, Held::Theirs(text))) => {
                 self.forward(core, now, server, code, text.as_slice(), out);
                 core.pool.release(text);
             }
-            held => {
-                self.held = held;
-                core.refuse(now, server, self.own_code(), b"", out);
+            Some((_, Held::Ours(refusal))) if !refusal.phrase.is_empty() => {
+                core.refuse_with(now, server, &refusal, out);
             }
+            Some((_, Held::Ours(refusal))) => {
+                core.refuse(now, server, refusal.code, &refusal.extra, out);
+            }
+            None => core.refuse(now, server, 408, b"", out),
         }
     }
 
@@ -119,9 +147,17 @@ impl Best {
 
     /// Gives back what it holds.
     pub(super) fn release(&mut self, core: &mut Core) {
-        if let Some((_, Some(text))) = self.held.take() {
+        if let Some((_, Held::Theirs(text))) = self.held.take() {
             core.pool.release(text);
         }
+    }
+}
+
+/// RFC 3261 16.7 step 6: a 503 is not passed on, it would speak of us.
+pub(super) fn told(code: u16) -> u16 {
+    match code {
+        503 => 500,
+        code => code,
     }
 }
 

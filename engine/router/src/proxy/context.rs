@@ -8,16 +8,15 @@ use smallvec::SmallVec;
 use stack::pool::Block;
 use stack::timer::TimerKey;
 use stack::{ClientId, Flow, Outbox, ServerId, Time};
-use wire::print::forwarded_response;
 use wire::{Index, Limits, Message, Method};
 
-use super::RESPONSE;
 use super::admission::Admitted;
+use super::back::Heard;
 use super::best::Best;
 use super::onward::{Kind, Onward};
 use super::path::Path;
 use super::redirection;
-use crate::call::{After, Reason};
+use crate::call::{After, Reason, Refusal};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Purpose, User};
 use crate::rdb::BRANCHES_MAX;
@@ -107,13 +106,13 @@ impl ResponseContext {
     /// Forwards the request to the targets that come first.
     ///
     /// # Errors
-    /// The code to answer with when no target could be tried.
+    /// How to answer when no target could be tried.
     pub(super) fn start(
         core: &mut Core,
         now: Time,
         new: New<'_, '_>,
         out: &mut Outbox,
-    ) -> Result<ResponseContext, u16> {
+    ) -> Result<ResponseContext, Refusal> {
         let recurse = new.terms.recurse;
         let may_go_on = recurse || new.candidates.len() > 1;
         let uris = new.candidates.iter().map(|candidate| candidate.uri.clone());
@@ -144,9 +143,9 @@ impl ResponseContext {
             core.transactions.set_server_user(context.server, user);
             Ok(context)
         } else {
-            let code = context.best.own_code();
+            let best = std::mem::take(&mut context.best);
             context.release(core);
-            Err(code)
+            Err(best.into_refusal(core))
         }
     }
 
@@ -229,7 +228,11 @@ impl ResponseContext {
                 given_up: false,
                 over: false,
             }),
-            Err(code) => self.best.consider_own(core, code, self.cancelled),
+            Err(unsent) => {
+                let code = unsent.code();
+                self.best
+                    .consider_unsent(core, code, unsent.into(), self.cancelled);
+            }
         }
     }
 
@@ -239,9 +242,13 @@ impl ResponseContext {
         core.arm(now, self.id, Alarm::TimerC(index), after)
     }
 
-    /// `noAnswerTimeout` and `no18xTimeout` hold for each step of a serial fork.
+    /// `noAnswerTimeout` and `no18xTimeout` hold for each step of a serial fork, and are of calls: no other
+    /// request rings, and its transaction ends by itself (RFC 3261 17.1.2.2).
     fn arm_step(&mut self, core: &mut Core, now: Time) {
         self.disarm_step(core);
+        if !self.is_invite {
+            return;
+        }
         self.no_answer = core.arm(now, self.id, Alarm::NoAnswer, self.terms.no_answer);
         self.no_18x = core.arm(now, self.id, Alarm::No18x, self.terms.no_18x);
     }
@@ -268,15 +275,15 @@ impl ResponseContext {
         core: &mut Core,
         now: Time,
         index: u8,
-        response: &Message<'_>,
+        heard: Heard<'_, '_>,
         out: &mut Outbox,
     ) -> After {
-        match response.code() {
-            ..200 => self.on_provisional(core, now, index, response, out),
-            200..300 => return self.on_success(core, now, response, out),
+        match heard.code() {
+            ..200 => self.on_provisional(core, now, index, heard, out),
+            200..300 => return self.on_success(core, now, heard, out),
             code => {
                 if let Some(branch) = self.close(core, index) {
-                    self.on_failure(core, now, branch, response, out);
+                    self.on_failure(core, now, branch, heard, out);
                     self.after_failure(core, now, code, out);
                     return self.proceed(core, now, out);
                 }
@@ -291,7 +298,7 @@ impl ResponseContext {
         core: &mut Core,
         now: Time,
         index: u8,
-        response: &Message<'_>,
+        heard: Heard<'_, '_>,
         out: &mut Outbox,
     ) {
         let place = usize::from(index);
@@ -305,7 +312,7 @@ impl ResponseContext {
             branch.timer_c = timer_c;
         }
         core.disarm(&mut self.no_18x);
-        forward(core, now, self.server, response, out);
+        heard.forward(core, now, self.server, out);
     }
 
     /// RFC 3261 16.7 steps 5 and 10: it goes back at once, and the others are cancelled.
@@ -313,10 +320,10 @@ impl ResponseContext {
         &mut self,
         core: &mut Core,
         now: Time,
-        response: &Message<'_>,
+        heard: Heard<'_, '_>,
         out: &mut Outbox,
     ) -> After {
-        forward(core, now, self.server, response, out);
+        heard.forward(core, now, self.server, out);
         let reason = Reason::sip(200, "Call completed elsewhere");
         self.cancel_pending(core, now, &reason, out);
         After::Remove
@@ -327,16 +334,16 @@ impl ResponseContext {
         core: &mut Core,
         now: Time,
         (breadth, given_up): (u32, bool),
-        response: &Message<'_>,
+        heard: Heard<'_, '_>,
         out: &mut Outbox,
     ) {
-        match response.code() {
+        match heard.code() {
             // It was the time that ended it, not the callee.
             487 if given_up => self.best.consider_own(core, 408, self.cancelled),
             300..=302 if self.terms.recurse && !self.cancelled => {
-                self.redirect(core, now, breadth, response, out);
+                self.redirect(core, now, breadth, heard, out);
             }
-            _ => self.best.consider(core, response, self.cancelled),
+            _ => self.best.consider(core, heard, self.cancelled),
         }
     }
 
@@ -504,12 +511,12 @@ impl ResponseContext {
         core: &mut Core,
         now: Time,
         breadth: u32,
-        response: &Message<'_>,
+        heard: Heard<'_, '_>,
         out: &mut Outbox,
     ) {
         let room = BRANCHES_MAX.saturating_sub(self.branches.len() + self.waiting.len());
-        let found = redirection::contacts(response, &mut self.known, room);
-        redirection::hold_rest(core, &mut self.best, response, &found.rest, self.cancelled);
+        let found = redirection::contacts(heard.response, &mut self.known, room);
+        redirection::hold_rest(core, &mut self.best, heard, &found.rest, self.cancelled);
         let mut found = found.candidates;
         let Some(q) = found.first().map(|candidate| candidate.q) else {
             return;
@@ -535,17 +542,4 @@ impl ResponseContext {
             core.pool.release(kept);
         }
     }
-}
-
-/// Passes a response back as it is, but for our Via.
-pub(super) fn forward(
-    core: &mut Core,
-    now: Time,
-    server: ServerId,
-    response: &Message<'_>,
-    out: &mut Outbox,
-) {
-    let print = |out: &mut Vec<u8>| forwarded_response(out, response, &RESPONSE, b"");
-    let code = response.code();
-    core.transactions.forward(now, server, code, print, out);
 }

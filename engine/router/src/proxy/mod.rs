@@ -3,12 +3,13 @@
 //!
 //! `arrival` takes a request in, `path` knows which Routes are ours, `admission` is what is checked before
 //! anything leaves, `onward` prints and sends, `context` is the response context with its branches, `best`
-//! the choice among final responses, `redirection` the Contacts that become targets. A call that was
-//! answered leaves nothing here: the requests inside it bring their own path. What may not live here:
-//! dialogs, sessions, media. Topology hiding does not apply.
+//! the choice among final responses, `redirection` the Contacts that become targets, `back` what the client
+//! gets of a response. A call that was answered leaves nothing here: the requests inside it bring their own
+//! path. What may not live here: dialogs, sessions, media. Topology hiding does not apply.
 
 mod admission;
 mod arrival;
+mod back;
 mod best;
 mod context;
 mod onward;
@@ -23,7 +24,7 @@ pub(crate) use arrival::{
     start,
 };
 pub(crate) use context::ResponseContext;
-pub(crate) use path::{Path, PathKeys};
+pub(crate) use path::Path;
 
 /// What of a request is written anew. Everything else is copied byte for byte and in order.
 const REQUEST: Policy = Policy::dropping(&[

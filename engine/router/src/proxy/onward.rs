@@ -1,14 +1,20 @@
 //! A request that leaves: where it goes and how it is printed (RFC 3261 16.6). It is the one that came,
 //! with a Via more, a hop less, and the Request-URI of its target.
 
+use std::net::IpAddr;
+
 use smallvec::SmallVec;
 use stack::{ClientId, Flow, Outbox, Time, Token};
 use wire::{Message, Method, NameAddr, Uri, print};
 
 use super::REQUEST;
 use super::admission::Admitted;
+use super::best::told;
 use super::path::{Path, record_route};
+use crate::admission::entrance;
+use crate::call::Refusal;
 use crate::core::{Core, Destination, User, Waiting};
+use crate::identity::{self, Hidden};
 
 /// Which path the next hop follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +44,48 @@ pub(super) struct Onward<'a> {
 enum Way {
     Known(Flow),
     Waiting(String, u16),
+}
+
+impl Way {
+    /// Who gets it, when that is known.
+    fn receiver(&self) -> Option<IpAddr> {
+        match self {
+            Way::Known(flow) => Some(flow.remote.ip()),
+            Way::Waiting(..) => None,
+        }
+    }
+}
+
+/// Why a copy was not sent.
+#[derive(Debug)]
+pub(super) enum Unsent {
+    /// There is no way to its next hop, or no transaction left (RFC 3261 16.9).
+    NoWay,
+    /// Its next hop has asked for fewer requests (RFC 7339).
+    Withheld,
+    /// It asks for privacy that it must have, and a proxy cannot give it (RFC 3323 5).
+    Private(Refusal),
+}
+
+impl Unsent {
+    /// The code it counts as among those of other branches.
+    pub(super) fn code(&self) -> u16 {
+        match self {
+            Unsent::NoWay | Unsent::Withheld => 503,
+            Unsent::Private(refusal) => refusal.code,
+        }
+    }
+}
+
+impl From<Unsent> for Refusal {
+    fn from(unsent: Unsent) -> Refusal {
+        match unsent {
+            Unsent::NoWay => Refusal::code(told(503)),
+            // RFC 7339 5.10: 503 without Retry-After, which sends nobody away for good.
+            Unsent::Withheld => Refusal::code(503),
+            Unsent::Private(refusal) => refusal,
+        }
+    }
 }
 
 impl<'a> Onward<'a> {
@@ -108,23 +156,32 @@ impl<'a> Onward<'a> {
     /// Sends the request in a transaction of its own.
     ///
     /// # Errors
-    /// 503 when there is no way to its next hop, or no transaction left (RFC 3261 16.9).
+    /// Why it was not.
     pub(super) fn send(
         &self,
         core: &mut Core,
         now: Time,
         user: User,
         out: &mut Outbox,
-    ) -> Result<ClientId, u16> {
-        let way = self.way(core, now).ok_or(503_u16)?;
+    ) -> Result<ClientId, Unsent> {
+        let way = self.way(core, now).ok_or(Unsent::NoWay)?;
+        let hidden = self.hidden(core, way.receiver())?;
         let method = self.request.method();
         let sent = match way {
+            Way::Known(Flow { remote, .. })
+                if entrance::withholds(core, now, self.source, remote, self.request) =>
+            {
+                return Err(Unsent::Withheld);
+            }
             Way::Known(flow) => {
-                let (print, transactions) = self.printed_by(core, flow.listener);
+                let speaks = core.peers.speaks_of_overload(flow.remote.ip());
+                let (print, transactions) =
+                    self.printed_by(core, (flow.listener, speaks), hidden.as_ref());
                 transactions.request(now, flow, method, user, print, out)
             }
             Way::Waiting(name, port) => {
-                let (print, transactions) = self.printed_by(core, self.listener);
+                let (print, transactions) =
+                    self.printed_by(core, (self.listener, false), hidden.as_ref());
                 let client = transactions.request_waiting(now, method, user, print, out);
                 if let Some(client) = client {
                     let waiting = Waiting {
@@ -140,7 +197,7 @@ impl<'a> Onward<'a> {
         };
         let Some(client) = sent else {
             core.limit_reached("transactions", core.limits.transactions);
-            return Err(503);
+            return Err(Unsent::NoWay);
         };
         core.transactions.mark_forwarded(client);
         core.counters.forwarded += 1;
@@ -155,17 +212,36 @@ impl<'a> Onward<'a> {
             return;
         };
         let branch = core.transactions.new_branch();
-        let (print, _) = self.printed_by(core, flow.listener);
+        let (source, receiver) = (self.source.remote.ip(), flow.remote.ip());
+        let veil = identity::between(core, source, Some(receiver));
+        let hidden = veil.and_then(|veil| veil.hides_proxied(self.request));
+        let speaks = core.peers.speaks_of_overload(receiver);
+        let (print, _) = self.printed_by(core, (flow.listener, speaks), hidden.as_ref());
         out.push(flow, |bytes| print(bytes, &branch));
         core.counters.forwarded += 1;
         core.counters.proxied += 1;
     }
 
-    /// What prints the request when it leaves by this listener, and the transactions beside it.
+    /// What its receiver is not to know. Privacy that must be given is asked for outside dialogs alone: a BYE
+    /// must arrive.
+    fn hidden(&self, core: &Core, receiver: Option<IpAddr>) -> Result<Option<Hidden>, Unsent> {
+        let sender = self.source.remote.ip();
+        let Some(veil) = identity::between(core, sender, receiver) else {
+            return Ok(None);
+        };
+        if self.kind == Kind::Routed {
+            veil.check_proxied(self.request).map_err(Unsent::Private)?;
+        }
+        Ok(veil.hides_proxied(self.request))
+    }
+
+    /// What prints the request when it leaves by this listener, to a server that overload is spoken of with or
+    /// not, and the transactions beside it.
     fn printed_by<'s>(
         &'s self,
         core: &'s mut Core,
-        listener: u16,
+        (listener, speaks_of_overload): (u16, bool),
+        hidden: Option<&'s Hidden>,
     ) -> (
         impl FnOnce(&mut Vec<u8>, &Token) + 's,
         &'s mut stack::Transactions<User>,
@@ -173,29 +249,35 @@ impl<'a> Onward<'a> {
         let Core {
             transactions,
             doors,
-            path_keys,
+            proofs,
             proxy,
             ..
         } = core;
         let proxy = proxy.as_ref().filter(|_| self.kind == Kind::Routed);
         let print = move |out: &mut Vec<u8>, branch: &Token| {
             print::request_line(out, self.request.method_token(), self.uri);
-            let door = doors.of(listener);
+            let door = doors.towards(listener, speaks_of_overload);
             door.print_forwarded_via(out, branch, self.admitted.mark);
             print::vias(out, self.request, self.source.remote);
             if self.is_recorded() {
                 let call_id = self.request.call_id();
-                record_route(out, door, path_keys, call_id);
+                record_route(out, door, proofs, call_id);
                 // RFC 5658 4: another listener on the other side is another URI.
                 if listener != self.source.listener {
-                    record_route(out, doors.of(self.source.listener), path_keys, call_id);
+                    record_route(out, doors.of(self.source.listener), proofs, call_id);
                 }
             }
             if let Some(proxy) = proxy {
                 print::header(out, "Route", &proxy.route);
             }
             self.print_path(out);
-            print::passing_headers(out, self.request, &REQUEST);
+            match hidden {
+                None => print::passing_headers(out, self.request, &REQUEST),
+                Some(hidden) => {
+                    print::passing_headers(out, self.request, &hidden.policy(&REQUEST));
+                    out.extend_from_slice(hidden.lines());
+                }
+            }
             print::end(out, self.request.body());
         };
         (print, transactions)

@@ -3,43 +3,13 @@
 //! Call-ID in the user part, so that a Route of a stranger's making opens no relay.
 
 use smallvec::SmallVec;
-use stack::{Random, sip_hash};
 use wire::{HeaderName, Message, NameAddr, Scheme, Uri, print};
 
 use crate::core::{Core, Door};
+use crate::proofs::{DIGITS, Proofs, read_hash};
 
 /// How the user of our Record-Route begins; no tag of ours does.
 const USER: &[u8] = b"tprp";
-/// Digits behind it.
-const DIGITS: usize = 16;
-
-/// What our own hashes are keyed with: the same on every shard, known to nobody else.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PathKeys {
-    proof: [u64; 2],
-    mark: [u64; 2],
-}
-
-impl PathKeys {
-    /// Keys that follow from the one all shards share, and from which it does not follow.
-    pub(crate) fn new(shared: u64) -> PathKeys {
-        let mut random = Random::new(shared);
-        let mut pair = || [random.next_u64(), random.next_u64()];
-        PathKeys {
-            proof: pair(),
-            mark: pair(),
-        }
-    }
-
-    fn proof(&self, call_id: &[u8]) -> u64 {
-        sip_hash(call_id, self.proof)
-    }
-
-    /// The second part of a branch (RFC 5393 4.2.1), of everything that decides where a request goes.
-    pub(super) fn mark(&self, text: &[u8]) -> u64 {
-        sip_hash(text, self.mark)
-    }
-}
 
 /// A request's way without what of it was ours.
 #[derive(Debug)]
@@ -103,22 +73,16 @@ impl Own {
         }
         let listener = core.doors.named(uri.host, uri.port)?;
         let proof = uri.user.strip_prefix(USER).and_then(read_hash);
-        let proven = proof.is_some_and(|proof| proof == core.path_keys.proof(call_id));
+        let proven = proof.is_some_and(|proof| core.proofs.path.holds(call_id, proof));
         Some(Own { listener, proven })
     }
 }
 
-/// One of our hashes, as [`print::hex`] has written it with all its digits.
-pub(super) fn read_hash(digits: &[u8]) -> Option<u64> {
-    let digits: &[u8; DIGITS] = digits.try_into().ok()?;
-    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
 /// A Record-Route line with which this door stays in the path of a dialog (RFC 3261 16.6 step 4).
-pub(super) fn record_route(out: &mut Vec<u8>, door: &Door, keys: &PathKeys, call_id: &[u8]) {
+pub(super) fn record_route(out: &mut Vec<u8>, door: &Door, proofs: &Proofs, call_id: &[u8]) {
     out.extend_from_slice(b"Record-Route: <sip:");
     out.extend_from_slice(USER);
-    print::hex(out, keys.proof(call_id), DIGITS);
+    print::hex(out, proofs.path.of(call_id), DIGITS);
     out.push(b'@');
     out.extend_from_slice(&door.host_port);
     out.extend_from_slice(b";lr>\r\n");
@@ -130,33 +94,4 @@ pub(super) fn may_be_ours(request: &Message<'_>) -> bool {
     let uri = request.request_uri();
     let user = uri.get(b"sip:".len()..).unwrap_or_default();
     request.header(HeaderName::Route).is_some() || user.starts_with(USER)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hashes_are_read_as_they_are_written() {
-        let mut written = Vec::new();
-        print::hex(&mut written, 0x0123_4567_89ab_cdef, DIGITS);
-        assert_eq!(read_hash(&written), Some(0x0123_4567_89ab_cdef));
-        for bad in [
-            "",
-            "0123456789abcde",
-            "0123456789abcdef0",
-            "0123456789abcdeg",
-        ] {
-            assert_eq!(read_hash(bad.as_bytes()), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn keys_differ_by_purpose_and_follow_from_the_shared_one() {
-        let (one, same, other) = (PathKeys::new(1), PathKeys::new(1), PathKeys::new(2));
-        assert_eq!(one.proof(b"call"), same.proof(b"call"));
-        assert_ne!(one.proof(b"call"), other.proof(b"call"));
-        assert_ne!(one.proof(b"call"), one.mark(b"call"));
-        assert_ne!(one.proof(b"call"), one.proof(b"cal1"));
-    }
 }

@@ -4,6 +4,7 @@
 use wire::{HeaderName, Host, Message, NameAddr, Scheme};
 
 use super::REDIRECTED;
+use super::back::Heard;
 use super::best::Best;
 use super::context::{Candidate, Candidates, TargetUri};
 use crate::core::Core;
@@ -51,12 +52,12 @@ pub(super) fn contacts(
 pub(super) fn hold_rest(
     core: &mut Core,
     best: &mut Best,
-    response: &Message<'_>,
+    heard: Heard<'_, '_>,
     rest: &[u8],
     cancelled: bool,
 ) {
     if !rest.is_empty() {
-        best.consider_as(core, response, &REDIRECTED, rest, cancelled);
+        best.consider_as(core, heard, &REDIRECTED, rest, cancelled);
     }
 }
 

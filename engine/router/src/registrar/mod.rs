@@ -152,7 +152,7 @@ fn read_user(core: &Core, request: &Message<'_>) -> Result<Aor, Refusal> {
 
 fn is_understood(option: &[u8]) -> bool {
     let is = |known: &&str| known.as_bytes().eq_ignore_ascii_case(option);
-    UNDERSTOOD.iter().any(|known| is(known))
+    UNDERSTOOD.iter().any(is)
 }
 
 /// RFC 3261 10.3 steps 6 and 7, as far as the request itself tells.

@@ -88,7 +88,7 @@ impl Router {
         self.core.accounts.at_hand(id);
         if answer.user.purpose.is_proxied() {
             let (core, calls) = (&mut self.core, &mut self.calls);
-            let after = proxy::on_answer(core, calls, now, answer.user, response, out);
+            let after = proxy::on_answer(core, calls, now, answer.user, (flow, response), out);
             return self.finish(now, id, after);
         }
         if answer.user.purpose.is_outside() {

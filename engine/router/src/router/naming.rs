@@ -1,8 +1,9 @@
 //! INVITEs that name a dialog: by Replaces, Join, Target-Dialog or our Contact. The call they name may be
-//! another shard's, found in the token of our tag; then the INVITE is held until that shard has answered.
+//! another shard's, found in the token of our tag; then the INVITE is held until that shard has answered. So
+//! are REFERs that name one (`referring`).
 
 use stack::{Flow, Outbox, ServerId, Time};
-use wire::{Index, Message, Uri};
+use wire::{Index, Message, Method, Uri};
 
 use super::Router;
 use crate::call::{Call, Refusal, Setup};
@@ -54,7 +55,7 @@ impl Router {
         call.other_end(&mut self.core, now, named)
     }
 
-    fn ask_other_shard(
+    pub(super) fn ask_other_shard(
         &mut self,
         now: Time,
         flow: Flow,
@@ -66,7 +67,7 @@ impl Router {
         let text = request.bytes();
         let held = self.held.hold(now, server, flow, named.relation, text);
         let Some(number) = held else {
-            self.core.counters.calls_limited += 1;
+            self.core.counters.calls_limited += u64::from(request.method() == Method::Invite);
             self.core.limit_reached("held", Held::LIMIT);
             let retry_after = self.core.retry_after();
             return self.core.refuse(now, server, 503, &retry_after, out);
@@ -97,25 +98,35 @@ impl Router {
                 number,
                 named,
             } => {
+                let known = self.has_dialog(named);
                 let outcome = self.other_end(now, named);
                 let number = *number;
-                self.say(*from, Said::Answer { number, outcome });
+                let answer = Said::Answer {
+                    number,
+                    outcome,
+                    known,
+                };
+                self.say(*from, answer);
             }
-            Said::Answer { number, outcome } => {
+            Said::Answer {
+                number,
+                outcome,
+                known,
+            } => {
                 if let Some(waiter) = self.held.take(*number) {
-                    self.resume(now, waiter, outcome.clone(), out);
+                    self.resume(now, waiter, (outcome.clone(), *known), out);
                 }
             }
             Said::Location(letter) => self.core.location.hear(now, letter),
         }
     }
 
-    /// The INVITE goes on with what the other shard has answered.
+    /// The INVITE, or the REFER, goes on with what the other shard has answered.
     fn resume(
         &mut self,
         now: Time,
         waiter: Waiter,
-        outcome: Result<OtherEnd, u16>,
+        (outcome, known): (Result<OtherEnd, u16>, bool),
         out: &mut Outbox,
     ) {
         let Waiter {
@@ -125,11 +136,17 @@ impl Router {
             text,
             ..
         } = waiter;
+        let before = out.len();
         let mut index = Index::new();
         // It was read before, by the same limits.
         match Message::parse(&text, &mut index, &self.core.limits.wire) {
+            Ok(request) if request.method() == Method::Refer => {
+                self.note_reference(server, known);
+                self.place_request(now, source, server, &request, out);
+            }
             Ok(request) => {
                 self.start_naming(now, source, server, relation, outcome, &request, out);
+                self.note_messages(now, source, &request, before, out);
             }
             Err(error) => self.core.refuse(now, server, error.code(), b"", out),
         }
@@ -200,7 +217,7 @@ impl Router {
         }
     }
 
-    /// Refuses the INVITEs whose answer has been lost. The question may be asked again.
+    /// Refuses the requests whose answer has been lost. The question may be asked again.
     pub(super) fn expire_held(&mut self, now: Time, out: &mut Outbox) {
         while let Some(waiter) = self.held.expire(now) {
             let retry_after = self.core.retry_after();

@@ -1,7 +1,7 @@
 //! What the router keeps account of beside carrying calls: the messages of a call, its beginning and its
 //! end; and what it answers when it is asked about calls.
 
-use stack::{Flow, Outbox, Time};
+use stack::{Flow, Outbox, Time, Token};
 use wire::Message;
 
 use super::Router;
@@ -9,6 +9,7 @@ use crate::accounts;
 use crate::call::{Reason, Refusal};
 use crate::calls::CallId;
 use crate::config::Event;
+use crate::core::Side;
 use crate::entry::Entry;
 use crate::query::{Answer, Query, Question, Said};
 
@@ -50,6 +51,12 @@ impl Router {
     ) {
         let (code, reason) = (refusal.code, &refusal.extra);
         accounts::refused(&mut self.core, now, source.remote, invite, code, reason);
+    }
+
+    /// The Call-ID of the caller's leg, by the one of ours on the other leg.
+    pub fn caller_call_id(&mut self, token: &Token) -> Option<&[u8]> {
+        let call = self.calls.get_mut(CallId::of_token(token))?;
+        Some(call.leg(Side::Caller).dialog.call_id())
     }
 
     /// Answers what the control side asks.

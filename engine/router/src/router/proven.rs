@@ -51,7 +51,7 @@ impl Router {
         }
     }
 
-    /// Whether a request outside any dialog may go on.
+    /// Whether a request may go on: inside dialogs all may, and one that loops is told that.
     pub(super) fn check_sender(
         &mut self,
         now: Time,

@@ -1,6 +1,6 @@
 //! Transfers: dialogs that one message names inside another. What lives here are values and texts: which
 //! dialog a header names (`named`), how a Refer-To reads on the other leg (`refer_to`), what of a
-//! subscription to `refer` crosses (`subscription`), and the INVITEs that wait until another shard has said
+//! subscription to `refer` crosses (`subscription`), and the requests that wait until another shard has said
 //! whom they are for (`held`). What may not live here: calls; their part is in `call::transfer`.
 
 mod held;
@@ -15,7 +15,7 @@ use crate::rdb::Record;
 
 pub(crate) use held::{Held, Waiter};
 pub(crate) use named::{Named, Relation};
-pub(crate) use refer_to::{named_in_uri, referrer, referring_lines};
+pub(crate) use refer_to::{dialog_referred_to, named_in_uri, referrer, referring_lines};
 pub(crate) use subscription::{declines_subscription, event_line, passing_body, refer_id};
 
 /// The party at the other end of a call, for an INVITE that names the dialog of this end.
@@ -48,6 +48,8 @@ pub(crate) enum Said {
     Answer {
         number: u64,
         outcome: Result<OtherEnd, u16>,
+        /// There is such a dialog, whether it can be replaced or not.
+        known: bool,
     },
     Location(Letter),
 }

@@ -6,10 +6,10 @@
 //! which nobody on another leg may see, but a text in their place: our own token, and a proof that only the
 //! router can make, from the Call-ID and tag it stands for.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use stack::Token;
 use wire::{HeaderName, Message, Params, print};
+
+use crate::proofs::{Proof, read_hash};
 
 /// How a request is related to the dialog it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,12 +155,13 @@ impl Named {
 
     /// Whether it names the dialog with this Call-ID and tag of the one we have it with. Our own tag in it
     /// has been compared.
-    pub(crate) fn names(&self, key: u64, call_id: &[u8], remote_tag: &[u8]) -> bool {
+    pub(crate) fn names(&self, proof: &Proof, call_id: &[u8], remote_tag: &[u8]) -> bool {
         if self.relation == Relation::Contact {
             return true;
         }
         if self.is_shielded() {
-            return self.remote_tag == proof(key, call_id, remote_tag);
+            let shown = self.remote_tag.get(PROOF.len()..).and_then(read_hash);
+            return shown.is_some_and(|shown| proof.holds(&proven(call_id, remote_tag), shown));
         }
         // RFC 3891 6.1: a tag of zero is also none.
         let tags = (self.remote_tag.as_slice(), remote_tag);
@@ -175,15 +176,19 @@ impl Named {
     }
 
     /// The header value that a third party may see and use in the place of this one.
-    pub(super) fn print_shielded(&self, key: u64, out: &mut Vec<u8>) {
+    pub(super) fn print_shielded(&self, proof: &Proof, out: &mut Vec<u8>) {
         self.token.print_call_id(out);
         let (local, remote) = self.relation.tags();
-        let proof = proof(key, &self.call_id, &self.remote_tag);
         let shown = match self.is_shielded() {
-            true => &self.remote_tag,
-            false => &proof,
+            true => self.remote_tag.clone(),
+            false => {
+                let mut shown = PROOF.to_vec();
+                let text = proven(&self.call_id, &self.remote_tag);
+                print::hex(&mut shown, proof.of(&text), 16);
+                shown
+            }
         };
-        print_tags(out, (local, &self.token.tag_text()), (remote, shown));
+        print_tags(out, (local, &self.token.tag_text()), (remote, &shown));
         if self.early_only {
             out.extend_from_slice(b";early-only");
         }
@@ -226,23 +231,19 @@ fn only<'a>(params: &'a [u8], name: &str) -> Result<&'a [u8], Unnamed> {
     }
 }
 
-/// What only the shards of this router can make of a Call-ID and a tag: SipHash-1-3 with their key before
-/// and behind.
-fn proof(key: u64, call_id: &[u8], tag: &[u8]) -> Vec<u8> {
-    let mut hasher = DefaultHasher::new();
-    hasher.write_u64(key);
-    hasher.write_usize(call_id.len());
-    hasher.write(call_id);
-    hasher.write(tag);
-    hasher.write_u64(key);
-    let mut text = PROOF.to_vec();
-    print::hex(&mut text, hasher.finish(), 16);
+/// A Call-ID and a tag as one text that no other two are.
+fn proven(call_id: &[u8], tag: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(8 + call_id.len() + tag.len());
+    text.extend_from_slice(&(call_id.len() as u64).to_le_bytes());
+    text.extend_from_slice(call_id);
+    text.extend_from_slice(tag);
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proofs::{ProofKeys, Proofs};
 
     const TOKEN: Token = Token {
         shard: 1,
@@ -255,6 +256,10 @@ mod tests {
         String::from_utf8(TOKEN.tag_text().to_vec()).expect("ASCII")
     }
 
+    fn proof(key: u64) -> Proof {
+        Proofs::new(&ProofKeys::new([key, key], [])).dialog
+    }
+
     fn replaces(value: &str) -> Result<Named, Unnamed> {
         Named::parse(Relation::Replaces, value.as_bytes())
     }
@@ -265,8 +270,11 @@ mod tests {
         let good = format!("98732@h ; from-tag=r3 ;to-tag={tag};early-only;x=y");
         let named = replaces(&good).expect("a good value");
         assert_eq!((named.token, named.early_only), (TOKEN, true));
-        assert!(named.names(7, b"98732@h", b"r3"));
-        assert!(!named.names(7, b"98732@i", b"r3") && !named.names(7, b"98732@h", b"r4"));
+        assert!(named.names(&proof(7), b"98732@h", b"r3"));
+        assert!(
+            !named.names(&proof(7), b"98732@i", b"r3")
+                && !named.names(&proof(7), b"98732@h", b"r4")
+        );
         for (bad, why) in [
             (format!("c;to-tag={tag}"), Unnamed::Malformed),
             (
@@ -289,24 +297,27 @@ mod tests {
     fn a_shield_hides_the_dialog_and_names_it_still() {
         let named = replaces(&format!("secret@a;to-tag={};from-tag=hidden", tag())).expect("good");
         let mut shown = Vec::new();
-        named.print_shielded(7, &mut shown);
+        named.print_shielded(&proof(7), &mut shown);
         let text = String::from_utf8(shown).expect("ASCII");
         assert!(
             !text.contains("secret") && !text.contains("hidden"),
             "{text}"
         );
         let again = replaces(&text).expect("a good value");
-        assert!(again.names(7, b"secret@a", b"hidden"));
-        assert!(!again.names(7, b"secret@a", b"other") && !again.names(8, b"secret@a", b"hidden"));
+        assert!(again.names(&proof(7), b"secret@a", b"hidden"));
+        assert!(
+            !again.names(&proof(7), b"secret@a", b"other")
+                && !again.names(&proof(8), b"secret@a", b"hidden")
+        );
         let mut twice = Vec::new();
-        again.print_shielded(7, &mut twice);
+        again.print_shielded(&proof(7), &mut twice);
         assert_eq!(twice, text.as_bytes(), "referred to a fourth party");
     }
 
     #[test]
     fn a_tag_of_zero_is_none() {
         let named = replaces(&format!("c;to-tag={};from-tag=0", tag())).expect("good");
-        assert!(named.names(7, b"c", b"") && named.names(7, b"c", b"0"));
+        assert!(named.names(&proof(7), b"c", b"") && named.names(&proof(7), b"c", b"0"));
         assert_eq!(
             named.line(b"d", b"", b"x"),
             b"Replaces: d;to-tag=0;from-tag=x\r\n"

@@ -1,13 +1,15 @@
 //! Refer-To and Referred-By (RFC 3515, RFC 3892) as the other leg gets them. A reference to the router, by
-//! whatever address its sender knows, becomes one by the address its receiver knows, and a dialog it names
+//! whatever address its sender knows, or to a dialog that is one of the router's, becomes one by the address its receiver knows, and a dialog it names
 //! there is shielded. Any other reference is its sender's wish and passes byte for byte, addresses and all.
 
 use smallvec::SmallVec;
+use stack::ServerId;
 use wire::{HeaderName, Message, NameAddr, Scheme, Uri, print};
 
 use super::named::{Named, Relation};
 use crate::call::party;
 use crate::core::{Core, Door};
+use crate::proofs::Proof;
 
 /// The Refer-To and Referred-By lines of a REFER that leaves by this listener. One without a Refer-To passes
 /// as it is: the agent it is for answers it 400 (RFC 3515 2.4.2).
@@ -17,13 +19,17 @@ use crate::core::{Core, Door};
 pub(crate) fn referring_lines(
     core: &Core,
     listener: u16,
+    server: ServerId,
     request: &Message<'_>,
 ) -> Result<Vec<u8>, u16> {
     let mut out = Vec::new();
     let mut values = request.values(HeaderName::ReferTo);
     match (values.next(), values.next()) {
         (None, _) => {}
-        (Some(value), None) => referred_to(&mut out, core, listener, value)?,
+        (Some(value), None) => {
+            let ours = core.refers_to_ours == Some(server);
+            referred_to(&mut out, core, listener, ours, value)?;
+        }
         (Some(_), Some(_)) => return Err(400),
     }
     for value in request.values(HeaderName::ReferredBy) {
@@ -32,24 +38,44 @@ pub(crate) fn referring_lines(
     Ok(out)
 }
 
-fn referred_to(out: &mut Vec<u8>, core: &Core, listener: u16, value: &[u8]) -> Result<(), u16> {
+/// `ours` says that it names a dialog of the router, though by an address that may not be its own.
+fn referred_to(
+    out: &mut Vec<u8>,
+    core: &Core,
+    listener: u16,
+    ours: bool,
+    value: &[u8],
+) -> Result<(), u16> {
     out.extend_from_slice(b"Refer-To: ");
     let address = NameAddr::parse(value).map_err(|_| 400u16)?;
     match Uri::parse(address.uri) {
-        Ok(uri) if uri.scheme == Scheme::Sip && is_ours(core, &uri) => {
+        Ok(uri) if uri.scheme == Scheme::Sip && (ours || is_ours(core, &uri)) => {
             let door = core.door(listener);
             let bracketed = !address.display.is_empty() || value.contains(&b'<');
             // Without brackets what follows the URI is the header's.
             if !bracketed && uri.headers.is_empty() && door.is_named_by(&uri.host, uri.port) {
                 out.extend_from_slice(value);
             } else {
-                reference(out, core.steer_key, door, &address, &uri);
+                reference(out, &core.proofs.dialog, door, &address, &uri);
             }
         }
         _ => out.extend_from_slice(value),
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
+}
+
+/// The dialog that a REFER names at an address that is none of the router's. Whether it is one of ours only its
+/// owner can say.
+pub(crate) fn dialog_referred_to(core: &Core, request: &Message<'_>) -> Option<Named> {
+    let mut values = request.values(HeaderName::ReferTo);
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let address = NameAddr::parse(value).ok()?;
+    let uri = Uri::parse(address.uri).ok()?;
+    let foreign = uri.scheme == Scheme::Sip && !is_ours(core, &uri);
+    named_in_headers(uri.headers).filter(|_| foreign)
 }
 
 /// Whether the URI leads to the router.
@@ -59,7 +85,7 @@ fn is_ours(core: &Core, uri: &Uri<'_>) -> bool {
 }
 
 /// A reference to the router, through this door.
-fn reference(out: &mut Vec<u8>, key: u64, door: &Door, address: &NameAddr<'_>, uri: &Uri<'_>) {
+fn reference(out: &mut Vec<u8>, proof: &Proof, door: &Door, address: &NameAddr<'_>, uri: &Uri<'_>) {
     if !address.display.is_empty() {
         out.extend_from_slice(address.display);
         out.push(b' ');
@@ -82,13 +108,13 @@ fn reference(out: &mut Vec<u8>, key: u64, door: &Door, address: &NameAddr<'_>, u
         out.extend_from_slice(&door.host_port);
     }
     out.extend_from_slice(uri.params);
-    headers(out, key, uri.headers);
+    headers(out, proof, uri.headers);
     out.push(b'>');
     out.extend_from_slice(address.params);
 }
 
 /// The headers of a URI, those that name a dialog of ours shielded.
-fn headers(out: &mut Vec<u8>, key: u64, headers: &[u8]) {
+fn headers(out: &mut Vec<u8>, proof: &Proof, headers: &[u8]) {
     let mut before = b'?';
     for header in headers
         .strip_prefix(b"?")
@@ -98,7 +124,7 @@ fn headers(out: &mut Vec<u8>, key: u64, headers: &[u8]) {
     {
         out.push(before);
         before = b'&';
-        match shielded(key, header) {
+        match shielded(proof, header) {
             Some(shielded) => out.extend_from_slice(&shielded),
             None => out.extend_from_slice(header),
         }
@@ -106,12 +132,12 @@ fn headers(out: &mut Vec<u8>, key: u64, headers: &[u8]) {
 }
 
 /// `Replaces=...` and its like, when it names a dialog of ours.
-fn shielded(key: u64, header: &[u8]) -> Option<Vec<u8>> {
+fn shielded(proof: &Proof, header: &[u8]) -> Option<Vec<u8>> {
     let end = header.iter().position(|&byte| byte == b'=')?;
     let (name, value) = (header.get(..end)?, header.get(end + 1..)?);
     let named = stated(name, value)?;
     let mut shown = Vec::new();
-    named.print_shielded(key, &mut shown);
+    named.print_shielded(proof, &mut shown);
     let mut out = name.to_vec();
     out.push(b'=');
     escape(&mut out, &shown);
@@ -128,12 +154,17 @@ fn stated(name: &[u8], value: &[u8]) -> Option<Named> {
 
 /// The dialog of ours that the headers of a URI name, when it is to be replaced or joined.
 pub(crate) fn named_in_uri(uri: &Uri<'_>) -> Option<Named> {
-    let headers = uri.headers.strip_prefix(b"?")?;
-    let found = headers.split(|&byte| byte == b'&').find_map(|header| {
+    let found = named_in_headers(uri.headers);
+    found.filter(|named| !named.relation.may_be_ignored())
+}
+
+/// The dialog of ours that the headers of a URI name.
+fn named_in_headers(headers: &[u8]) -> Option<Named> {
+    let headers = headers.strip_prefix(b"?")?;
+    headers.split(|&byte| byte == b'&').find_map(|header| {
         let end = header.iter().position(|&byte| byte == b'=')?;
         stated(header.get(..end)?, header.get(end + 1..)?)
-    });
-    found.filter(|named| !named.relation.may_be_ignored())
+    })
 }
 
 /// The text with its `%` escapes read; one that is none stays.
@@ -185,6 +216,7 @@ pub(crate) fn referrer(out: &mut Vec<u8>, door: &Door, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proofs::{ProofKeys, Proofs};
 
     #[test]
     fn escapes_are_read_and_written() {
@@ -203,8 +235,9 @@ mod tests {
             "?a=b",
             "?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3&Subject=x",
         ] {
+            let proof = Proofs::new(&ProofKeys::new([1, 1], [])).dialog;
             let mut out = Vec::new();
-            headers(&mut out, 1, text.as_bytes());
+            headers(&mut out, &proof, text.as_bytes());
             assert_eq!(out, text.as_bytes());
         }
     }

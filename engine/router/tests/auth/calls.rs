@@ -235,5 +235,6 @@ fn a_copy_that_came_another_way_is_no_way_round() {
     );
     let sent = world.receive(PHONE, &copy);
     assert!(kinds_to(&sent, CALLEE).is_empty(), "{sent:#?}");
-    assert_eq!(world.counters().merged, 1);
+    let answers = kinds_to(&sent, PHONE);
+    assert!(answers == ["407"] || answers == ["482"], "{answers:?}");
 }

@@ -277,10 +277,15 @@ fn text(asked: &Asked<'_>, more: &str, serial: u32) -> String {
         "" => "",
         _ => "Content-Type: text/plain\r\n",
     };
+    // A REGISTER only asks what there is: proof is needed for that, too, and other shards need not be heard.
+    let contact = match *method {
+        "REGISTER" => String::new(),
+        _ => format!("Contact: <sip:ann@{source}>\r\n"),
+    };
     format!(
         "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {source};branch=z9hG4bKa{serial}\r\n\
          From: <{from}>;tag=a{serial}\r\nTo: <{to}>\r\nCall-ID: call-{serial}\r\nCSeq: 1 {method}\r\n\
-         Contact: <sip:ann@{source}>\r\nMax-Forwards: 70\r\n{more}{kind}Content-Length: {}\r\n\r\n{body}",
+         {contact}Max-Forwards: 70\r\n{more}{kind}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -1,6 +1,8 @@
 //! Requests inside a proxied dialog (RFC 3261 16.4, 16.12): loose and strict routing, re-INVITEs, and what
 //! is no path of ours.
 
+use tipring_router::{Command, ProofKeys};
+
 use crate::world::{CALLER, ONE, Sent, THREE, World, kinds, one};
 
 /// The 200 as the caller has it and the INVITE as the callee has it, of a call that is up.
@@ -141,4 +143,45 @@ fn an_answered_non_invite_request_is_over_and_a_silent_one_gets_no_408() {
     world.caller_in_dialog("INFO", 3, &ok);
     assert_eq!(kinds(&world.unreachable(ONE), CALLER), ["500"]);
     world.assert_idle();
+}
+
+/// What a router knows that was started with these keys, of a call that another had.
+fn after_restart(keys: ProofKeys) -> Vec<String> {
+    let with = |keys: ProofKeys| World::configured(|config| config.proof_keys = keys);
+    let mut world = with(ProofKeys::new([1, 2], []));
+    let (ok, invite) = call(&mut world);
+    let mut restarted = with(keys);
+    let sent = restarted.caller_in_dialog("BYE", 2, &ok);
+    let theirs = restarted.callee_in_dialog("INFO", &invite, "b");
+    [
+        kinds(&sent, ONE),
+        kinds(&sent, CALLER),
+        kinds(&theirs, CALLER),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_dialog_outlives_the_router_while_its_key_is_known() {
+    assert_eq!(after_restart(ProofKeys::new([1, 2], [])), ["BYE", "INFO"]);
+    let rotated = ProofKeys::new([3, 4], [[5, 6], [1, 2]]);
+    assert_eq!(after_restart(rotated), ["BYE", "INFO"]);
+    assert_eq!(after_restart(ProofKeys::new([3, 4], [])), ["481"]);
+}
+
+#[test]
+fn keys_can_be_changed_while_calls_go_on() {
+    let mut world = World::configured(|config| config.proof_keys = ProofKeys::new([1, 2], []));
+    let (old, _) = call(&mut world);
+    world.command(&Command::ProofKeys(ProofKeys::new([3, 4], [[1, 2]])));
+    let (new, _) = call(&mut world);
+    for ok in [&old, &new] {
+        one(&world.caller_in_dialog("INFO", 2, ok), ONE, "INFO");
+    }
+    world.command(&Command::ProofKeys(ProofKeys::new([3, 4], [])));
+    one(&world.caller_in_dialog("INFO", 3, &new), ONE, "INFO");
+    assert_eq!(
+        kinds(&world.caller_in_dialog("INFO", 3, &old), CALLER),
+        ["481"]
+    );
 }

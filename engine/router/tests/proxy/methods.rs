@@ -93,3 +93,15 @@ fn a_bridged_route_beside_it_stays_bridged() {
     let refused = world.request("INVITE", "700", "Proxy-Require: x\r\n");
     assert_eq!(kinds(&refused, CALLER), ["420"]);
 }
+
+#[test]
+fn regression_the_times_of_a_route_are_not_those_of_other_requests_than_invite() {
+    // Nothing but an INVITE rings: a slow answer to a MESSAGE is an answer, and no reason to try the next.
+    let mut world = World::new();
+    let message = one(&world.request("MESSAGE", "800", ""), ONE, "MESSAGE");
+    let waiting = world.seconds(7.0);
+    assert_eq!(kinds(&waiting, TWO), [""; 0], "no18xTimeout is 5 s");
+    let passed = world.answer(&message, "200 OK", "one", "");
+    assert_eq!(kinds(&passed, CALLER), ["200"]);
+    world.assert_idle();
+}

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use stack::{Outbox, Time};
 use tipring_router::rdb::Table;
-use tipring_router::{Command, Config, Counters, Event, Limits, Listener, Resolved, Router};
+use tipring_router::{
+    Command, Config, Counters, Event, Limits, Listener, Peer, Peers, Resolved, Router,
+};
 
 pub(crate) use sent::Sent;
 use sent::sent;
@@ -77,6 +79,17 @@ impl World {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> World {
+        World::configured(|config| config.limits = limits)
+    }
+
+    /// A world where each of these addresses is such a peer.
+    pub(crate) fn with_peers<const N: usize>(peers: [(&str, Peer); N]) -> World {
+        let peers = peers.map(|(address, peer)| (address.parse().expect("an address"), 32, peer));
+        World::configured(|config| config.peers = Arc::new(Peers::new(peers)))
+    }
+
+    /// A world whose configuration is changed so.
+    pub(crate) fn configured(change: impl FnOnce(&mut Config)) -> World {
         let table = Arc::new(Table::parse(ROUTES).expect("a good table"));
         let listeners = [("127.0.0.1", "127.0.0.1:5060"), ("[::1]", "[::1]:5060")];
         let listeners = listeners.map(|(host, address)| Listener {
@@ -84,10 +97,8 @@ impl World {
             advertise_host: host.to_owned(),
             advertise_port: 5060,
         });
-        let config = Config {
-            limits,
-            ..Config::new(listeners.to_vec(), table)
-        };
+        let mut config = Config::new(listeners.to_vec(), table);
+        change(&mut config);
         World {
             router: Router::new(config, Time::ZERO),
             now: Time::ZERO,

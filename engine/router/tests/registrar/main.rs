@@ -4,4 +4,5 @@ mod bindings;
 mod extensions;
 mod places;
 mod refusals;
+mod shards;
 mod world;

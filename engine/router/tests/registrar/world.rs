@@ -175,9 +175,20 @@ impl World {
     }
 
     pub(crate) fn command(&mut self, command: &Command) {
+        assert_eq!(self.ordered(command), []);
+    }
+
+    /// What is sent because of a command.
+    pub(crate) fn ordered(&mut self, command: &Command) -> Vec<Sent> {
         self.router.command(self.now, command, &mut self.out);
+        self.passed(Duration::ZERO)
+    }
+
+    /// What is sent when so much time has passed.
+    pub(crate) fn passed(&mut self, time: Duration) -> Vec<Sent> {
+        self.now = self.now + time;
         self.router.handle_timeout(self.now, &mut self.out);
-        assert_eq!(self.drain(), []);
+        self.drain()
     }
 
     pub(crate) fn milliseconds(&mut self, milliseconds: u64) {

@@ -124,6 +124,67 @@ fn nothing_of_the_transferors_dialog_is_told_to_others() {
     world.assert_idle();
 }
 
+/// A names the router as it likes, in the reference to its dialog with C.
+fn refer_by(all: &Consulted, host: &str) -> String {
+    let more = all.a_c.refer_to();
+    let (before, rest) = more.split_once('@').expect("a user");
+    let (_, after) = rest.split_once('?').expect("a header");
+    format!("{before}@{host}?{after}")
+}
+
+#[test]
+fn a_dialog_of_ours_is_shielded_by_whatever_address_it_is_named() {
+    for (second, asked) in [("0-hidden-call", 0), ("1-hidden-call", 1)] {
+        for host in ["127.0.0.1:5999", "elsewhere.example", "192.0.2.7;x=y"] {
+            let mut world = World::new(2);
+            let mut all = consulted(&mut world, "0-secretive", second);
+            let more = refer_by(&all, host);
+            let refer = one(&world.request(&mut all.a_b, "REFER", &more), "REFER");
+            assert_eq!(world.sum(|it| it.dialogs_asked), asked, "{host}");
+            for secret in ["hidden-call", all.a_c.local_tag(), host] {
+                assert!(!refer.text.contains(secret), "{secret} in {}", refer.text);
+            }
+            world.answer(&refer, "202 Accepted", "");
+            let sent = follow(&mut world, &refer, "0-c");
+            replaced(&mut world, &one(&sent, "INVITE"), all.c);
+            world.hang_up(&mut all.b);
+            world.assert_idle();
+        }
+    }
+}
+
+#[test]
+fn a_dialog_that_is_not_ours_passes_as_it_is_named() {
+    for call_id in ["0-second", "1-second"] {
+        let mut world = World::new(2);
+        let mut all = consulted(&mut world, "0-first", call_id);
+        // The tag is one of ours, but not of this dialog.
+        let more = refer_by(&all, "elsewhere.example").replace("-second", "-guessed");
+        let refer = one(&world.request(&mut all.a_b, "REFER", &more), "REFER");
+        assert_eq!(refer.lines("Refer-To"), more);
+        world.answer(&refer, "603 Decline", "");
+        world.hang_up(&mut all.a_b);
+        world.hang_up(&mut all.a_c);
+        world.assert_idle();
+    }
+}
+
+#[test]
+fn a_reference_whose_owner_does_not_answer_is_refused() {
+    let mut world = World::new(2);
+    let mut all = consulted(&mut world, "0-first", "1-second");
+    world.deaf = true;
+    let more = refer_by(&all, "elsewhere.example");
+    assert_eq!(world.request(&mut all.a_b, "REFER", &more), []);
+    one(&world.seconds(3), "500");
+    world.deaf = false;
+    let refer = one(&world.request(&mut all.a_b, "REFER", &more), "REFER");
+    world.answer(&refer, "603 Decline", "");
+    world.hang_up(&mut all.a_b);
+    world.hang_up(&mut all.a_c);
+    world.assert_idle();
+}
+
 #[test]
 fn a_party_that_names_its_dialog_itself_is_understood() {
     let mut world = World::new(2);

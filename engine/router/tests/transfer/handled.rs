@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tipring_router::EndedBy;
+
 use crate::world::{A, B, C, Line, Sent, World, one};
 
 const SEVEN: &str = "sip:7@127.0.0.1";
@@ -107,8 +109,21 @@ fn the_target_takes_the_transferors_place() {
     assert_eq!(bye.to.to_string(), A);
     world.answer(&bye, "200 OK", "");
     one(&world.request(&mut a, "INFO", ""), "481");
+    // Its own BYE has crossed ours (RFC 3261 15.1.2).
+    let crossed = one(&world.request(&mut a, "BYE", ""), "200");
+    assert_eq!(crossed.to.to_string(), A);
+    let mut stranger = a.clone();
+    stranger.call_id = "0-guessed".to_owned();
+    one(&world.request(&mut stranger, "BYE", ""), "481");
     assert_eq!(world.sum(|it| it.transfers_done), 1);
+    assert!(world.records.is_empty(), "the call goes on");
     talk_and_end(&mut world, &mut b, &mut c);
+    let [record] = &world.records[..] else {
+        panic!("{:#?}", world.records)
+    };
+    assert_eq!((record.transfers, record.ended_by), (1, EndedBy::Callee));
+    // The parties it names are those it began with.
+    assert_eq!(record.caller.call_id, a.call_id);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::time::Duration;
 use stack::{Outbox, Time, Token};
 use tipring_router::rdb::Table;
 use tipring_router::{
-    Command, Config, Counters, Event, Listener, Peer, Peers, Resolved, Router, Timers, Transfers,
+    Accounting, CallRecord, Command, Config, Counters, Event, Listener, Peer, Peers, Resolved,
+    Router, Timers, Transfers,
 };
 
 pub(crate) use sent::Sent;
@@ -96,6 +97,8 @@ pub(crate) struct World {
     pub(crate) deaf: bool,
     /// A shard begins to drain before it hears a word.
     pub(crate) drains: bool,
+    /// Of calls that have ended.
+    pub(crate) records: Vec<Arc<CallRecord>>,
 }
 
 impl World {
@@ -120,6 +123,10 @@ impl World {
                 shards,
                 seed: 7 + u64::from(shard),
                 timers,
+                accounting: Accounting {
+                    records: true,
+                    ..Accounting::default()
+                },
                 ..Config::new(listeners.clone(), Arc::clone(&table))
             };
             Router::new(config, Time::ZERO)
@@ -130,6 +137,7 @@ impl World {
             branches: 0,
             deaf: false,
             drains: false,
+            records: Vec::new(),
         }
     }
 
@@ -212,7 +220,9 @@ impl World {
                 words.extend(std::iter::from_fn(|| shard.poll_event()));
             }
             let Some(event) = words.pop() else { return };
-            if let Event::ToShard { shard, word } = event
+            if let Event::CallEnded(record) = event {
+                self.records.push(record);
+            } else if let Event::ToShard { shard, word } = event
                 && !self.deaf
             {
                 let command = Command::FromShard(word);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 
 use super::fault::Fault;
 use super::schema::{Config, Listen, Transport};
@@ -25,11 +26,19 @@ pub(crate) const NAMES: [&str; 8] = [
 /// The port of SIP over UDP where a variable names none (RFC 3261 19.1.2).
 const SIP_PORT: u16 = 5060;
 
+/// What systemd calls the directories of StateDirectory= (systemd.exec(5)), with colons between.
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
+fn first(list: &std::ffi::OsStr) -> Option<PathBuf> {
+    std::env::split_paths(list).find(|path| path.is_absolute())
+}
+
 /// The variables that are set, and how to find this machine's own address.
 #[derive(Clone)]
 pub(crate) struct Environment {
     values: BTreeMap<&'static str, String>,
     own_ipv4: fn() -> io::Result<Ipv4Addr>,
+    state_directory: Option<PathBuf>,
 }
 
 impl Environment {
@@ -40,7 +49,13 @@ impl Environment {
         Environment {
             values: NAMES.into_iter().filter_map(set).map(text).collect(),
             own_ipv4,
+            state_directory: std::env::var_os(STATE_DIRECTORY).and_then(|list| first(&list)),
         }
+    }
+
+    /// Where the service manager lets this process keep its state; `None` without one.
+    pub(crate) fn state_directory(&self) -> Option<&Path> {
+        self.state_directory.as_deref()
     }
 
     /// The value of a variable that is set, to something or to nothing.
@@ -313,6 +328,7 @@ impl Environment {
         Environment {
             values: values.collect(),
             own_ipv4: || Ok(Ipv4Addr::new(10, 9, 8, 7)),
+            state_directory: None,
         }
     }
 }

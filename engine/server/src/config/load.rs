@@ -36,6 +36,8 @@ pub(crate) struct Loaded {
     pub(crate) table: Arc<Table>,
     /// Where that came from.
     pub(crate) rdb: Origin,
+    /// What the service manager gives this process to keep its state in.
+    pub(crate) state_directory: Option<PathBuf>,
     /// The domains and their users.
     pub(crate) directory: Arc<Directory>,
     /// The HTTP API, its tokens and certificate read; `None`: there is none.
@@ -49,6 +51,33 @@ impl Loaded {
         let latency = &self.config.latency;
         let directory = latency.directory.as_ref().filter(|_| latency.enabled)?;
         Some(beside(&self.origin, directory))
+    }
+
+    /// Where the keys of proofs are kept, if they are.
+    pub(crate) fn key_file(&self) -> Option<PathBuf> {
+        let file = self.config.security.key_file.as_ref();
+        file.map(|file| beside(&self.origin, file))
+    }
+}
+
+impl Loaded {
+    /// Where records of calls go; `None`: nowhere.
+    pub(crate) fn records_directory(&self) -> Option<PathBuf> {
+        let directory = self.config.cdr.directory.as_ref()?;
+        Some(beside(&self.origin, directory))
+    }
+
+    /// Where the journal is kept; `None`: nowhere.
+    pub(crate) fn journal_directory(&self) -> Option<PathBuf> {
+        let journal = &self.config.journal;
+        let directory = match &journal.directory {
+            Some(directory) => Some(beside(&self.origin, directory)),
+            None => self
+                .state_directory
+                .as_ref()
+                .map(|state| state.join("journal")),
+        };
+        directory.filter(|_| journal.enabled)
     }
 }
 
@@ -135,6 +164,7 @@ fn complete(origin: Origin, text: String, environment: &Environment) -> Result<L
                 overrides,
                 table,
                 rdb,
+                state_directory: environment.state_directory().map(Path::to_owned),
                 directory,
                 http,
             });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::abuse;
 use super::auth;
+use super::calls;
 use super::http;
 use super::media;
 use super::registrar;
@@ -27,6 +28,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     session_timer(config, &mut broken);
     registrar::check(&config.registrar, &config.domain, &mut broken);
     auth::check(&config.auth, &mut broken);
+    calls::check(&config.hep, &mut broken);
     broken
 }
 

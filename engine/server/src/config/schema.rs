@@ -11,10 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::abuse::Abuse;
 use super::auth::{Auth, Demand};
+use super::calls::{Cdr, Hep};
 use super::http::Http;
+use super::journal::Journal;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
 use super::registrar::{Domain, Registrar};
+use super::security::Security;
 use super::value::{Advertise, HostAddress, ListenAddress, MetricsAddress, Network, ServerAddress};
 
 /// Configuration of tipring. Every key may be left out; a key that is not known is an error.
@@ -66,6 +69,9 @@ pub(crate) struct Config {
     /// What is asked of those who are not known to mean well.
     #[garde(dive)]
     pub(crate) abuse: Abuse,
+    /// Bindings and the users that were pushed over HTTP, kept on disk.
+    #[garde(dive)]
+    pub(crate) journal: Journal,
     /// How users of the domains register.
     #[garde(dive)]
     pub(crate) registrar: Registrar,
@@ -78,6 +84,15 @@ pub(crate) struct Config {
     /// Who must prove who he is, and how.
     #[garde(dive)]
     pub(crate) auth: Auth,
+    /// The records of calls.
+    #[garde(dive)]
+    pub(crate) cdr: Cdr,
+    /// A collector of SIP messages (HEP3).
+    #[garde(dive)]
+    pub(crate) hep: Hep,
+    /// What the router knows itself by.
+    #[garde(dive)]
+    pub(crate) security: Security,
 }
 
 /// Threads and their end.

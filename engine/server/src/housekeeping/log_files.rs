@@ -1,18 +1,12 @@
-//! The interval logs on disk: one is written, and followed by the next when it is long enough; the
-//! oldest go. Each file stands for itself, with its own header, and is never renamed, so that it can be
-//! read or copied at any time. A start never touches what an earlier run wrote, beyond removing what
-//! is too many.
+//! The interval logs on disk: a row of files, each with its own header.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use glommio::io::BufferedFile;
 use latency::{Header, LogWriter, Span, WriteError};
 use stack::Time;
 
-use super::stamp::stamp;
+use super::series::{GrowingFile, Series, SeriesError};
 use crate::stopwatch::Lap;
 
 const PREFIX: &str = "tipring-";
@@ -33,8 +27,8 @@ impl Limits {
 
 /// The logs of one directory.
 pub(super) struct LogFiles {
-    directory: PathBuf,
-    limits: Limits,
+    series: Series,
+    bytes_max: u64,
     base: SystemTime,
     current: Option<LogFile>,
     /// The last write failed, and that was said.
@@ -43,18 +37,14 @@ pub(super) struct LogFiles {
 
 /// The log that is being written.
 struct LogFile {
-    file: BufferedFile,
+    file: GrowingFile,
     writer: LogWriter<Vec<u8>>,
-    /// Its length as far as it is whole.
-    bytes: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum FileError {
     #[error(transparent)]
-    Directory(#[from] io::Error),
-    #[error(transparent)]
-    File(#[from] glommio::GlommioError<()>),
+    File(#[from] SeriesError),
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -63,8 +53,13 @@ impl LogFiles {
     /// Logs with times relative to `base`. Nothing is opened yet.
     pub(super) fn new(directory: PathBuf, limits: Limits, base: SystemTime) -> LogFiles {
         LogFiles {
-            directory,
-            limits,
+            series: Series {
+                directory,
+                prefix: PREFIX,
+                suffix: SUFFIX,
+                keep: limits.files,
+            },
+            bytes_max: limits.bytes,
             base,
             current: None,
             failing: false,
@@ -83,7 +78,7 @@ impl LogFiles {
             (Err(error), said) => {
                 self.failing = true;
                 if !said {
-                    let directory = self.directory.display();
+                    let directory = self.series.directory.display();
                     tracing::error!(
                         %error, %directory,
                         "latency log: cannot be written; calls go on, intervals are lost until it can"
@@ -97,7 +92,7 @@ impl LogFiles {
     /// Closes the log.
     pub(super) async fn close(&mut self) {
         if let Some(current) = self.current.take()
-            && let Err(error) = current.file.close().await
+            && let Err(error) = current.file.file.close().await
         {
             tracing::error!(%error, "latency log: the last bytes may be lost");
         }
@@ -109,21 +104,18 @@ impl LogFiles {
             None => self.begin(lap.from).await?,
         };
         let outcome = log.append(shard, lap).await;
-        if log.bytes < self.limits.bytes && outcome.is_ok() {
+        if log.file.bytes < self.bytes_max && outcome.is_ok() {
             self.current = Some(log);
             return Ok(());
         }
         // Full, or broken: the next lap begins another one.
-        log.file.close().await?;
+        log.file.file.close().await.map_err(SeriesError::from)?;
         outcome
     }
 
     async fn begin(&self, from: Time) -> Result<LogFile, FileError> {
-        fs::create_dir_all(&self.directory)?;
-        remove_oldest(&self.directory, self.limits.files.saturating_sub(1))?;
         let started = self.base + since_zero(from);
-        let path = free_path(&self.directory, started);
-        let file = BufferedFile::create(&path).await?;
+        let file = self.series.begin(started).await?;
         let header = Header {
             comment: concat!(
                 "tipring ",
@@ -134,11 +126,7 @@ impl LogFiles {
             base: self.base,
         };
         let writer = LogWriter::begin(Vec::new(), &header)?;
-        Ok(LogFile {
-            file,
-            writer,
-            bytes: 0,
-        })
+        Ok(LogFile { file, writer })
     }
 }
 
@@ -152,28 +140,7 @@ impl LogFile {
         self.writer
             .write_set(&format!("s{shard}"), span, &lap.set)?;
         let lines = std::mem::take(self.writer.get_mut());
-        let wanted = lines.len() as u64;
-        if let Err(error) = self.write_all(lines).await {
-            // Half a line would be damage in the middle of the file.
-            let _ = self.file.truncate(self.bytes).await;
-            return Err(error);
-        }
-        self.bytes += wanted;
-        Ok(())
-    }
-
-    async fn write_all(&self, mut lines: Vec<u8>) -> Result<(), FileError> {
-        let mut at = self.bytes;
-        while !lines.is_empty() {
-            let rest = lines.clone();
-            let taken = self.file.write_at(rest, at).await?;
-            if taken == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
-            }
-            lines.drain(..taken.min(lines.len()));
-            at += taken as u64;
-        }
-        Ok(())
+        Ok(self.file.append(lines).await?)
     }
 }
 
@@ -182,46 +149,14 @@ fn since_zero(time: Time) -> Duration {
     time.duration_since(Time::ZERO)
 }
 
-/// A name by the log's begin that is not taken.
-fn free_path(directory: &Path, started: SystemTime) -> PathBuf {
-    let mut time = started;
-    loop {
-        let path = directory.join(format!("{PREFIX}{}{SUFFIX}", stamp(time)));
-        if !path.exists() {
-            return path;
-        }
-        time += Duration::from_millis(1);
-    }
-}
-
-/// Removes the oldest logs until at most `keep` are left. Their names say how old they are.
-fn remove_oldest(directory: &Path, keep: usize) -> io::Result<()> {
-    let mut logs = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            logs.push(directory.join(&*name));
-        }
-    }
-    logs.sort();
-    let excess = logs.len().saturating_sub(keep);
-    logs.iter().take(excess).try_for_each(fs::remove_file)
-}
-
-/// Makes the directory and a file in it, and removes the file.
-pub(super) fn try_directory(directory: &Path) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    let path = directory.join(format!(".tipring-{}", std::process::id()));
-    fs::write(&path, b"")?;
-    fs::remove_file(&path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use glommio::LocalExecutor;
+    use glommio::io::BufferedFile;
     use latency::{Log, Metric, Set};
+    use std::fs;
+    use std::path::Path;
 
     struct Desk(PathBuf);
 
@@ -361,9 +296,11 @@ mod tests {
                 base: SystemTime::UNIX_EPOCH,
             };
             files.current = Some(LogFile {
-                file: BufferedFile::create("/dev/full").await.expect("opened"),
+                file: GrowingFile {
+                    file: BufferedFile::create("/dev/full").await.expect("opened"),
+                    bytes: 0,
+                },
                 writer: LogWriter::begin(Vec::new(), &header).expect("a header"),
-                bytes: 0,
             });
             let full = files.write(0, &lap(1)).await;
             let after = files.write(0, &lap(2)).await;

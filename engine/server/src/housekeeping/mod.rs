@@ -1,9 +1,13 @@
 //! The housekeeping thread: owner of the files the engine writes while it runs, on one glommio
 //! executor off the shards' CPUs. It takes the laps of every shard's stopwatch, keeps the latest
-//! percentiles for Prometheus, and writes the interval logs. Nothing here can hold a shard up: a full
-//! disk or a slow one makes laps longer, and is said once.
+//! percentiles for Prometheus, and writes the interval logs and the records of calls. Nothing here can hold a
+//! shard up: a full disk or a slow one makes laps longer, lets records wait, and is said once.
 
+pub(crate) mod journal;
 mod log_files;
+mod record_files;
+mod record_lines;
+mod series;
 mod stamp;
 mod summary;
 
@@ -11,6 +15,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,10 +25,12 @@ use reactor::probe::{Finding, Severity};
 
 use crate::stopwatch::{Lap, Laps};
 use log_files::{Limits, LogFiles};
+use record_files::RecordFiles;
+pub(crate) use record_files::{RecordSettings, Records};
 pub(crate) use summary::{Quantile, Summaries, Summary};
 
-/// How often it looks for laps. They come every few seconds, so this is idle time; it bounds how long
-/// the end of the process waits for it.
+/// How often it looks for laps and records. It bounds how old a record is when it is written, and how long the
+/// end of the process waits for it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A timer fires this often while a file operation is under way, so that the executor looks at its
@@ -47,8 +54,12 @@ pub(crate) struct Housekeeping {
     pub(crate) summaries: Summaries,
     /// The logs to write; `None`: none.
     pub(crate) logs: Option<Logs>,
+    /// The records of calls to write; `None`: none.
+    pub(crate) records: Option<Records>,
     /// A CPU that no shard has.
     pub(crate) cpu: Option<usize>,
+    /// The location journal; `None`: none is kept.
+    pub(crate) journal: Option<journal::Work>,
 }
 
 /// The interval logs to write.
@@ -67,6 +78,7 @@ pub(crate) struct Logs {
 pub(crate) struct Housekeeper {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
+    reload: Sender<RecordSettings>,
 }
 
 impl Housekeeper {
@@ -74,13 +86,26 @@ impl Housekeeper {
     ///
     /// # Errors
     /// No thread could be made.
-    pub(crate) fn start(work: Housekeeping) -> std::io::Result<Housekeeper> {
+    pub(crate) fn start(
+        work: Housekeeping,
+        reload: Sender<RecordSettings>,
+    ) -> std::io::Result<Housekeeper> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("tipring-files".into())
             .spawn(move || work.run(&stopped))?;
-        Ok(Housekeeper { stop, thread })
+        Ok(Housekeeper {
+            stop,
+            thread,
+            reload,
+        })
+    }
+
+    /// Writes records of calls in another way from now on, when it writes any.
+    pub(crate) fn reload(&self, settings: RecordSettings) {
+        // Without records nobody listens.
+        let _ = self.reload.send(settings);
     }
 
     /// Writes what is left, when the shards have ended, and ends the thread.
@@ -91,7 +116,7 @@ impl Housekeeper {
         while !self.thread.is_finished() {
             if Instant::now() > until {
                 tracing::error!(
-                    "the latency log's disk does not answer; the last intervals are lost"
+                    "the disk does not answer; the last latencies, call records and changes of bindings are lost"
                 );
                 return;
             }
@@ -101,7 +126,7 @@ impl Housekeeper {
 }
 
 impl Housekeeping {
-    fn run(self, stop: &AtomicBool) {
+    fn run(self, stop: &Arc<AtomicBool>) {
         if let Some(cpu) = self.cpu {
             // On any CPU it works as well.
             let _ = affinity::pin_to(cpu);
@@ -110,26 +135,36 @@ impl Housekeeping {
             mut laps,
             summaries,
             logs,
+            records,
+            journal,
             ..
         } = self;
-        match logs.map(|logs| (logs, executor())) {
-            Some((logs, Ok(executor))) => {
-                let files = LogFiles::new(
-                    logs.directory,
-                    Limits::new(logs.rotate_bytes, logs.rotate_files),
-                    logs.base,
-                );
-                executor.run(write_laps(&mut laps, &summaries, files, stop));
-            }
-            Some((_, Err(reason))) => {
-                tracing::warn!(
-                    reason,
-                    "no latency logs: the files' executor cannot run here; {MEMLOCK_ADVICE}"
-                );
-                summarize_laps(&mut laps, &summaries, stop);
-            }
-            None => summarize_laps(&mut laps, &summaries, stop),
+        if logs.is_none() && records.is_none() && journal.is_none() {
+            return summarize_laps(&mut laps, &summaries, stop);
         }
+        let executor = match executor() {
+            Ok(executor) => executor,
+            Err(reason) => {
+                // The journal was refused at the start when this cannot be; it can only be lost since.
+                let journal = journal.is_some();
+                tracing::error!(
+                    reason,
+                    journal,
+                    "no latency logs, no call records, no journal: the files' executor cannot run here; {MEMLOCK_ADVICE}"
+                );
+                return summarize_laps(&mut laps, &summaries, stop);
+            }
+        };
+        let files = logs.map(|logs| {
+            let limits = Limits::new(logs.rotate_bytes, logs.rotate_files);
+            LogFiles::new(logs.directory, limits, logs.base)
+        });
+        let records = records.map(RecordFiles::new);
+        executor.run(async {
+            let journal = journal::keep(journal, stop);
+            write_files(&mut laps, &summaries, files, records, stop).await;
+            journal.await;
+        });
     }
 }
 
@@ -148,20 +183,25 @@ fn executor() -> Result<LocalExecutor, String> {
 /// Without files: only the percentiles.
 fn summarize_laps(laps: &mut [Laps], summaries: &Summaries, stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
-        for (shard, laps) in laps.iter_mut().enumerate() {
-            while let Some(lap) = laps.next() {
-                summaries.renew(shard, &lap.set);
-                laps.give_back(lap.set);
-            }
-        }
+        renew_summaries(laps, summaries);
         std::thread::park_timeout(LOOK_EVERY);
     }
 }
 
-async fn write_laps(
+fn renew_summaries(laps: &mut [Laps], summaries: &Summaries) {
+    for (shard, laps) in laps.iter_mut().enumerate() {
+        while let Some(lap) = laps.next() {
+            summaries.renew(shard, &lap.set);
+            laps.give_back(lap.set);
+        }
+    }
+}
+
+async fn write_files(
     laps: &mut [Laps],
     summaries: &Summaries,
-    mut files: LogFiles,
+    mut files: Option<LogFiles>,
+    mut records: Option<RecordFiles>,
     stop: &AtomicBool,
 ) {
     loop {
@@ -170,14 +210,28 @@ async fn write_laps(
         for (shard, laps) in laps.iter_mut().enumerate() {
             while let Some(lap) = laps.next() {
                 summaries.renew(shard, &lap.set);
-                attended(write_lap(&mut files, shard, &lap, summaries)).await;
+                if let Some(files) = &mut files {
+                    attended(write_lap(files, shard, &lap, summaries)).await;
+                }
                 laps.give_back(lap.set);
             }
         }
+        if let Some(records) = &mut records {
+            while attended(records.look()).await {}
+        }
         if stopping {
-            return attended(files.close()).await;
+            return attended(close(files, records)).await;
         }
         glommio::timer::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn close(files: Option<LogFiles>, records: Option<RecordFiles>) {
+    if let Some(mut records) = records {
+        records.close().await;
+    }
+    if let Some(mut files) = files {
+        files.close().await;
     }
 }
 
@@ -202,18 +256,36 @@ async fn attended<T>(work: impl Future<Output = T>) -> T {
     done
 }
 
+/// Whether records can be written here: the executor runs and the directory takes files.
+///
+/// # Errors
+/// What is missing, for the operator.
+pub(crate) fn try_records(directory: &std::path::Path) -> Result<(), String> {
+    executor().map_err(|reason| format!("{reason}; {MEMLOCK_ADVICE}"))?;
+    series::try_directory(directory).map_err(|error| format!("{}: {error}", directory.display()))
+}
+
 /// For `tipring doctor`: whether logs could be written.
 pub(crate) fn finding(directory: &std::path::Path) -> Finding {
+    writable("latency logs", directory, (Severity::Warn, LOG_ADVICE))
+}
+
+/// Whether files can be written to a directory, and what is to be said when not.
+fn writable(
+    topic: &'static str,
+    directory: &std::path::Path,
+    otherwise: (Severity, &'static str),
+) -> Finding {
     let outcome = executor().map(drop).and_then(|()| {
-        log_files::try_directory(directory)
+        series::try_directory(directory)
             .map_err(|error| format!("{}: {error}", directory.display()))
     });
     let (severity, advice) = match &outcome {
         Ok(()) => (Severity::Ok, ""),
-        Err(_) => (Severity::Warn, LOG_ADVICE),
+        Err(_) => otherwise,
     };
     Finding {
-        topic: "latency logs",
+        topic,
         found: outcome.map_or_else(|reason| reason, |()| directory.display().to_string()),
         wanted: "io_uring for files, a directory to write to".to_owned(),
         severity,

@@ -145,6 +145,26 @@ pub(super) const COUNTERS: &[Metric] = &[
         "Words on calls that the control thread missed because it was behind.",
         |s| s.news_lost,
     ),
+    count(
+        "tipring_call_records_total",
+        "Records of calls handed to the housekeeping.",
+        |s| s.records,
+    ),
+    count(
+        "tipring_call_records_lost_total",
+        "Records of calls lost because the disk did not keep up. Should stay 0.",
+        |s| s.records_lost,
+    ),
+    count(
+        "tipring_hep_sent_total",
+        "Copies of SIP messages handed over for the collector (HEP3).",
+        |s| s.hep_sent,
+    ),
+    count(
+        "tipring_hep_dropped_total",
+        "Copies of SIP messages dropped: the queue was full, or the message too long for a datagram.",
+        |s| s.hep_dropped,
+    ),
     // SIP messages.
     count(
         "tipring_requests_total",
@@ -288,7 +308,7 @@ pub(super) const COUNTERS: &[Metric] = &[
     ),
     count(
         "tipring_calls_withheld_total",
-        "Calls refused because the server they were for had asked for fewer (RFC 7339).",
+        "Calls and other requests refused because the server they were for had asked for fewer (RFC 7339).",
         |s| s.shard.calls_withheld,
     ),
     count(

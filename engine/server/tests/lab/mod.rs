@@ -345,6 +345,15 @@ pub(crate) fn call(engine: &Engine, caller: Phone, callee: Phone, number: &str) 
     }
 }
 
+impl Call {
+    /// The caller hangs up.
+    pub(crate) fn hang_up(&self) {
+        self.caller.request("BYE", &self.contact, &self.to, 2);
+        self.callee.answer(&self.callee.wait_for("BYE"), "200 OK");
+        self.caller.wait_for("200");
+    }
+}
+
 /// Lets `command` lock so many KiB at most.
 pub(crate) fn with_locked_memory(command: &mut Command, kib: u32) {
     let mut shell = Command::new("bash");

@@ -165,6 +165,13 @@ impl Agent {
         }
         self.note_answer(purpose, &heard.method, heard.code);
         match purpose {
+            Purpose::Invite => self.agree_on_session(now, 0, heard, "uac"),
+            Purpose::Reinvite(dialog) | Purpose::Other(dialog) => {
+                self.agree_on_session(now, dialog, heard, "uac");
+            }
+            Purpose::Cancel | Purpose::Bye | Purpose::Aside => {}
+        }
+        match purpose {
             Purpose::Invite => self.on_call_answer(now, heard),
             Purpose::Reinvite(dialog) => self.on_reinvite_answer(now, at, dialog, heard),
             Purpose::Other(dialog) => {

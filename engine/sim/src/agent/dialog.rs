@@ -88,7 +88,7 @@ impl Dialog {
 }
 
 /// A From or To value without its tag parameter.
-pub(super) fn without_tag(value: &str) -> String {
+pub(crate) fn without_tag(value: &str) -> String {
     let Some((party, params)) = value.rsplit_once('>') else {
         return value.to_owned();
     };

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use stack::Time;
 
-use super::Agent;
 use super::callee::Ringing;
 use super::client::Purpose;
 use super::print::Body;
+use super::{Agent, Alarm};
 use crate::heard::Heard;
 
 /// How often a party sends its requests again.
@@ -89,7 +89,9 @@ impl Agent {
             return String::new();
         };
         let head = request.head_text();
-        let refresher = match head.contains("refresher=uas") {
+        let own = head.contains("refresher=uas")
+            || self.inside.refreshes && !head.contains("refresher=uac");
+        let refresher = match own {
             true => "uas",
             false => "uac",
         };
@@ -98,6 +100,26 @@ impl Agent {
             false => "",
         };
         format!("Session-Expires: {interval};refresher={refresher}\r\n{require}")
+    }
+
+    /// An answer of either party has this session in it: whoever is the refresher refreshes it after half of the
+    /// interval (RFC 4028 10). `role` is ours in the transaction.
+    pub(super) fn agree_on_session(
+        &mut self,
+        now: Time,
+        dialog: usize,
+        answer: &Heard,
+        role: &str,
+    ) {
+        let accepted = answer.code / 100 == 2 && offers(&answer.method);
+        let ours = format!("refresher={role}");
+        let interval = answer.seconds("Session-Expires").filter(|_| accepted);
+        let refreshes = self.inside.refreshes && answer.head_text().contains(&ours);
+        if let Some(interval) = interval.filter(|_| refreshes) {
+            let half = Duration::from_secs(interval.into()) / 2;
+            let method = self.draw.pick(&["INVITE", "UPDATE"]);
+            self.alarms.plan(now + half, Alarm::Inside(dialog, method));
+        }
     }
 
     /// RFC 4028 9: an interval that is too short is refused to who knows what that means.

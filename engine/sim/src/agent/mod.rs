@@ -35,6 +35,7 @@ use crate::plan::{CalleePlan, CallerPlan, InsidePlan};
 
 pub(crate) use self::description::NAMELESS;
 pub use self::description::{Description, Line, Sort};
+pub(crate) use self::dialog::without_tag;
 pub use self::dialog::{Dialog, End};
 pub use self::talk::View;
 

@@ -103,6 +103,9 @@ impl Agent {
     ) {
         let request = self.servers[at].request.clone();
         let bytes = self.print_response(&request, code, tag, extra, body);
+        if let (Some(dialog), Ok(answer)) = (self.servers[at].dialog, Heard::read(&bytes)) {
+            self.agree_on_session(now, dialog, &answer, "uas");
+        }
         let server = &mut self.servers[at];
         server.last = Some(bytes.clone());
         if code >= 200 {

@@ -42,6 +42,8 @@ pub(super) fn config(
         seed,
         limits: Limits {
             calls: plan.calls_max,
+            // No world needs more, and a router's million takes longer to make than a world to play.
+            transactions: 50_000,
             ..Limits::default()
         },
         server_name: Some("tipring".to_owned()),

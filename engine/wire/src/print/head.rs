@@ -1,8 +1,8 @@
 //! The part of a response that repeats the request's headers (RFC 3261 8.2.6.2), with the first
 //! Via told where the request really came from (18.2.1, RFC 3581 4).
 
-use super::{ip, number};
-use crate::lex::split_around;
+use super::{header, ip, number};
+use crate::lex::{split_around, trim};
 use crate::list::Values;
 use crate::message::{Header, Message};
 use crate::name::HeaderName;
@@ -108,11 +108,34 @@ fn via_with_source(out: &mut Vec<u8>, via: &Via<'_>, source: SocketAddr, load: &
     }
 }
 
+/// A Via line of a response that goes on to a client: with `load`, when it asks for it, in the place of
+/// all that is said of load, and without that otherwise.
+pub(super) fn via_line_telling(out: &mut Vec<u8>, value: &[u8], load: &[u8]) {
+    match Via::parse(value) {
+        Ok(via) if via.oc.is_some() => {
+            out.extend_from_slice(b"Via: ");
+            let end = memchr(b';', via.raw).unwrap_or(via.raw.len());
+            let (before, params) = via.raw.split_at_checked(end).unwrap_or_default();
+            out.extend_from_slice(before);
+            for param in Params::new(params).filter(|param| !is_of_load(param.name)) {
+                via_param(out, &param);
+            }
+            out.extend_from_slice(load);
+            out.extend_from_slice(b"\r\n");
+        }
+        _ => header(out, "Via", trim(value)),
+    }
+}
+
 /// What follows behind the sender's own parameters; those of RFC 7339 4 when it is told the load.
 fn is_written_anew(name: &[u8], telling: bool) -> bool {
+    name.eq_ignore_ascii_case(b"received") || telling && is_of_load(name)
+}
+
+/// RFC 7339 4.
+fn is_of_load(name: &[u8]) -> bool {
     let of_load: [&[u8]; 4] = [b"oc", b"oc-algo", b"oc-validity", b"oc-seq"];
-    let is = |own: &[u8]| name.eq_ignore_ascii_case(own);
-    is(b"received") || telling && of_load.into_iter().any(is)
+    of_load.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 fn via_param(out: &mut Vec<u8>, param: &Param<'_>) {

@@ -113,7 +113,9 @@ fn several_tags(trace: &Trace) -> Vec<String> {
     let mut tags: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for (message, _) in &trace.received {
         let answers_opening = opening.contains(message.branch());
-        let makes_dialog = message.code().is_some_and(|c| c > 100) && !message.tag("To").is_empty();
+        // A challenge is the router's own, and the INVITE after it another one.
+        let is_answer = |code: u16| code > 100 && !matches!(code, 401 | 407);
+        let makes_dialog = message.code().is_some_and(is_answer) && !message.tag("To").is_empty();
         if answers_opening && makes_dialog && message.cseq_method() == "INVITE" {
             tags.entry(message.header("Call-ID"))
                 .or_default()

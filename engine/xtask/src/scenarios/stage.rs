@@ -68,7 +68,7 @@ fn through_router(
         settings: &settings,
         environment: &scenario.environment_for(callee),
     };
-    let mut router = Router::start(&setup)?;
+    let router = Router::start(&setup)?;
     let played = match &scenario.script {
         None => with_sipp(scenario, Some(router.address), callee, directory),
         Some(script) => scripted(script, scenario, (&router, directory), callee),

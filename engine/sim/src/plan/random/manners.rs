@@ -23,8 +23,10 @@ pub(super) fn add(plan: &mut Plan) {
         return;
     }
     plan.router = router(&mut draw);
+    let mut more = Draw::new(plan.seed ^ 0x6d61_6e6e_6572_0002);
     for call in &mut plan.calls {
         for inside in [&mut call.caller.inside, &mut call.callee.inside] {
+            inside.refreshes = more.chance(60);
             add_to_party(&mut draw, inside);
         }
         if draw.chance(20) {

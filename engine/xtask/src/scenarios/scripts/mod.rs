@@ -4,6 +4,7 @@
 mod abuse;
 mod admission;
 mod byes;
+mod digest;
 mod echo;
 mod fax;
 mod floods;
@@ -70,6 +71,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "answer_in_ack" => glare::answer_in_ack,
         "back_to_sender" => loops::back_to_sender,
         "bye_crossing_bye" => byes::bye_crossing_bye,
+        "digest_sha256" => digest::sha256,
+        "digest_wrong_secret_banned" => digest::wrong_secret_banned,
         "drain" => lifetime::drain,
         "early_dialog_terminated_199" => prack::early_dialog_terminated,
         "echo_codecs" => echo::codecs,
@@ -88,6 +91,10 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "modes_probe_481_of_caller" => modes::probe_481_of_caller,
         "modes_probe_unanswered" => modes::probe_unanswered,
         "modes_start_line" => modes::start_line,
+        "proxy_id_before_strangers" => proxy::id_before_strangers,
+        "proxy_keys_rotate" => proxy::keys_rotate,
+        "proxy_survives_restart" => proxy::survives_restart,
+        "proxy_withheld" => proxy::withheld,
         "proxy_3xx_recursion" => proxy_forks::redirection,
         "proxy_407_aggregated" => proxy_forks::challenges,
         "proxy_6xx_wins" => proxy_forks::declined_by_one,

@@ -184,3 +184,104 @@ pub(super) fn timer_c(stage: &Stage<'_>) -> Result<(), Failure> {
     let timed_out = caller.expect_answer(&invite, 408)?;
     caller.acknowledge(&invite, &timed_out)
 }
+
+/// The router is killed and started again: the call it has never kept goes on, and what a stranger makes of the
+/// Route does not.
+pub(super) fn survives_restart(stage: &Stage<'_>) -> Result<(), Failure> {
+    let (caller, callee) = (stage.caller()?, stage.callee()?);
+    let (invite, answer) = connect(stage, (&caller, &callee))?;
+    stage.router.kill_and_restart()?;
+    let info = in_dialog(&caller, "INFO", &invite, &answer);
+    caller.send(&info)?;
+    let seen = callee.expect_request("INFO")?;
+    callee.answer(&seen, 200, CALLEE_TAG, "")?;
+    caller.expect_answer(&info, 200)?;
+    let mut foreign = in_dialog(&caller, "INFO", &invite, &answer);
+    foreign.call_id = format!("not-{}", foreign.call_id);
+    caller.send(&foreign)?;
+    caller.expect_answer(&foreign, 481)?;
+    hang_up((&caller, &callee), &invite, &answer)
+}
+
+/// Another key is put before the one in use: calls that began with the old one go on, as those with the new
+/// one do; without the old one only the latter.
+pub(super) fn keys_rotate(stage: &Stage<'_>) -> Result<(), Failure> {
+    let (caller, callee) = (stage.caller()?, stage.callee()?);
+    let file = stage.directory.join("keys");
+    let machine = || Failure::machine("the file of keys");
+    let old = std::fs::read_to_string(&file).map_err(machine())?;
+    let new = "0123456789abcdef0123456789abcdef";
+    let reload = |keys: String| {
+        std::fs::write(&file, keys).map_err(machine())?;
+        stage
+            .router
+            .reload(&stage.scenario.rdb(stage.callee).to_string())
+    };
+    let first = connect(stage, (&caller, &callee))?;
+    let second = connect(stage, (&caller, &callee))?;
+    reload(format!("{new}\n{old}"))?;
+    let third = connect(stage, (&caller, &callee))?;
+    hang_up((&caller, &callee), &first.0, &first.1)?;
+    reload(format!("{new}\n"))?;
+    hang_up((&caller, &callee), &third.0, &third.1)?;
+    let bye = in_dialog(&caller, "BYE", &second.0, &second.1);
+    caller.send(&bye)?;
+    caller.expect_answer(&bye, 481).map(drop)
+}
+
+/// The callee is a stranger: it is not told who calls, nor believed who it is. What a proxy cannot hide is
+/// refused when it is critical.
+pub(super) fn id_before_strangers(stage: &Stage<'_>) -> Result<(), Failure> {
+    let (caller, callee) = (stage.caller()?, stage.callee()?);
+    let asserted = "P-Asserted-Identity: <sip:+4930123@carrier.example>\r\n";
+    let invite = Request {
+        extra: format!("{asserted}Privacy: id\r\nProxy-Require: privacy\r\n"),
+        ..caller.invite(stage.number())
+    };
+    caller.send(&invite)?;
+    let seen = callee.expect_request("INVITE")?;
+    for hidden in ["P-Asserted-Identity", "Privacy", "Proxy-Require"] {
+        let found = seen.header(hidden);
+        check(found.is_empty(), || format!("{hidden} is {found:?}"))?;
+    }
+    callee.answer_with(&seen, 486, CALLEE_TAG, asserted, "")?;
+    callee.expect_request("ACK")?;
+    let answer = caller.expect_answer(&invite, 486)?;
+    let found = answer.header("P-Asserted-Identity");
+    check(found.is_empty(), || format!("a stranger's {found:?}"))?;
+    caller.acknowledge(&invite, &answer)?;
+    let message = Request {
+        extra: "Privacy: user;critical\r\n".into(),
+        ..caller.request("MESSAGE", stage.number())
+    };
+    caller.send(&message)?;
+    caller.expect_answer(&message, 500).map(drop)
+}
+
+/// The callee's server asks for nothing more: calls and messages get 503 here, what is inside a call passes.
+pub(super) fn withheld(stage: &Stage<'_>) -> Result<(), Failure> {
+    let (caller, callee) = (stage.caller()?, stage.callee()?);
+    let invite = caller.invite(stage.number());
+    caller.send(&invite)?;
+    let mut seen = callee.expect_request("INVITE")?;
+    let offer = ";oc;oc-algo=\"loss\"";
+    let load = ";oc=100;oc-algo=\"loss\";oc-validity=10000;oc-seq=1.0";
+    let vias = seen.headers.iter_mut().filter(|(name, _)| name == "Via");
+    let mut asked = false;
+    for (_, via) in vias {
+        asked |= via.contains(offer);
+        *via = via.replace(offer, load);
+    }
+    check(asked, || "the INVITE does not ask".into())?;
+    callee.answer_with(&seen, 200, CALLEE_TAG, &recorded(&seen), crate::agent::SDP)?;
+    let answer = caller.expect_answer(&invite, 200)?;
+    acknowledge(&caller, &invite, &answer)?;
+    callee.expect_request("ACK")?;
+    let message = caller.request("MESSAGE", stage.number());
+    caller.send(&message)?;
+    let refused = caller.expect_answer(&message, 503)?;
+    check(refused.header("Retry-After").is_empty(), || {
+        "RFC 7339 5.10: no Retry-After".into()
+    })?;
+    hang_up((&caller, &callee), &invite, &answer)
+}

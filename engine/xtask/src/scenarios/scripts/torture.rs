@@ -216,14 +216,16 @@ fn sent_by_port(via: &str) -> u16 {
     after.trim().parse().unwrap_or(5060)
 }
 
-/// RFC 5118 uses one branch and one Call-ID for most of its requests, and two of RFC 4475 have the branch
+/// RFC 5118 uses one branch and one Call-ID for most of its requests, and three of RFC 4475 have the branch
 /// and sent-by of an earlier one: what comes second with them would be a retransmission.
 fn told_apart(name: &str, file: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(file) else {
         return file.to_vec();
     };
     let text = match name {
-        "novelsc" | "regescrt" => text.replace("z9hG4bKkdjuw", &format!("z9hG4bK-{name}")),
+        "novelsc" | "regescrt" | "cparam02" => {
+            text.replace("z9hG4bKkdjuw", &format!("z9hG4bK-{name}"))
+        }
         _ => text.replace("z9hG4bKas3-111", &format!("z9hG4bKas3-{name}")),
     };
     text.replace("9559905523997077", &format!("95-{name}"))
