@@ -109,10 +109,8 @@ async function run() {
 async function bear(error, failures, signal) {
   const pause = Math.min(500 * 2 ** failures, PAUSE_MAX_MS);
   const why = error instanceof Refusal ? `The router says: ${error.message}` : "No answer from the router";
-  for (let left = Math.round(pause / 1000); left > 0 && !signal.aborted; left -= 1) {
-    connection(`${why}. Reconnecting in ${left} s`, "gone");
-    await wait(1000, signal);
-  }
+  connection(`${why}. Reconnecting in\u00a0${Math.round(pause / 1000)}\u00a0s`, "gone");
+  await wait(pause, signal);
   // A router that comes back may have another configuration.
   known.configAt = -CONFIG_MS;
 }

@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
 }
 
 fn show(world: &World, page: &mut Page) -> Result<(), Failure> {
-    let router = world.router()?;
+    let router = world.router(toml::Table::new())?;
     let _phone = world.register(&router)?;
     let load = world.load(&router)?;
     let call = world.call(&router)?;
@@ -82,8 +82,9 @@ fn show(world: &World, page: &mut Page) -> Result<(), Failure> {
     drop(load);
     router.stop()?;
     page.misses_the_router()?;
-    let router = world.router()?;
+    let router = world.router(world.dead_server()?)?;
     page.is_live()?;
+    page.sees_a_dead_server()?;
     page.signs_out()?;
     router.stop()
 }
@@ -122,8 +123,8 @@ impl Page {
         for (width, height, scheme, as_what) in [
             (1280, 900, "light", "light"),
             (1280, 900, "dark", "dark"),
-            (360, 740, "dark", "narrow-dark"),
-            (360, 740, "light", "narrow"),
+            (360, 1500, "dark", "narrow-dark"),
+            (360, 1500, "light", "narrow"),
         ] {
             self.browser.dress(width, height, scheme)?;
             self.wait(&format!("innerWidth === {width}"))?;
@@ -313,5 +314,15 @@ impl Page {
             "{said}.includes('No answer from the router. Reconnecting')"
         ))?;
         self.is_pictured("gone")
+    }
+
+    /// A router that came back is shown as it is now.
+    fn sees_a_dead_server(&mut self) -> Result<(), Failure> {
+        let peers = text_of("#peers");
+        self.wait(&format!(
+            "{peers}.includes('application server') && {peers}.includes('down')"
+        ))?;
+        self.wait("document.querySelectorAll('#peers tr').length === 3")?;
+        self.is_pictured("dead-server")
     }
 }

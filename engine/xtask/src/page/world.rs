@@ -47,9 +47,10 @@ impl World {
         })
     }
 
-    /// Starts the router.
-    pub(crate) fn router(&self) -> Result<Router, Failure> {
-        let (rdb, settings) = (self.rdb(), self.settings());
+    /// Starts the router, with these settings beside the usual ones.
+    pub(crate) fn router(&self, more: toml::Table) -> Result<Router, Failure> {
+        let (rdb, mut settings) = (self.rdb(), self.settings());
+        settings.extend(more);
         Router::start(&Setup {
             program: &self.program,
             directory: &self.directory,
@@ -99,6 +100,17 @@ impl World {
             address = address
             tokens = [{ role = "read", token = READ }, { role = "operate", token = OPERATE }]
         }
+    }
+
+    /// An application server that does not answer.
+    pub(crate) fn dead_server(&self) -> Result<toml::Table, Failure> {
+        let address = house::free_address(LOCALHOST)?.to_string();
+        Ok(toml::toml! {
+            [application_server]
+            address = address
+            keep_alive_s = 1
+            failures = 1
+        })
     }
 
     /// Calls that come and go.
