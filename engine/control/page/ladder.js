@@ -78,7 +78,7 @@ export function ladder(call, width) {
   const begin = call.timeline[0]?.at_unix_ms ?? 0;
   const most = Math.floor((lines[1].x - lines[0].x) / 5.9);
   const node = shape("svg", {
-    class: width < NARROW ? "ladder narrow" : "ladder", width, height, viewBox: `0 0 ${width} ${height}`, role: "img",
+    class: width < NARROW ? "ladder small" : "ladder", width, height, viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `Ladder diagram of ${call.timeline.length} messages; the table below has the same`,
   });
   for (const line of lines) {

@@ -17,7 +17,7 @@ const THEME = "tipring-theme";
 const TABS = ["calls", "phones", "events"];
 
 // What is known of the router and of who looks at it. `session` ends with a sign-in or sign-out.
-const known = { me: null, config: null, configAt: 0, session: null };
+const known = { me: null, config: null, configAt: 0, session: null, gap: true };
 let lists = {};
 let tab = "calls";
 
@@ -44,6 +44,7 @@ function askForToken(why) {
   stopEvents();
   closeCall();
   keepToken("");
+  known.gap = true;
   by("board").hidden = true;
   by("reload").hidden = true;
   by("sign-out").hidden = true;
@@ -73,7 +74,10 @@ async function look() {
   }
   const stats = await ask("/api/v1/stats");
   const now = stats.now_unix_ms;
-  if (now - lastSample() > GAP_MS || now < lastSample()) recall(await ask("/api/v1/history"));
+  if (known.gap || now - lastSample() > GAP_MS || now < lastSample()) {
+    recall(await ask("/api/v1/history"));
+    known.gap = false;
+  }
   show(stats, known.config, now);
   connection("Live", "live");
   const list = lists[tab];
@@ -111,8 +115,9 @@ async function bear(error, failures, signal) {
   const why = error instanceof Refusal ? `The router says: ${error.message}` : "No answer from the router";
   connection(`${why}. Reconnecting in\u00a0${Math.round(pause / 1000)}\u00a0s`, "gone");
   await wait(pause, signal);
-  // A router that comes back may have another configuration.
+  // A router that comes back may be another one, with another configuration.
   known.configAt = -CONFIG_MS;
+  known.gap = true;
 }
 
 // A reload by anybody changes what is shown of the configuration.

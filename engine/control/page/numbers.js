@@ -190,18 +190,20 @@ function showPeers(stats, config) {
   const server = setting(config, "application_server.address");
   const peers = peersOf(config).map((peer) => ({
     name: peer.name, address: [].concat(peer.addresses ?? []).join(", "),
-    health: `${peer.class ?? "peer"}, not probed`, kind: "none",
+    class: peer.class ?? "–", health: "not probed", kind: "none",
   }));
   if (server) {
     const up = stats.total.application_server_up;
     const asked = setting(config, "application_server.keep_alive_s") > 0;
     const health = !asked ? "not probed" : up ? "up" : "down: its calls get 503";
-    peers.unshift({ name: "application server", address: server, health, kind: !asked ? "none" : up ? "good" : "bad" });
+    peers.unshift({ name: "application server", address: server, class: "–", health, kind: !asked ? "none" : up ? "good" : "bad" });
   }
-  const make = () => element("tr", {}, element("td"), element("td", { class: "address" }), element("td"));
+  const make = () => element("tr", {}, element("td"), element("td", { class: "address" }), element("td", { class: "wide" }),
+    element("td"));
   reconcile(by("peers"), peers, (peer) => `${peer.name} ${peer.address}`, make, (row, peer) => {
-    const [name, address, health] = row.children;
+    const [name, address, kind, health] = row.children;
     write(name, peer.name);
+    write(kind, peer.class);
     write(address, peer.address);
     if (health.textContent !== peer.health) health.replaceChildren(state(peer.health, peer.kind));
   });

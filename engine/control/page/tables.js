@@ -35,8 +35,8 @@ class Listing {
       element("option", { value: "" }, "All"),
       ...states.map((name) => element("option", { value: name }, name)));
     const form = element("form", { class: "filters", role: "search", submit: (event) => event.preventDefault() },
-      element("label", { for: this.user.id }, "User"), this.user,
-      element("label", { for: this.state.id }, "State"), this.state);
+      element("div", { class: "field" }, element("label", { for: this.user.id }, "User"), this.user),
+      element("div", { class: "field" }, element("label", { for: this.state.id }, "State"), this.state));
     const head = columns.map(([name, kind]) => element("th", { scope: "col", class: kind }, name));
     this.body = element("tbody");
     this.table = element("table", {},
@@ -170,14 +170,16 @@ export function calls(open) {
 }
 
 function contactRow() {
-  return element("tr", {}, element("td"), element("td"), element("td", { class: "address" }),
-    element("td", { class: "address wide" }), element("td", { class: "wide" }), element("td", { class: "n" }));
+  const user = element("td", { class: "breaks" }, element("span"), element("div", { class: "address narrow" }));
+  return element("tr", {}, element("td"), user, element("td", { class: "address breaks wide" }),
+    element("td", { class: "address wide" }), element("td", { class: "breaks wide" }), element("td", { class: "n" }));
 }
 
 function showContact(row, { phone, contact, first }) {
   const [how, aor, uri, remote, agent, expires] = row.children;
   showState(how, contact.state);
-  write(aor, first ? phone.aor : "");
+  write(aor.firstChild, first ? phone.aor : "");
+  write(aor.lastChild, contact.uri);
   write(uri, contact.uri);
   write(remote, contact.remote);
   write(agent, contact.agent || "–");
@@ -194,7 +196,7 @@ export function phones() {
   return new Listing("phones", {
     what: "Registered users and their contacts", path: "/api/v1/phone", list: "phones",
     placeholder: "user, in full", states: ["reachable", "unreachable"],
-    columns: [["State"], ["Address of record"], ["Contact"], ["Came from", "wide"], ["Agent", "wide"], ["Expires in", "n"]],
+    columns: [["State"], ["Address of record"], ["Contact", "wide"], ["Came from", "wide"], ["Agent", "wide"], ["Expires in", "n"]],
     rows: contacts, key: ({ phone, contact, first }) => `${phone.aor} ${contact.uri} ${first}`, make: contactRow, renew: showContact,
     nothing: "Nobody is registered.", none: "No registered user matches.",
   });
