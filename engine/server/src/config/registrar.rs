@@ -214,7 +214,6 @@ fn check_users(index: usize, domain: &Domain, broken: &mut Vec<Broken>) {
 mod tests {
     use super::super::environment::Environment;
     use super::super::load::{Loaded, of_text};
-    use super::*;
 
     const LISTEN: &str = "[[listen]]\naddress = '127.0.0.1:5060'\n";
 

@@ -270,11 +270,12 @@ fn debugging_port(profile: &Path) -> Result<(u16, String), Failure> {
 fn connect(port: u16, path: &str) -> Result<WebSocket<TcpStream>, Failure> {
     let machine = || Failure::machine("cannot connect to the browser");
     let stream = TcpStream::connect(("127.0.0.1", port)).map_err(machine())?;
-    stream
-        .set_read_timeout(Some(Duration::from_millis(500)))
-        .map_err(machine())?;
+    // A handshake cannot be interrupted; reading later on can.
+    let patience = |stream: &TcpStream, limit| stream.set_read_timeout(Some(limit));
+    patience(&stream, STARTED).map_err(machine())?;
     let address = format!("ws://127.0.0.1:{port}{path}");
     let (socket, _) = tungstenite::client(address, stream)
         .map_err(|error| Failure::Check(format!("the browser: {error}")))?;
+    patience(socket.get_ref(), Duration::from_millis(500)).map_err(machine())?;
     Ok(socket)
 }
