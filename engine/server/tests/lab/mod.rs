@@ -201,7 +201,8 @@ impl Message {
             .map(|(_, value)| value)
     }
 
-    fn echoed(&self, names: &[&str]) -> String {
+    /// The header lines of these names, whole.
+    pub(crate) fn echoed(&self, names: &[&str]) -> String {
         let line = |name: &&str| {
             let of_name = move |line: &&str| line.starts_with(&format!("{name}: "));
             let lines: Vec<&str> = self.text.lines().filter(of_name).collect();
