@@ -38,11 +38,12 @@ setup: ## Install what `make run` needs (a C linker)
 setup-fuzz: setup ## Install what `make fuzz` needs (a C++ compiler)
 	$(call need,c++,build-essential)
 
-setup-test: setup-fuzz ## Install what `make test` needs: a C++ compiler, sipp, sipsak, baresip, linphonec
+setup-test: setup-fuzz ## Install what `make test` needs: a C++ compiler, sipp, sipsak, baresip, linphonec, chromium
 	$(call need,sipp,sip-tester)
 	$(call need,sipsak,sipsak)
 	$(call need,baresip,baresip-core)
 	$(call need,linphonec,linphone-cli)
+	$(call need,chromium,chromium)
 
 setup-bench: setup ## Install what `make bench`, `compare` and `media-compare` need: kamailio, rtpengine
 	$(call need-idle,kamailio,kamailio,kamailio)
@@ -62,7 +63,7 @@ doctor: build ## Print what this machine allows, and what to do about the rest
 
 # ---- proving
 
-test: setup-test lint unit fuzz-smoke scenarios clients docs ## Everything CI runs: about 12 minutes on 2 cores
+test: setup-test lint unit fuzz-smoke scenarios clients page docs ## Everything CI runs: about 12 minutes on 2 cores
 	@echo "make test: all passed"
 
 lint: ## rustfmt, clippy, the arrows between rooms
@@ -89,6 +90,10 @@ scenarios: setup-test ## Real sipp through the router, every behaviour of sipp-s
 clients: setup-test ## sipsak, baresip and linphonec in calls, holds, digits and transfers through the router
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask clients --router $(CHECKED_ROUTER)
+
+page: setup-test ## The operator's page used in a headless Chromium; its pictures are left in target/scenario-logs/page
+	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
+	@target/checked/xtask page --router $(CHECKED_ROUTER)
 
 docs: ## Build the API documentation without a warning
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --locked --workspace --no-deps --document-private-items
@@ -141,4 +146,4 @@ clean: ## Remove what was built
 	@$(CARGO) clean
 
 .PHONY: help setup setup-fuzz setup-test setup-bench run build doctor test lint unit fuzz-smoke fuzz \
-	sim scenarios clients docs bench compare register-compare media-compare soak micro instructions bpf fmt clean
+	sim scenarios clients page docs bench compare register-compare media-compare soak micro instructions bpf fmt clean

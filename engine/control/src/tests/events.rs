@@ -65,9 +65,13 @@ async fn who_is_too_slow_is_cut_with_a_count() {
 async fn streams_end_when_tokens_change() {
     let world = World::new();
     let mut body = listen(&world, "").await;
-    world
-        .plane
-        .renew(super::settings(true).secure().expect("safe"));
+    let same = super::settings(true);
+    world.plane.renew(same.secure().expect("safe"));
+    world.plane.hear(peer(true), &mut Notifier::new());
+    let told = next(&mut body).await.expect("an event");
+    assert!(told.starts_with("event: peer-up"), "{told}");
+    let other = super::settings(false);
+    world.plane.renew(other.secure().expect("safe"));
     assert_eq!(next(&mut body).await, None);
 }
 
@@ -83,4 +87,16 @@ async fn seats_are_given_back() {
     bodies.clear();
     assert_eq!(*world.plane.readers.borrow(), 0);
     drop(listen(&world, "").await);
+}
+
+#[tokio::test]
+async fn shards_tell_of_calls_only_while_somebody_listens_to_that() {
+    let world = World::new();
+    let watchers = || *world.plane.watchers.borrow();
+    let quiet = listen(&world, "?type=peer-down,reload").await;
+    assert_eq!((*world.plane.readers.borrow(), watchers()), (1, 0));
+    let calls = listen(&world, "?type=reload,call-ended").await;
+    assert_eq!(watchers(), 1);
+    drop((quiet, calls));
+    assert_eq!((*world.plane.readers.borrow(), watchers()), (0, 0));
 }
