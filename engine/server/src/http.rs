@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use arc_swap::ArcSwap;
-use control::{Engine, Limit, Reload, Setting, SettingsView, ShardStats};
+use control::{Engine, Kept, Limit, Reload, Setting, SettingsView, ShardStats};
+use journal::{DirectoryChange, DirectoryJournal};
 use metrics_exporter_prometheus::PrometheusHandle;
 use reactor::mailbox::Sender;
 use router::{Directory, Query};
@@ -31,6 +32,8 @@ pub(crate) struct Doors {
     pub(crate) view: View,
     /// The way to the supervisor.
     pub(crate) notices: mpsc::Sender<Notice>,
+    /// The journal's desk for changes of the directory; `None`: no journal is kept.
+    pub(crate) pushed: Option<DirectoryJournal>,
 }
 
 impl Doors {
@@ -55,6 +58,14 @@ impl Engine for Doors {
 
     fn give_directory(&self, shard: u8, directory: &Arc<Directory>) -> bool {
         self.send(shard, Command::Directory(Arc::clone(directory)))
+    }
+
+    fn keep(&self, change: DirectoryChange) -> Option<Kept> {
+        let journal = self.pushed.as_ref()?;
+        let (done, kept) = tokio::sync::oneshot::channel();
+        // Who asked may have gone.
+        journal.keep(change, Box::new(move |outcome| drop(done.send(outcome))));
+        Some(kept)
     }
 
     fn watch(&self, shard: u8, watched: bool) -> bool {

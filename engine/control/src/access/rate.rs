@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_table_is_bounded() {
         let (rates, now) = (Rates::new(2), Instant::now());
-        (0..20_000).for_each(|n| drop(rates.take(ip(n), now)));
+        (0..20_000).for_each(|n| _ = rates.take(ip(n), now));
         assert!(rates.buckets.lock().unwrap().len() <= ADDRESSES + 1);
         assert!(
             rates.take(ip(30_000), now).is_some(),

@@ -43,7 +43,7 @@ pub(crate) async fn stats(State(plane): State<Plane>) -> Json<Stats> {
     let directory = plane.book.current();
     Json(Stats {
         version: env!("CARGO_PKG_VERSION"),
-        uptime_s: plane.epoch.age().as_secs(),
+        uptime_s: plane.started.elapsed().as_secs(),
         resident_bytes: resident_bytes(),
         calls_per_s: plane.calls_per_s.load(Ordering::Relaxed),
         registered_users: plane.location().count(),
