@@ -63,8 +63,11 @@ impl Engine for Doors {
     fn keep(&self, change: DirectoryChange) -> Option<Kept> {
         let journal = self.pushed.as_ref()?;
         let (done, kept) = tokio::sync::oneshot::channel();
-        // Who asked may have gone.
-        journal.keep(change, Box::new(move |outcome| drop(done.send(outcome))));
+        let tell = move |outcome| {
+            // Who asked may have gone.
+            let _ = done.send(outcome);
+        };
+        journal.keep(change, Box::new(tell));
         Some(kept)
     }
 

@@ -1,7 +1,7 @@
 //! The interval logs on disk: a row of files, each with its own header.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use latency::{Header, LogWriter, Span, WriteError};
 use stack::Time;
@@ -159,6 +159,7 @@ mod tests {
     use latency::{Log, Metric, Set};
     use std::fs;
     use std::path::Path;
+    use std::time::Duration;
 
     struct Desk(PathBuf);
 
