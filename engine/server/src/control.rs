@@ -3,8 +3,8 @@
 //! a call: between this thread and the shards there are only mailboxes and boards.
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
 use std::sync::Mutex;
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
