@@ -96,16 +96,14 @@ pub fn document() -> OpenApi {
     document.components = Some(components);
     for (path, item) in &mut document.paths.paths {
         let operations = [
-            (&mut item.get, false),
-            (&mut item.put, true),
-            (&mut item.post, true),
-            (&mut item.patch, true),
-            (&mut item.delete, true),
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.delete,
         ];
-        for (operation, _) in operations {
-            if let Some(operation) = operation {
-                complete(path, operation);
-            }
+        for operation in operations.into_iter().flatten() {
+            complete(path, operation);
         }
     }
     document

@@ -1,5 +1,6 @@
-//! The directory as it is pushed over HTTP: one immutable value at a time, each change a new one that all
-//! shards are given. Secrets are hashed on their way in and kept nowhere.
+//! The directory as it is pushed over HTTP, beside the domains of the configuration: one immutable value at a
+//! time, each change a new one that the journal keeps before all shards are given it. Secrets are hashed on
+//! their way in and kept nowhere.
 
 mod upload;
 
@@ -7,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hyper::StatusCode;
+use journal::{DirectoryChange, NotKept};
 use router::{Credentials, Directory, Domain};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub(crate) use self::upload::{UploadStatus, Uploads, receive};
 use crate::engine::Engine;
+use crate::plane::Plane;
 use crate::problem::Problem;
 
 /// A shard reads its letters within a turn of its loop; one that does not for so long is dead.
@@ -20,31 +24,29 @@ const DELIVERY_TRIES: u32 = 100;
 /// Domains at once.
 const DOMAINS: usize = 10_000;
 
-/// The directory in force.
+/// The directory in force, and where it comes from.
 pub(crate) struct Book {
+    /// The domains of the configuration, and beside them those that were pushed.
     current: ArcSwap<Directory>,
-    /// Held by who changes it.
-    change: Mutex<()>,
+    /// The domains of the configuration. They are changed by who holds `pushed`.
+    configured: ArcSwap<Directory>,
+    /// What was pushed. A configured domain of the same name hides it, and no more.
+    pushed: Arc<Mutex<Directory>>,
     users_max: usize,
     /// Bulk uploads, under way and past.
     pub(crate) uploads: Uploads,
 }
 
-/// What a change did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Changed {
-    /// There was none of this name.
-    Created,
-    /// It is another now.
-    Replaced,
-}
+/// Who has it changes the directory, one after the other.
+type Pushed = OwnedMutexGuard<Directory>;
 
 impl Book {
-    /// A book that begins with this.
-    pub(crate) fn new(directory: Arc<Directory>, users_max: usize) -> Book {
+    /// A book that begins with the configured domains and what was pushed earlier.
+    pub(crate) fn new(configured: Arc<Directory>, pushed: Directory, users_max: usize) -> Book {
         Book {
-            current: ArcSwap::new(directory),
-            change: Mutex::new(()),
+            current: ArcSwap::from_pointee(configured.with(&pushed)),
+            configured: ArcSwap::new(configured),
+            pushed: Arc::new(Mutex::new(pushed)),
             users_max,
             uploads: Uploads::default(),
         }
@@ -63,100 +65,102 @@ impl Book {
         self.users_max.saturating_sub(taken)
     }
 
+    /// 409 for a domain of the configuration: who starts the router next finds what stands there.
+    pub(crate) fn may_change(&self, domain: &str) -> Result<(), Problem> {
+        if self.configured.load().domain(domain).is_none() {
+            return Ok(());
+        }
+        let detail = format!("{domain} is a [[domain]] of the configuration: change it there");
+        Err(Problem::new(StatusCode::CONFLICT, detail).about("domain"))
+    }
+
     /// Adds a domain, or replaces the one of this name.
-    pub(crate) async fn put_domain(
-        &self,
-        engine: &dyn Engine,
-        domain: Domain,
-    ) -> Result<Changed, Problem> {
-        let guard = self.change.lock().await;
-        let mut directory = Directory::clone(&self.current());
-        let known = directory.domain(&domain.name).is_some();
-        if !known && directory.domains().count() >= DOMAINS {
+    pub(crate) async fn put_domain(plane: &Plane, domain: Domain) -> Result<(), Problem> {
+        let (book, pushed) = plane.book.open(&domain.name).await?;
+        let known = pushed.domain(&domain.name).is_some();
+        if !known && book.current().domains().count() >= DOMAINS {
             return Err(full(format!(
                 "there are {DOMAINS} domains, the most there may be"
             )));
         }
-        if domain.user_count() > self.room_for(&domain.name) {
-            return Err(self.no_room());
+        if domain.user_count() > book.room_for(&domain.name) {
+            return Err(book.no_room());
         }
-        directory.put_domain(domain);
-        self.publish(guard, engine, directory).await?;
-        Ok(if known {
-            Changed::Replaced
-        } else {
-            Changed::Created
-        })
+        let domain = Arc::new(domain);
+        let mut next = Directory::clone(&pushed);
+        next.put_domain(Arc::clone(&domain));
+        carry_out(plane, pushed, next, DirectoryChange::Domain(domain)).await
     }
 
     /// Adds a user, or changes its secret.
     pub(crate) async fn put_user(
-        &self,
-        engine: &dyn Engine,
+        plane: &Plane,
         domain: &str,
         user: &str,
         secret: &str,
     ) -> Result<(), Problem> {
-        let guard = self.change.lock().await;
-        let mut directory = Directory::clone(&self.current());
-        let known = directory.domain(domain).ok_or_else(|| no_domain(domain))?;
+        let (book, pushed) = plane.book.open(domain).await?;
+        let known = pushed.domain(domain).ok_or_else(|| no_domain(domain))?;
         let new = known.credentials(user).is_none();
-        if new && known.user_count() >= self.room_for(domain) {
-            return Err(self.no_room());
+        if new && known.user_count() >= book.room_for(domain) {
+            return Err(book.no_room());
         }
-        directory.put_user(domain, user, Credentials::of(user, domain, secret));
-        self.publish(guard, engine, directory).await
+        let mut next = Directory::clone(&pushed);
+        next.put_user(domain, user, Credentials::of(user, domain, secret));
+        let change = change_of(&next, domain, user);
+        carry_out(plane, pushed, next, change).await
     }
 
     /// Removes a domain with its users.
-    pub(crate) async fn remove_domain(
-        &self,
-        engine: &dyn Engine,
-        domain: &str,
-    ) -> Result<(), Problem> {
-        let guard = self.change.lock().await;
-        let mut directory = Directory::clone(&self.current());
-        match directory.remove_domain(domain) {
-            true => self.publish(guard, engine, directory).await,
+    pub(crate) async fn remove_domain(plane: &Plane, domain: &str) -> Result<(), Problem> {
+        let (_, pushed) = plane.book.open(domain).await?;
+        let mut next = Directory::clone(&pushed);
+        match next.remove_domain(domain) {
+            true => {
+                let change = DirectoryChange::Removed(domain.into());
+                carry_out(plane, pushed, next, change).await
+            }
             false => Err(no_domain(domain)),
         }
     }
 
     /// Removes a user.
     pub(crate) async fn remove_user(
-        &self,
-        engine: &dyn Engine,
+        plane: &Plane,
         domain: &str,
         user: &str,
     ) -> Result<(), Problem> {
-        let guard = self.change.lock().await;
-        let mut directory = Directory::clone(&self.current());
-        directory.domain(domain).ok_or_else(|| no_domain(domain))?;
-        match directory.remove_user(domain, user) {
-            true => self.publish(guard, engine, directory).await,
+        let (_, pushed) = plane.book.open(domain).await?;
+        let mut next = Directory::clone(&pushed);
+        next.domain(domain).ok_or_else(|| no_domain(domain))?;
+        match next.remove_user(domain, user) {
+            true => {
+                let change = change_of(&next, domain, user);
+                carry_out(plane, pushed, next, change).await
+            }
             false => Err(no_user(user)),
         }
     }
 
-    /// Takes the place of all there is.
-    pub(crate) async fn replace(&self, engine: &dyn Engine, directory: Arc<Directory>) {
-        let guard = self.change.lock().await;
-        if let Err(problem) = self
-            .publish(guard, engine, Directory::clone(&directory))
-            .await
-        {
+    /// The configuration has other domains now; what was pushed stays.
+    pub(crate) async fn configure(plane: &Plane, configured: Arc<Directory>) {
+        let pushed = Arc::clone(&plane.book.pushed).lock_owned().await;
+        plane.book.configured.store(configured);
+        if let Err(problem) = plane.book.publish(&*plane.engine, &pushed).await {
             tracing::error!(?problem, "a shard has not taken the directory");
         }
     }
 
-    /// Puts a directory in force: here, then with every shard.
-    async fn publish(
-        &self,
-        _changing: MutexGuard<'_, ()>,
-        engine: &dyn Engine,
-        directory: Directory,
-    ) -> Result<(), Problem> {
-        let directory = Arc::new(directory);
+    /// Opens the book to change this domain.
+    async fn open(&self, domain: &str) -> Result<(&Book, Pushed), Problem> {
+        let pushed = Arc::clone(&self.pushed).lock_owned().await;
+        self.may_change(domain)?;
+        Ok((self, pushed))
+    }
+
+    /// Puts the directory in force that these and the configured domains make: here, then with every shard.
+    async fn publish(&self, engine: &dyn Engine, pushed: &Directory) -> Result<(), Problem> {
+        let directory = Arc::new(self.configured.load().with(pushed));
         self.current.store(Arc::clone(&directory));
         let mut behind = Vec::new();
         for shard in 0..engine.shards() {
@@ -178,6 +182,43 @@ impl Book {
     }
 }
 
+/// How this user of a domain is now.
+fn change_of(next: &Directory, domain: &str, user: &str) -> DirectoryChange {
+    match next.domain(domain) {
+        Some(domain) => DirectoryChange::Users {
+            domain: Arc::clone(domain),
+            names: vec![user.into()],
+        },
+        None => DirectoryChange::Removed(domain.into()),
+    }
+}
+
+/// Makes a change durable, then puts it in force. This is done to its end, even when its client goes away
+/// meanwhile: what the journal has taken is in force, and what it has not is not.
+async fn carry_out(
+    plane: &Plane,
+    mut pushed: Pushed,
+    next: Directory,
+    change: DirectoryChange,
+) -> Result<(), Problem> {
+    let plane = plane.clone();
+    let work = async move {
+        if let Some(kept) = plane.engine.keep(change) {
+            kept.await
+                .unwrap_or(Err(NotKept::Closed))
+                .map_err(not_kept)?;
+        }
+        *pushed = next;
+        plane.book.publish(&*plane.engine, &pushed).await
+    };
+    let ended = |_| Err(Problem::busy("the router ends"));
+    tokio::spawn(work).await.unwrap_or_else(ended)
+}
+
+fn not_kept(error: NotKept) -> Problem {
+    Problem::busy(format!("{error}; nothing was changed"))
+}
+
 async fn deliver(engine: &dyn Engine, shard: u8, directory: &Arc<Directory>) -> bool {
     for _ in 0..DELIVERY_TRIES {
         if engine.give_directory(shard, directory) {
@@ -189,7 +230,7 @@ async fn deliver(engine: &dyn Engine, shard: u8, directory: &Arc<Directory>) -> 
 }
 
 fn full(detail: String) -> Problem {
-    Problem::new(hyper::StatusCode::PAYLOAD_TOO_LARGE, detail).about("users")
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).about("users")
 }
 
 /// 404: there is no such domain.

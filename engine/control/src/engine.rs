@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use journal::{DirectoryChange, NotKept};
 use router::{Directory, Query};
 use serde::Serialize;
 use stack::Time;
@@ -18,6 +19,9 @@ pub trait Engine: Send + Sync + 'static {
     fn ask(&self, shard: u8, query: Query) -> bool;
     /// Gives a shard the directory. False: its mailbox is full.
     fn give_directory(&self, shard: u8, directory: &Arc<Directory>) -> bool;
+    /// Hands a change of the directory to the journal; `None`: none is kept. A change that could not be kept must
+    /// not be put in force.
+    fn keep(&self, change: DirectoryChange) -> Option<Kept>;
     /// Has a shard tell how its calls go, or not any more. False: its mailbox is full.
     fn watch(&self, shard: u8, watched: bool) -> bool;
     /// What each shard has counted, not older than some seconds.
@@ -33,6 +37,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Reads the configuration again; `None`: nobody can now. The outcome comes back.
     fn reload(&self) -> Option<Reload>;
 }
+
+/// Whether a change is durable. Who is not told at all takes the journal for closed.
+pub type Kept = oneshot::Receiver<Result<(), NotKept>>;
 
 /// What a reload comes to: what is in force now, or every mistake that kept it from being so.
 pub type Reload = oneshot::Receiver<Result<Reloaded, Vec<String>>>;
@@ -162,10 +169,5 @@ impl Epoch {
     /// The same in seconds.
     pub(crate) fn unix_s(&self, time: Time) -> u64 {
         self.unix_ms(time) / 1_000
-    }
-
-    /// How long the engine has run.
-    pub(crate) fn age(&self) -> Duration {
-        self.0.elapsed().unwrap_or_default()
     }
 }

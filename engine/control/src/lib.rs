@@ -30,10 +30,10 @@ mod tls;
 
 pub use self::api::document;
 pub use self::engine::{
-    Engine, Epoch, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats,
+    Engine, Epoch, Kept, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats,
 };
 pub use self::news::{Listening, News, Teller, channel};
-pub use self::plane::{Plane, StartError, start};
+pub use self::plane::{Beginning, Plane, StartError, start};
 pub use self::settings::{
     Bounds, Role, Secret, Security, SecurityError, Settings, TlsFiles, Token,
 };

@@ -37,7 +37,7 @@ pub enum News {
     Reloaded(Reloaded),
     /// Other tokens, another certificate.
     Secured(Security),
-    /// The directory of the configuration, which has changed: it takes the place of the one in force.
+    /// The domains of the configuration, which have changed: they take the place of those it had before.
     Directory(Arc<Directory>),
 }
 

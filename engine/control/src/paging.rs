@@ -6,8 +6,9 @@ use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
-/// How long a page may be.
-pub(crate) const PAGE_MAX: u16 = 1_000;
+/// How long a page may be. A shard answers a page of calls between two packets: this many are found and told in
+/// less time than it may be away.
+pub(crate) const PAGE_MAX: u16 = 250;
 const PAGE: u16 = 100;
 
 /// Which page.
@@ -16,7 +17,7 @@ const PAGE: u16 = 100;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
     /// Entries in a page; 100 when left out.
-    #[param(minimum = 1, maximum = 1000)]
+    #[param(minimum = 1, maximum = 250)]
     pub(crate) limit: Option<u16>,
     /// `next` of the page before.
     #[param(max_length = 300)]

@@ -3,10 +3,10 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use router::{Directory, LocationChange};
+use router::{Directory, LocationChange, Registration};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -34,6 +34,7 @@ pub struct Plane(Arc<Shared>);
 pub struct Shared {
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) epoch: Epoch,
+    pub(crate) started: Instant,
     pub(crate) settings: Settings,
     pub(crate) security: ArcSwap<Security>,
     /// Says when `security` is another.
@@ -49,6 +50,19 @@ pub struct Shared {
     pub(crate) watchers: watch::Sender<usize>,
     /// The last minutes.
     pub(crate) history: History,
+}
+
+/// What there is when the control plane starts.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// When the engine's clock was zero.
+    pub base: SystemTime,
+    /// The domains of the configuration.
+    pub configured: Arc<Directory>,
+    /// Those that were pushed here in an earlier run.
+    pub pushed: Directory,
+    /// Who is registered since an earlier run.
+    pub registrations: Arc<[Arc<Registration>]>,
 }
 
 /// The control plane could not start: a local cause.
@@ -73,19 +87,26 @@ impl Plane {
         settings: Settings,
         security: Security,
         engine: Box<dyn Engine>,
-        base: SystemTime,
-        directory: Arc<Directory>,
+        beginning: Beginning,
     ) -> Plane {
-        let epoch = Epoch(base);
+        let mut location = Location::default();
+        for registration in &*beginning.registrations {
+            location.take(Arc::clone(registration));
+        }
         Plane(Arc::new(Shared {
             engine,
-            epoch,
+            epoch: Epoch(beginning.base),
+            started: Instant::now(),
             security: ArcSwap::from_pointee(security),
             renewed: watch::channel(()).0,
             rates: Rates::new(settings.bounds.requests_per_s),
             asking: Asking::default(),
-            book: Book::new(directory, settings.bounds.users),
-            location: Mutex::default(),
+            book: Book::new(
+                beginning.configured,
+                beginning.pushed,
+                settings.bounds.users,
+            ),
+            location: Mutex::new(location),
             events: Events::new(),
             readers: watch::channel(0).0,
             watchers: watch::channel(0).0,
@@ -133,9 +154,9 @@ impl Plane {
                 self.events.tell(Event::PeerDown(PeerEvent { address }));
             }
             News::Secured(security) => self.renew(security),
-            News::Directory(directory) => {
+            News::Directory(configured) => {
                 let plane = self.clone();
-                tokio::spawn(async move { plane.book.replace(&*plane.engine, directory).await });
+                tokio::spawn(async move { Book::configure(&plane, configured).await });
             }
             News::Reloaded(reloaded) => self.events.tell(Event::Reload(reloaded)),
         }
@@ -161,12 +182,11 @@ pub async fn start(
     settings: Settings,
     security: Security,
     engine: Box<dyn Engine>,
-    base: SystemTime,
-    directory: Arc<Directory>,
+    beginning: Beginning,
     listening: Listening,
 ) -> Result<Plane, StartError> {
     describe();
-    let plane = Plane::new(settings, security, engine, base, directory);
+    let plane = Plane::new(settings, security, engine, beginning);
     listener::open(&plane)?;
     tokio::spawn(hear_all(plane.clone(), listening.0));
     tokio::spawn(watch_calls(plane.clone()));

@@ -206,8 +206,19 @@ impl Directory {
     }
 
     /// Adds a domain, or replaces the one of this name.
-    pub fn put_domain(&mut self, domain: Domain) {
-        self.domains.insert(domain.name.clone(), Arc::new(domain));
+    pub fn put_domain(&mut self, domain: impl Into<Arc<Domain>>) {
+        let domain = domain.into();
+        self.domains.insert(domain.name.clone(), domain);
+    }
+
+    /// These domains, and beside them those of `more` whose names are not among them.
+    #[must_use]
+    pub fn with(&self, more: &Directory) -> Directory {
+        let mut all = more.clone();
+        for domain in self.domains() {
+            all.put_domain(Arc::clone(domain));
+        }
+        all
     }
 
     /// Removes a domain; whether it was there.
@@ -316,6 +327,25 @@ mod tests {
         seen.retain(|name| !name.starts_with("more"));
         seen.sort_unstable_by_key(|name| name.parse::<u32>().unwrap());
         assert_eq!(seen, names);
+    }
+
+    #[test]
+    fn of_two_directories_the_first_counts_and_the_second_fills_up() {
+        let directory = |domains: &[(&str, &str)]| {
+            let mut directory = Directory::default();
+            for (name, control) in domains {
+                directory.put_domain(Domain::new(name, Some(control), []));
+            }
+            directory
+        };
+        let first = directory(&[("a", "http://1"), ("b", "http://1")]);
+        let both = first.with(&directory(&[("b", "http://2"), ("c", "http://2")]));
+        let control = |name| both.domain(name).and_then(|it| it.control.as_deref());
+        assert_eq!(
+            [control("a"), control("b"), control("c")],
+            [Some("http://1"), Some("http://1"), Some("http://2")]
+        );
+        assert_eq!(both.domains().count(), 3);
     }
 
     #[test]

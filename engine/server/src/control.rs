@@ -3,15 +3,15 @@
 //! a call: between this thread and the shards there are only mailboxes and boards.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use control::{Listening, Security, Settings, StartError};
+use control::{Beginning, Listening, Security, Settings, StartError};
+use journal::DirectoryJournal;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reactor::mailbox::Sender;
-use router::Directory;
 
 use crate::board::Board;
 use crate::dns::{self, Families, Replies};
@@ -51,10 +51,10 @@ pub(crate) struct Api {
     pub(crate) secured: (Settings, Security),
     /// What shards tell.
     pub(crate) listening: Listening,
-    /// When the engine's clock was zero.
-    pub(crate) base: SystemTime,
-    /// The directory the shards begin with.
-    pub(crate) directory: Arc<Directory>,
+    /// What there is at the start.
+    pub(crate) beginning: Beginning,
+    /// The journal's desk for changes of the directory; `None`: no journal is kept.
+    pub(crate) pushed: Option<DirectoryJournal>,
     /// Ways to the shards.
     pub(crate) mailboxes: Vec<Sender<Letter>>,
     /// The configuration in force.
@@ -140,18 +140,11 @@ async fn open(control: &mut Control) -> Result<(), ControlError> {
             metrics,
             view: api.view,
             notices: api.notices,
+            pushed: api.pushed,
         };
         let (settings, security) = api.secured;
         let doors = Box::new(doors);
-        control::start(
-            settings,
-            security,
-            doors,
-            api.base,
-            api.directory,
-            api.listening,
-        )
-        .await?;
+        control::start(settings, security, doors, api.beginning, api.listening).await?;
     }
     Ok(())
 }

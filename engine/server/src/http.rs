@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use arc_swap::ArcSwap;
-use control::{Engine, Latency, Limit, Reload, Setting, SettingsView, ShardStats};
+use control::{Engine, Kept, Latency, Limit, Reload, Setting, SettingsView, ShardStats};
+use journal::{DirectoryChange, DirectoryJournal};
 use latency::Metric;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reactor::mailbox::Sender;
@@ -35,6 +36,8 @@ pub(crate) struct Doors {
     pub(crate) view: View,
     /// The way to the supervisor.
     pub(crate) notices: mpsc::Sender<Notice>,
+    /// The journal's desk for changes of the directory; `None`: no journal is kept.
+    pub(crate) pushed: Option<DirectoryJournal>,
 }
 
 impl Doors {
@@ -59,6 +62,17 @@ impl Engine for Doors {
 
     fn give_directory(&self, shard: u8, directory: &Arc<Directory>) -> bool {
         self.send(shard, Command::Directory(Arc::clone(directory)))
+    }
+
+    fn keep(&self, change: DirectoryChange) -> Option<Kept> {
+        let journal = self.pushed.as_ref()?;
+        let (done, kept) = tokio::sync::oneshot::channel();
+        let tell = move |outcome| {
+            // Who asked may have gone.
+            let _ = done.send(outcome);
+        };
+        journal.keep(change, Box::new(tell));
+        Some(kept)
     }
 
     fn watch(&self, shard: u8, watched: bool) -> bool {

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ::control::Teller;
+use ::control::{Beginning, Teller};
 use ::journal::{DirectoryJournal, DirectoryOrders};
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
@@ -22,7 +22,7 @@ use stack::Time;
 
 use crate::board::Board;
 use crate::call_records::{self, RecordSender};
-use crate::config::{Coalesce, Loaded, SteeringMode};
+use crate::config::{Coalesce, Loaded, Registrar, SteeringMode};
 use crate::control::{self, Api, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
@@ -151,6 +151,9 @@ const QUESTIONS: usize = 4096;
 const BIND_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) const BIND_PAUSE: Duration = Duration::from_millis(50);
 
+/// The engine's clock is no further ahead than this, whatever registrations may last.
+const LEAD_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+
 /// Starts everything. When it returns, calls can come in.
 pub(crate) fn launch(
     loaded: &Loaded,
@@ -162,7 +165,7 @@ pub(crate) fn launch(
     let places = plan::places(config, &allowed)?;
     let reactor = plan::reactor(config, places.len());
     reactor::raise_open_files(probe::files_needed(&reactor, places.len()))?;
-    let (clock, base) = (Clock::start(), SystemTime::now());
+    let (clock, base) = start_clocks(&config.registrar);
     // Before anything can come in that would have to wait for it.
     let pushed = DirectoryJournal::default();
     let journal = open_journal(loaded, clock, places.len(), pushed.orders())?;
@@ -245,8 +248,13 @@ pub(crate) fn launch(
         .map(|(secured, listening)| Api {
             secured,
             listening,
-            base,
-            directory: Arc::clone(&directory),
+            beginning: Beginning {
+                base,
+                configured: Arc::clone(&loaded.directory),
+                pushed: restored.directory.clone(),
+                registrations: Arc::clone(&restored.registrations),
+            },
+            pushed: figures.is_some().then_some(pushed),
             mailboxes: mesh.open_to_all(),
             view: Arc::clone(&view),
             notices: notify.clone(),
@@ -278,6 +286,16 @@ pub(crate) fn launch(
         view,
         teller,
     })
+}
+
+/// The engine's clock, and the wall clock when it was zero. That is before the start, by as much as a user may have
+/// been registered by then: so a binding that an earlier run has left can say since when it is one.
+fn start_clocks(registrar: &Registrar) -> (Clock, SystemTime) {
+    let lead = Duration::from_secs(registrar.max_expires_s.into()).min(LEAD_MAX);
+    let base = SystemTime::now().checked_sub(lead);
+    let lead = if base.is_some() { lead } else { Duration::ZERO };
+    let clock = Clock::start_at(lead.as_nanos() as u64);
+    (clock, base.unwrap_or(UNIX_EPOCH))
 }
 
 /// A stopwatch for each shard and where their laps come out; none when nobody could see them.
@@ -339,11 +357,13 @@ fn keep_house(
         return Ok(None);
     }
     let latency = &loaded.config.latency;
+    let started = Time::from_nanos(clock.start_ns());
     let logs = loaded.latency_directory().map(|directory| Logs {
         directory,
         rotate_bytes: latency.rotate_bytes,
         rotate_files: latency.rotate_files,
-        base,
+        base: base + started.duration_since(Time::ZERO),
+        zero: started,
     });
     let free = |cpu: &&usize| !places.contains(&Some(**cpu));
     let work = Housekeeping {

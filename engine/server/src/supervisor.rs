@@ -15,7 +15,6 @@ use signal_hook::iterator::Signals;
 
 use crate::config::{self, Config, Loaded};
 use crate::housekeeping::Housekeeper;
-use crate::housekeeping::journal::with_pushed;
 use crate::http::{self, View};
 use crate::launch::{Engine, Running};
 use crate::letter::{Letter, Notice, Outcome};
@@ -102,7 +101,7 @@ struct Supervisor {
     /// As the file has it.
     directory: Arc<Directory>,
     housekeeper: Option<Housekeeper>,
-    /// What the journal had.
+    /// The domains that the journal had. With an API it has them, and what was pushed since.
     restored: Directory,
     /// The configuration in force, as the API shows it.
     view: View,
@@ -315,11 +314,11 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::Registrar(Some(Arc::clone(&settings)))));
         if self.directory != loaded.directory {
             self.directory = Arc::clone(&loaded.directory);
-            let directory = with_pushed(&self.directory, &self.restored);
             match self.teller.is_some() {
                 // It gives the shards every directory, so that none overtakes another.
-                true => self.tell_api(News::Directory(directory)),
+                true => self.tell_api(News::Directory(Arc::clone(&self.directory))),
                 false => {
+                    let directory = Arc::new(self.directory.with(&self.restored));
                     self.tell_all(|| Letter::Command(Command::Directory(Arc::clone(&directory))));
                 }
             }

@@ -40,6 +40,7 @@ fn check_says_what_a_good_configuration_amounts_to() {
         media     off
         limits    250000 calls, 1000000 transactions
         metrics   off
+        journal   off: journal.directory is not set, and there is no STATE_DIRECTORY
         rdb       rdb.json, 1 record
         "#);
 }

@@ -6,64 +6,10 @@
 
 mod lab;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use lab::{Desk, Engine, Phone, call, rdb, tipring};
-use serde_json::Value;
-
-const ADMIN: &str = "admin-admin-admin-admin";
-
-/// The sections of an API with a token.
-fn api() -> String {
-    format!(
-        "[engine]\nshards = 2\n[routing]\nrdb = \"rdb.json\"\n[http]\naddress = \"127.0.0.1:0\"\n\
-         tokens = [{{ role = \"admin\", token = \"{ADMIN}\" }}]\n"
-    )
-}
-
-/// A running engine and the address of its API.
-struct Api {
-    engine: Engine,
-    address: String,
-}
-
-impl Api {
-    fn start(desk: &Desk, sections: &str) -> Api {
-        let engine = Engine::start(desk, sections);
-        let line = engine
-            .said("\"message\":\"HTTP API\"")
-            .expect("the API listens");
-        let line: Value = serde_json::from_str(line).expect("JSON");
-        let address = line["address"].as_str().expect("its address").to_owned();
-        Api { engine, address }
-    }
-
-    fn send(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(&self.address).expect("connected");
-        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: api\r\nConnection: close\r\n{}\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            token.unwrap_or_default(),
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let status = answer
-            .get(9..12)
-            .and_then(|code| code.parse().ok())
-            .expect("a status");
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-
-    fn call(&self, method: &str, path: &str) -> (u16, Value) {
-        self.send(method, path, Some(ADMIN), "")
-    }
-}
+use lab::api::{ADMIN, Api, api};
+use lab::{Desk, Phone, call, rdb, tipring};
 
 #[test]
 fn a_call_is_seen_and_hung_up() {
@@ -128,10 +74,10 @@ fn a_reload_is_refused_with_its_reasons_and_changes_nothing() {
 fn tokens_are_asked_for_and_change_with_a_reload() {
     let desk = Desk::new();
     desk.write("rdb.json", &rdb("^100$", "127.0.0.1:9"));
+    let other = api().replace(ADMIN, "other-other-other-other");
     let mut api = Api::start(&desk, &api());
     assert_eq!(api.send("GET", "/api/v1/stats", None, "").0, 401);
     assert_eq!(api.call("GET", "/api/v1/stats").0, 200);
-    let other = self::api().replace(ADMIN, "other-other-other-other");
     desk.write("tipring.toml", &lab::config(&other));
     let (status, told) = api.call("PATCH", "/api/v1/config");
     // The port of an address that says 0 stays; the address itself is as it was.

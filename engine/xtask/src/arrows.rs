@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-stack",
             "tipring-media",
             "tipring-router",
+            "tipring-journal",
         ],
     ),
     (

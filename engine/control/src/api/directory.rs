@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::NDJSON;
-use crate::directory::{UploadStatus, no_domain, no_user, receive};
+use crate::directory::{Book, UploadStatus, no_domain, no_user, receive};
 use crate::extract::{self, Path, Query, is_type};
 use crate::names::{self, DomainName, UserName};
 use crate::paging::{self, Page};
@@ -173,7 +173,7 @@ pub(crate) async fn users(
     )),
     responses(
         (status = 201, description = "In force", body = DomainView),
-        (status = 409, description = "An upload to this domain is under way",
+        (status = 409, description = "An upload to this domain is under way, or it is one of the configuration",
          body = crate::problem::ProblemBody, content_type = "application/problem+json")
     )
 )]
@@ -188,7 +188,7 @@ pub(crate) async fn put_domain(
         false => read(&name, request, &plane).await?,
     };
     let view = DomainView::of(&domain);
-    plane.book.put_domain(&*plane.engine, domain).await?;
+    Book::put_domain(&plane, domain).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }
 
@@ -197,12 +197,13 @@ async fn upload(
     name: &str,
     body: Body,
 ) -> Result<(StatusCode, Json<DomainView>), Problem> {
+    plane.book.may_change(name)?;
     let upload = plane.book.uploads.begin(name)?;
     let room = plane.book.room_for(name);
     let patience = plane.settings.bounds.patience;
     let domain = receive(&upload, name, room, body, patience).await?;
     let view = DomainView::of(&domain);
-    plane.book.put_domain(&*plane.engine, domain).await?;
+    Book::put_domain(plane, domain).await?;
     upload.done();
     tracing::info!(domain = name, users = view.count, "directory uploaded");
     Ok((StatusCode::CREATED, Json(view)))
@@ -226,14 +227,18 @@ async fn read(name: &str, request: Request, plane: &Plane) -> Result<Domain, Pro
 /// Removes a domain and its users.
 #[utoipa::path(
     delete, path = "/dir/{domain}", tag = "directory", params(DomainName),
-    responses((status = 204, description = "It is gone"))
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 409, description = "The domain is one of the configuration",
+         body = crate::problem::ProblemBody, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn remove_domain(
     State(plane): State<Plane>,
     Path(name): Path<DomainName>,
 ) -> Result<StatusCode, Problem> {
     let domain = name.checked()?;
-    plane.book.remove_domain(&*plane.engine, &domain).await?;
+    Book::remove_domain(&plane, &domain).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -260,7 +265,12 @@ pub(crate) async fn user(
 /// Adds a user, or changes its secret.
 #[utoipa::path(
     put, path = "/dir/{domain}/{user}", tag = "directory", params(UserName),
-    request_body = SecretBody, responses((status = 200, body = UserPut))
+    request_body = SecretBody,
+    responses(
+        (status = 200, body = UserPut),
+        (status = 409, description = "The domain is one of the configuration",
+         body = crate::problem::ProblemBody, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn put_user(
     State(plane): State<Plane>,
@@ -269,18 +279,19 @@ pub(crate) async fn put_user(
 ) -> Result<Json<UserPut>, Problem> {
     let (domain, username) = name.checked()?;
     names::secret(&secret, "secret")?;
-    let engine = &*plane.engine;
-    plane
-        .book
-        .put_user(engine, &domain, &username, &secret)
-        .await?;
+    Book::put_user(&plane, &domain, &username, &secret).await?;
     Ok(Json(UserPut { domain, username }))
 }
 
 /// Adds a user, or changes its secret: the same as PUT.
 #[utoipa::path(
     patch, path = "/dir/{domain}/{user}", tag = "directory", params(UserName),
-    request_body = SecretBody, responses((status = 200, body = UserPut))
+    request_body = SecretBody,
+    responses(
+        (status = 200, body = UserPut),
+        (status = 409, description = "The domain is one of the configuration",
+         body = crate::problem::ProblemBody, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn patch_user(
     plane: State<Plane>,
@@ -293,17 +304,18 @@ pub(crate) async fn patch_user(
 /// Removes a user.
 #[utoipa::path(
     delete, path = "/dir/{domain}/{user}", tag = "directory", params(UserName),
-    responses((status = 204, description = "It is gone"))
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 409, description = "The domain is one of the configuration",
+         body = crate::problem::ProblemBody, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn remove_user(
     State(plane): State<Plane>,
     Path(name): Path<UserName>,
 ) -> Result<StatusCode, Problem> {
     let (domain, user) = name.checked()?;
-    plane
-        .book
-        .remove_user(&*plane.engine, &domain, &user)
-        .await?;
+    Book::remove_user(&plane, &domain, &user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Wanted {
     #[param(inline)]
     state: Option<Reach>,
     /// Entries in a page; 100 when left out.
-    #[param(minimum = 1, maximum = 1000)]
+    #[param(minimum = 1, maximum = 250)]
     limit: Option<u16>,
     /// `next` of the page before.
     #[param(max_length = 300)]

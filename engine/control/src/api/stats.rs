@@ -47,7 +47,7 @@ pub(crate) async fn stats(State(plane): State<Plane>) -> Json<Stats> {
     Json(Stats {
         now_unix_ms: crate::engine::now_unix_ms(),
         version: env!("CARGO_PKG_VERSION"),
-        uptime_s: plane.epoch.age().as_secs(),
+        uptime_s: plane.started.elapsed().as_secs(),
         resident_bytes: resident_bytes(),
         registered_users: plane.location().count(),
         directory_users: directory.domains().map(|domain| domain.user_count()).sum(),

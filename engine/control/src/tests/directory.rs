@@ -3,10 +3,13 @@
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
-use router::Credentials;
+use journal::{DirectoryChange, NotKept};
+use router::{Credentials, Directory, Domain};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::World;
+use crate::directory::Book;
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -301,4 +304,143 @@ async fn a_shard_that_does_not_take_a_change_is_told_of() {
         (status, problem["reasons"].as_array().map(Vec::len)),
         (503, Some(2))
     );
+}
+
+const PUSHED: &str = r#"{"users":[{"username":"1003","secret":"s3cret"}]}"#;
+
+/// A world with a journal.
+fn keeping() -> World {
+    let world = World::new();
+    world.engine.paper().keeps = true;
+    world
+}
+
+/// Waits for the next order to the journal.
+async fn order(world: &World) -> (DirectoryChange, oneshot::Sender<Result<(), NotKept>>) {
+    loop {
+        if let Some(order) = world.engine.paper().orders.pop() {
+            return order;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_in_force_once_the_journal_has_it() {
+    let world = keeping();
+    for (method, path, body) in [
+        ("PUT", "/dir/a", PUSHED),
+        ("PUT", "/dir/a/1004", r#"{"secret":"s"}"#),
+        ("DELETE", "/dir/a/1003", ""),
+        ("DELETE", "/dir/a", ""),
+    ] {
+        let before = world.plane.book.current();
+        let kept = async {
+            let (change, done) = order(&world).await;
+            assert!(world.engine.paper().directories.is_empty(), "{change:?}");
+            assert_eq!(world.plane.book.current(), before);
+            done.send(Ok(())).expect("somebody waits");
+            change
+        };
+        let ((status, told), change) = tokio::join!(world.json(method, path, body), kept);
+        assert!((200..300).contains(&status), "{told}");
+        assert_eq!(
+            std::mem::take(&mut world.engine.paper().directories).len(),
+            2
+        );
+        let now = world.plane.book.current();
+        match change {
+            DirectoryChange::Domain(domain) => assert_eq!(now.domain("a"), Some(&domain)),
+            DirectoryChange::Users { domain, names } => {
+                assert_eq!(now.domain("a"), Some(&domain));
+                assert!(path.ends_with(&*names[0]) && names.len() == 1);
+            }
+            DirectoryChange::Removed(name) => assert!(*name == *"a" && now.is_empty()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_changes_nothing() {
+    for error in [Some(NotKept::Disk), Some(NotKept::Busy), None] {
+        let world = keeping();
+        let refused = async {
+            let (_, done) = order(&world).await;
+            // Without a word: the journal has ended.
+            if let Some(error) = error {
+                done.send(Err(error)).expect("somebody waits");
+            }
+        };
+        let ((status, problem), ()) = tokio::join!(world.json("PUT", "/dir/a", PUSHED), refused);
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(status == 503 && detail.contains("journal"), "{problem}");
+        assert!(world.engine.paper().directories.is_empty());
+        assert_eq!(world.get("/dir/a").await.0, 404);
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_was_begun_is_ended_without_its_client() {
+    let world = keeping();
+    let request = Box::pin(world.json("PUT", "/dir/a", PUSHED));
+    let begun = tokio::select! {
+        biased;
+        begun = order(&world) => begun,
+        _ = request => panic!("answered before it was kept"),
+    };
+    // The client has gone: its request was dropped.
+    begun.1.send(Ok(())).expect("the work goes on");
+    while world.get("/dir/a").await.0 != 200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn configured(names: &[&str]) -> Directory {
+    let mut directory = Directory::default();
+    for name in names {
+        directory.put_domain(Domain::new(name, None, []));
+    }
+    directory
+}
+
+#[tokio::test]
+async fn a_configured_domain_is_changed_in_the_configuration() {
+    let world = World::begun(super::settings(true), configured(&["a"]), Vec::new());
+    for (method, path, body) in [
+        ("PUT", "/dir/A", PUSHED),
+        ("PUT", "/dir/a/1003", r#"{"secret":"s"}"#),
+        ("PATCH", "/dir/a/1003", r#"{"secret":"s"}"#),
+        ("DELETE", "/dir/a/1003", ""),
+        ("DELETE", "/dir/a", ""),
+    ] {
+        let (status, problem) = world.json(method, path, body).await;
+        assert_eq!((status, problem["field"].as_str()), (409, Some("domain")));
+    }
+    let upload = world.typed("PUT", "/dir/a", NDJSON, chunks(lines(1), 99));
+    assert_eq!(upload.await.0, 409);
+    assert!(world.engine.paper().directories.is_empty());
+    assert_eq!(world.get("/dir/a").await.0, 200);
+}
+
+#[tokio::test]
+async fn other_configured_domains_leave_what_was_pushed() {
+    let world = World::begun(super::settings(true), configured(&["a", "b"]), Vec::new());
+    assert_eq!(world.json("PUT", "/dir/c", PUSHED).await.0, 201);
+    for (names, there) in [
+        (&["b", "c"][..], [404, 200, 200]),
+        (&[][..], [404, 404, 200]),
+    ] {
+        Book::configure(&world.plane, configured(names).into()).await;
+        for (domain, status) in ["a", "b", "c"].into_iter().zip(there) {
+            assert_eq!(
+                world.get(&format!("/dir/{domain}")).await.0,
+                status,
+                "{domain}"
+            );
+        }
+        let last = world.engine.paper().directories.last().cloned();
+        assert_eq!(last, Some(world.plane.book.current()));
+    }
+    let (_, pushed) = world.get("/dir/c").await;
+    assert_eq!(pushed["count"], 1, "it was hidden, not lost");
 }

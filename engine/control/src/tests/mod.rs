@@ -19,16 +19,19 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use router::{Answer, Directory, Query, Said};
+use journal::{DirectoryChange, NotKept};
+use router::{Answer, Directory, Query, Registration, Said};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tower::ServiceExt;
 
 use crate::access::Peer;
-use crate::engine::{Engine, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats};
+use crate::engine::{
+    Engine, Kept, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats,
+};
 use crate::news::News;
 use crate::notifier::Notifier;
-use crate::plane::Plane;
+use crate::plane::{Beginning, Plane};
 use crate::settings::{Bounds, Role, Secret, Settings, Token};
 
 /// What the paper engine was told and what it will say.
@@ -40,6 +43,9 @@ struct Paper {
     watched: Vec<bool>,
     mistakes: Option<Vec<String>>,
     deaf: bool,
+    /// There is a journal; who waits for it.
+    keeps: bool,
+    orders: Vec<(DirectoryChange, oneshot::Sender<Result<(), NotKept>>)>,
 }
 
 #[derive(Clone, Default)]
@@ -76,6 +82,14 @@ impl Engine for PaperEngine {
         let mut paper = self.paper();
         paper.directories.push(Arc::clone(directory));
         !paper.deaf
+    }
+
+    fn keep(&self, change: DirectoryChange) -> Option<Kept> {
+        let mut paper = self.paper();
+        let (done, kept) = oneshot::channel();
+        let orders = paper.keeps.then_some(&mut paper.orders)?;
+        orders.push((change, done));
+        Some(kept)
     }
 
     fn watch(&self, _: u8, watched: bool) -> bool {
@@ -180,12 +194,26 @@ impl World {
     }
 
     fn with(settings: Settings) -> World {
+        World::begun(settings, Directory::default(), Vec::new())
+    }
+
+    /// A world with these configured domains and those who are registered already.
+    fn begun(
+        settings: Settings,
+        configured: Directory,
+        registrations: Vec<Arc<Registration>>,
+    ) -> World {
         let engine = PaperEngine::default();
         let security = settings.secure().expect("safe");
         let token = settings.tokens.last().map(|_| ADMIN);
-        let base = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let beginning = Beginning {
+            base: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000),
+            configured: Arc::new(configured),
+            pushed: Directory::default(),
+            registrations: registrations.into(),
+        };
         let doors = Box::new(engine.clone());
-        let plane = Plane::new(settings, security, doors, base, Arc::default());
+        let plane = Plane::new(settings, security, doors, beginning);
         *engine.1.lock().expect("a plane") = Some(plane.clone());
         World {
             router: crate::api::router(&plane),
@@ -357,7 +385,7 @@ async fn what_is_not_there_is_a_problem_too() {
     for query in [
         "limit=0",
         "limit=x",
-        "limit=1001",
+        "limit=251",
         "cursor=zz",
         "state=odd",
         "more=1",

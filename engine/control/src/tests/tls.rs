@@ -39,8 +39,13 @@ async fn start(mut settings: Settings) -> (Plane, SocketAddr) {
     let (address, security) = (settings.address, settings.secure().expect("safe"));
     let engine = Box::new(PaperEngine::default());
     let (_, listening) = crate::news::channel();
-    let now = std::time::SystemTime::now();
-    let plane = plane::start(settings, security, engine, now, Arc::default(), listening);
+    let beginning = crate::plane::Beginning {
+        base: std::time::SystemTime::now(),
+        configured: std::sync::Arc::default(),
+        pushed: router::Directory::default(),
+        registrations: Vec::new().into(),
+    };
+    let plane = plane::start(settings, security, engine, beginning, listening);
     (plane.await.expect("started"), address)
 }
 

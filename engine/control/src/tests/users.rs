@@ -1,6 +1,6 @@
 //! Registrations: in mediaswitch's shape, and as phones.
 
-use router::{LocationCause, LocationChange};
+use router::{Directory, LocationCause, LocationChange};
 
 use super::World;
 use crate::location::tests::registration;
@@ -45,6 +45,19 @@ async fn who_is_registered_is_told_in_the_known_shape() {
     assert_eq!(world.get("/reg/example.com/1005").await.0, 404);
     assert_eq!(world.get("/reg/example.org").await.0, 404);
     assert_eq!(world.get("/reg").await.1["count"], 1);
+}
+
+#[tokio::test]
+async fn who_is_registered_since_an_earlier_run_is_known() {
+    let known = vec![registration("1003", "example.com", 7, 1)];
+    let world = World::begun(super::settings(true), Directory::default(), known);
+    assert_eq!(world.get("/reg").await.1["count"], 1);
+    let (_, told) = world.get("/api/v1/phone").await;
+    assert_eq!(told["phones"][0]["aor"], "1003@example.com");
+    moved(&world, "1003", 6, 0, LocationCause::Expired);
+    assert_eq!(world.get("/reg").await.1["count"], 1, "an older word");
+    moved(&world, "1003", 8, 0, LocationCause::Expired);
+    assert_eq!(world.get("/reg").await.1["count"], 0);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::query::{CallDetail, CallsPage, LegView, Said, StreamView};
 
 /// Calls in one page, however many were asked for.
-const PAGE_MAX: usize = 1_000;
+const PAGE_MAX: usize = 250;
 /// Entries looked at for each call of a page.
 const LOOKED_AT: usize = 10;
 

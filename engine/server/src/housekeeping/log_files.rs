@@ -1,7 +1,7 @@
 //! The interval logs on disk: a row of files, each with its own header.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use latency::{Header, LogWriter, Span, WriteError};
 use stack::Time;
@@ -30,6 +30,8 @@ pub(super) struct LogFiles {
     series: Series,
     bytes_max: u64,
     base: SystemTime,
+    /// The engine's time at `base`.
+    zero: Time,
     current: Option<LogFile>,
     /// The last write failed, and that was said.
     failing: bool,
@@ -50,8 +52,12 @@ enum FileError {
 }
 
 impl LogFiles {
-    /// Logs with times relative to `base`. Nothing is opened yet.
-    pub(super) fn new(directory: PathBuf, limits: Limits, base: SystemTime) -> LogFiles {
+    /// Logs with times relative to `base`, when the engine's clock said `zero`. Nothing is opened yet.
+    pub(super) fn new(
+        directory: PathBuf,
+        limits: Limits,
+        (base, zero): (SystemTime, Time),
+    ) -> LogFiles {
         LogFiles {
             series: Series {
                 directory,
@@ -61,6 +67,7 @@ impl LogFiles {
             },
             bytes_max: limits.bytes,
             base,
+            zero,
             current: None,
             failing: false,
         }
@@ -103,7 +110,7 @@ impl LogFiles {
             Some(log) => log,
             None => self.begin(lap.from).await?,
         };
-        let outcome = log.append(shard, lap).await;
+        let outcome = log.append(shard, lap, self.zero).await;
         if log.file.bytes < self.bytes_max && outcome.is_ok() {
             self.current = Some(log);
             return Ok(());
@@ -114,7 +121,7 @@ impl LogFiles {
     }
 
     async fn begin(&self, from: Time) -> Result<LogFile, FileError> {
-        let started = self.base + since_zero(from);
+        let started = self.base + from.duration_since(self.zero);
         let file = self.series.begin(started).await?;
         let header = Header {
             comment: concat!(
@@ -132,9 +139,9 @@ impl LogFiles {
 
 impl LogFile {
     /// Appends whole lines or, as far as the file lets us, nothing.
-    async fn append(&mut self, shard: usize, lap: &Lap) -> Result<(), FileError> {
+    async fn append(&mut self, shard: usize, lap: &Lap, zero: Time) -> Result<(), FileError> {
         let span = Span {
-            start: since_zero(lap.from),
+            start: lap.from.duration_since(zero),
             length: lap.until.duration_since(lap.from),
         };
         self.writer
@@ -142,11 +149,6 @@ impl LogFile {
         let lines = std::mem::take(self.writer.get_mut());
         Ok(self.file.append(lines).await?)
     }
-}
-
-/// The engine's time as a duration.
-fn since_zero(time: Time) -> Duration {
-    time.duration_since(Time::ZERO)
 }
 
 #[cfg(test)]
@@ -157,6 +159,7 @@ mod tests {
     use latency::{Log, Metric, Set};
     use std::fs;
     use std::path::Path;
+    use std::time::Duration;
 
     struct Desk(PathBuf);
 
@@ -184,6 +187,7 @@ mod tests {
 
     fn files(directory: &Path, bytes: u64, files: usize) -> LogFiles {
         let base = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let base = (base, Time::ZERO);
         LogFiles::new(directory.to_owned(), Limits { bytes, files }, base)
     }
 

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use reactor::affinity;
 use reactor::probe::{Finding, Severity};
+use stack::Time;
 
 use crate::stopwatch::{Lap, Laps};
 use log_files::{Limits, LogFiles};
@@ -70,8 +71,10 @@ pub(crate) struct Logs {
     pub(crate) rotate_bytes: u64,
     /// How many are kept.
     pub(crate) rotate_files: usize,
-    /// The wall clock at the start of the engine's clock.
+    /// The wall clock at the start.
     pub(crate) base: SystemTime,
+    /// The engine's clock then.
+    pub(crate) zero: Time,
 }
 
 /// The running thread.
@@ -157,7 +160,7 @@ impl Housekeeping {
         };
         let files = logs.map(|logs| {
             let limits = Limits::new(logs.rotate_bytes, logs.rotate_files);
-            LogFiles::new(logs.directory, limits, logs.base)
+            LogFiles::new(logs.directory, limits, (logs.base, logs.zero))
         });
         let records = records.map(RecordFiles::new);
         executor.run(async {

@@ -5,6 +5,7 @@
 // Each test file uses its own part of the lab.
 #![allow(dead_code, clippy::disallowed_methods)]
 
+pub(crate) mod api;
 pub(crate) mod talk;
 
 use std::io::{BufRead, BufReader};
@@ -240,14 +241,18 @@ impl Phone {
 
     /// The same with a session description.
     pub(crate) fn request_with(&self, method: &str, uri: &str, to: &str, cseq: u32, sdp: &str) {
+        self.request_more(method, uri, to, cseq, &body(sdp));
+    }
+
+    /// The same with these header lines, an empty line and a body.
+    pub(crate) fn request_more(&self, method: &str, uri: &str, to: &str, cseq: u32, more: &str) {
         let (own, call_id, tag) = (self.address(), &self.call_id, &self.tag);
         // RFC 3261 17.1.1.3: the ACK of a 2xx is a transaction of its own.
         let branch = format!("z9hG4bK{call_id}{method}{cseq}");
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch={branch}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:caller@{own}>;tag={tag}\r\nTo: {to}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:caller@{own}>\r\n{}",
-            body(sdp)
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:caller@{own}>\r\n{more}",
         );
         self.send(&text, self.router);
     }

@@ -36,7 +36,7 @@ pub(crate) use inspect::{Form, inspect};
 pub(crate) use keeper::{Manner, Work};
 pub(crate) use place::OpenError;
 use place::Place;
-pub(crate) use recovery::{Restored, with_pushed};
+pub(crate) use recovery::Restored;
 pub(crate) use tray::{Outgoing, Tray};
 
 /// The task that keeps the journal until `stop`, when there is one; to be waited for at the end.

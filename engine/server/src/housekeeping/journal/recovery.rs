@@ -26,20 +26,9 @@ pub(crate) struct Restored {
 impl Restored {
     /// The directory to begin with: the configured domains, and those that were pushed and have no
     /// configured one of their name.
-    pub(crate) fn directory_with(&self, configured: &Arc<Directory>) -> Arc<Directory> {
-        with_pushed(configured, &self.directory)
+    pub(crate) fn directory_with(&self, configured: &Directory) -> Arc<Directory> {
+        Arc::new(configured.with(&self.directory))
     }
-}
-
-/// The configured domains, and beside them those that were pushed.
-pub(crate) fn with_pushed(configured: &Arc<Directory>, pushed: &Directory) -> Arc<Directory> {
-    let mut all = Arc::clone(configured);
-    for domain in pushed.domains() {
-        if configured.domain(&domain.name).is_none() {
-            Arc::make_mut(&mut all).put_domain((**domain).clone());
-        }
-    }
-    all
 }
 
 /// What was found in the files.
