@@ -22,6 +22,7 @@ use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
 use crate::directory::Directory;
+use crate::events::StateAgent;
 use crate::local;
 use crate::location::Location;
 use crate::names::{Lookup, Names};
@@ -96,6 +97,8 @@ pub(crate) enum Purpose {
     Subscribed(Side, ServerId),
     /// Our UPDATE or re-INVITE that refreshes the session of this side.
     Refresh(Side),
+    /// Our NOTIFY to a subscriber of ours.
+    Notify,
 }
 
 impl Purpose {
@@ -132,6 +135,8 @@ pub(crate) enum Alarm {
     Expired,
     /// The session of this leg is to be refreshed, or was not.
     Session(Side),
+    /// A subscriber may be told of what has changed.
+    Notify,
 }
 
 impl Alarm {
@@ -146,6 +151,7 @@ impl Alarm {
                 | Alarm::TargetSilent
                 | Alarm::Expired
                 | Alarm::Session(_)
+                | Alarm::Notify
         )
     }
 }
@@ -353,6 +359,7 @@ pub(crate) struct Core {
     pub(crate) accounts: Accounts,
     /// The transaction of a REFER that names a dialog of ours, at whatever address.
     pub(crate) refers_to_ours: Option<ServerId>,
+    pub(crate) state_agent: StateAgent,
 }
 
 impl Core {
@@ -401,6 +408,7 @@ impl Core {
             location,
             accounts: Accounts::new(config.accounting),
             refers_to_ours: None,
+            state_agent: StateAgent::new(config.events),
         }
     }
 

@@ -4,6 +4,7 @@
 mod answers;
 mod handling;
 mod naming;
+mod notifying;
 mod noting;
 mod proven;
 mod proxied;
@@ -28,6 +29,7 @@ use crate::config::{Command, Config, Counters, Event, Progress, Wake};
 use crate::core::{Core, Purpose, Side};
 use crate::echo::EchoCall;
 use crate::entry::Entry;
+use crate::events;
 use crate::local;
 use crate::location;
 use crate::outside;
@@ -85,6 +87,7 @@ impl Router {
             auth: self.core.auth.counters(),
             nonces: self.core.auth.nonces() as u64,
             location: self.core.location.counters(),
+            events: self.events_counters(),
             ..self.core.counters
         }
     }
@@ -112,6 +115,7 @@ impl Router {
             && self.held.is_empty()
             && self.core.registrar.is_idle()
             && self.core.location.is_quiet()
+            && self.core.state_agent.is_quiet()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -155,7 +159,9 @@ impl Router {
         let server = server.map(|time| (time, Wake::KeepAlive));
         let held = self.held.due().map(|time| (time, Wake::Held));
         let location = location::entrance::poll_timeout(&self.core);
-        [transaction, call, media, server, held, location]
+        let events = self.core.state_agent.due();
+        let events = events.map(|time| (time, Wake::Events));
+        [transaction, call, media, server, held, location, events]
             .into_iter()
             .flatten()
             .min_by_key(|(time, _)| *time)
@@ -268,7 +274,12 @@ impl Router {
             Command::Watch(watched) => self.core.accounts.watch(*watched),
             Command::Accounting(accounting) => self.core.accounts.set(*accounting),
             Command::ProofKeys(keys) => self.core.proofs = Proofs::new(keys),
+            Command::Events(settings) => self.core.state_agent.set(settings.clone()),
+            Command::MessageWaiting { aor, waiting } => {
+                events::set_mailbox(&mut self.core, aor, *waiting);
+            }
         }
+        self.tell_changes(now, out);
     }
 
     fn end_all(&mut self, now: Time, out: &mut Outbox) {
@@ -290,6 +301,7 @@ impl Router {
         self.handle_media_timeout(now, out);
         self.expire_held(now, out);
         location::entrance::handle_timeout(&mut self.core, now);
+        events::handle_timeout(&mut self.core, now);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let before = out.len();
@@ -331,6 +343,7 @@ impl Router {
             self.on_event(now, event, out);
         }
         registrar::answer_outcomes(&mut self.core, now, out);
+        self.tell_changes(now, out);
     }
 
     fn finish(&mut self, now: Time, id: CallId, after: After) {
@@ -477,6 +490,9 @@ impl Router {
             _ if registrar::takes(&self.core, request) => {
                 registrar::receive(&mut self.core, now, flow, server, request, out);
             }
+            _ if events::takes(&self.core, request) => {
+                self.take_event(now, flow, server, request, out);
+            }
             _ if self.proxy_request(now, flow, server, request, out) => {}
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {
@@ -540,6 +556,11 @@ impl Router {
             let after = subscription.on_request(core, now, side, server, flow, request, out);
             return self.finish(now, id, after);
         }
+        if let Some(notifier) = self.calls.notifier_mut(id) {
+            let core = &mut self.core;
+            let after = notifier.on_request(core, now, server, flow, request, out);
+            return self.finish(now, id, after);
+        }
         if self.handles_refer(now, id, side, server, flow, request, out) {
             return;
         }
@@ -573,6 +594,7 @@ impl Router {
             Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
             Entry::Proxy(_) => return None,
             Entry::Subscription(subscription) => subscription.side_of(request, &token)?,
+            Entry::Notifier(it) => it.owns(request, &token).then_some(Side::Caller)?,
         };
         Some((id, side))
     }

@@ -25,6 +25,7 @@ use self::gruu::GruuKeys;
 use crate::call::Refusal;
 use crate::core::Core;
 use crate::directory::{Directory, Domain};
+use crate::events;
 use crate::local;
 use crate::location::{Aor, Edits, Outcome, Refused, Update, entrance};
 
@@ -266,10 +267,12 @@ fn refusal_of(core: &mut Core, refused: Refused) -> Refusal {
 /// Other domains or users. Who is gone loses his bindings, as every shard finds for those it owns.
 pub(crate) fn set_directory(core: &mut Core, directory: &Arc<Directory>) {
     core.directory = Arc::clone(directory);
+    events::on_directory(core);
     entrance::retain(core, directory, is_user);
 }
 
-fn is_user(directory: &Directory, aor: &Aor) -> bool {
+/// Whether the directory has this user.
+pub(crate) fn is_user(directory: &Directory, aor: &Aor) -> bool {
     let domain = directory.domain(aor.domain());
     domain.is_some_and(|domain| domain.credentials(aor.user()).is_some())
 }
