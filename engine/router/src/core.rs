@@ -355,8 +355,8 @@ pub(crate) struct Core {
     /// The local domains and their users.
     pub(crate) directory: Arc<Directory>,
     pub(crate) registrar: Registrar,
-    pub(crate) auth: Verifier,
     pub(crate) accounts: Accounts,
+    pub(crate) auth: Verifier,
     /// The transaction of a REFER that names a dialog of ours, at whatever address.
     pub(crate) refers_to_ours: Option<ServerId>,
     pub(crate) state_agent: StateAgent,
@@ -404,9 +404,9 @@ impl Core {
             refused_with: None,
             directory: config.directory,
             registrar: Registrar::new(config.registrar, config.steer_key),
+            accounts: Accounts::new(config.accounting),
             auth: Verifier::new(config.auth, config.nonce_secret, config.shard),
             location,
-            accounts: Accounts::new(config.accounting),
             refers_to_ours: None,
             state_agent: StateAgent::new(config.events),
         }

@@ -136,6 +136,13 @@ impl Domain {
         domain
     }
 
+    /// The same domain with this control.
+    #[must_use]
+    pub fn with_control(mut self, control: Option<&str>) -> Domain {
+        self.control = control.map(Into::into);
+        self
+    }
+
     /// What a user proves itself with; `None`: there is no such user.
     pub fn credentials(&self, user: &str) -> Option<&Credentials> {
         self.users.segments.get(Users::place(user))?.get(user)
@@ -150,6 +157,26 @@ impl Domain {
     pub fn users(&self) -> impl Iterator<Item = &str> {
         let segments = self.users.segments.iter();
         segments.flat_map(|segment| segment.keys().map(|name| &**name))
+    }
+
+    /// The names of its users behind this one, in an order that changes of other users do not change.
+    pub fn users_after(&self, after: Option<&str>) -> impl Iterator<Item = &str> {
+        let first = after.map_or(0, Users::place);
+        let segments = self.users.segments.iter().skip(first).enumerate();
+        segments.flat_map(move |(at, segment)| {
+            let behind = after.filter(|_| at == 0);
+            let names = segment.keys().map(|name| &**name);
+            let mut names: Vec<&str> = names
+                .filter(|name| behind.is_none_or(|after| *name > after))
+                .collect();
+            names.sort_unstable();
+            names
+        })
+    }
+
+    /// Adds a user, or changes what it proves itself with.
+    pub fn put_user(&mut self, user: &str, credentials: Credentials) {
+        self.users.insert(user, credentials);
     }
 
     /// Its users with what they prove themselves with, in no order.
@@ -267,6 +294,28 @@ mod tests {
             "fb174f5c3c7802721517cae13b98e2b8dae2e0118cb705d94ee29946319204ce"
         );
         assert_eq!(format!("{of:?}"), "Credentials");
+    }
+
+    #[test]
+    fn users_are_paged_while_others_change() {
+        let mut domain = Domain::new("a", None, []);
+        let names: Vec<String> = (0..3_000).map(|n| n.to_string()).collect();
+        names
+            .iter()
+            .for_each(|name| domain.put_user(name, credentials(1)));
+        let mut seen = Vec::new();
+        while let page @ [.., last] = &*domain
+            .users_after(seen.last().map(String::as_str))
+            .take(7)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+        {
+            seen.extend_from_slice(page);
+            domain.put_user(&format!("more{last}"), credentials(1));
+        }
+        seen.retain(|name| !name.starts_with("more"));
+        seen.sort_unstable_by_key(|name| name.parse::<u32>().unwrap());
+        assert_eq!(seen, names);
     }
 
     #[test]

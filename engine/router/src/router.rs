@@ -268,11 +268,11 @@ impl Router {
                 registrar::set_directory(&mut self.core, directory);
             }
             Command::Registrar(settings) => self.core.registrar.set(settings.clone()),
-            Command::Auth(rules) => self.core.auth.set(Arc::clone(rules)),
-            Command::Restore(registrations) => self.core.location.restore(now, registrations),
             Command::Query(query) => self.answer_query(now, query, out),
             Command::Watch(watched) => self.core.accounts.watch(*watched),
             Command::Accounting(accounting) => self.core.accounts.set(*accounting),
+            Command::Auth(rules) => self.core.auth.set(Arc::clone(rules)),
+            Command::Restore(registrations) => self.core.location.restore(now, registrations),
             Command::ProofKeys(keys) => self.core.proofs = Proofs::new(keys),
             Command::Events(settings) => self.core.state_agent.set(settings.clone()),
             Command::MessageWaiting { aor, waiting } => {

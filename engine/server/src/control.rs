@@ -1,21 +1,26 @@
-//! The control thread: everything that may wait. It answers the shards' questions for names and, when
-//! wanted, Prometheus' scrapes, on one single-threaded tokio runtime. A slow scrape never slows a
-//! call: between this thread and the shards there are only mailboxes and boards.
+//! The control thread: everything that may wait. It answers the shards' questions for names, serves the HTTP
+//! API and, when wanted, Prometheus' scrapes, on one single-threaded tokio runtime. A slow client never slows
+//! a call: between this thread and the shards there are only mailboxes and boards.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use metrics_exporter_prometheus::PrometheusBuilder;
+use control::{Listening, Security, Settings, StartError};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use reactor::mailbox::Sender;
+use router::Directory;
 
 use crate::board::Board;
 use crate::dns::{self, Families, Replies};
 use crate::housekeeping::Summaries;
 use crate::housekeeping::journal::Figures;
+use crate::http::{Doors, View};
 use crate::journal_metrics::JournalGauges;
 use crate::latency_metrics::LatencyGauges;
-use crate::letter::{News, Question};
+use crate::letter::{Letter, Notice, Question};
 use crate::metrics::Gauges;
 
 /// What the control thread needs.
@@ -34,10 +39,28 @@ pub(crate) struct Control {
     pub(crate) limits: crate::config::Limits,
     /// The shards' latencies, when they are measured.
     pub(crate) latencies: Option<Summaries>,
-    /// What the shards tell of calls.
-    pub(crate) news: tokio::sync::mpsc::Receiver<News>,
     /// The journal's numbers, when one is kept.
     pub(crate) journal: Option<Figures>,
+    /// The HTTP API; `None`: there is none.
+    pub(crate) api: Option<Api>,
+}
+
+/// What the HTTP API needs.
+pub(crate) struct Api {
+    /// As configured, and what was read for it.
+    pub(crate) secured: (Settings, Security),
+    /// What shards tell.
+    pub(crate) listening: Listening,
+    /// When the engine's clock was zero.
+    pub(crate) base: SystemTime,
+    /// The directory the shards begin with.
+    pub(crate) directory: Arc<Directory>,
+    /// Ways to the shards.
+    pub(crate) mailboxes: Vec<Sender<Letter>>,
+    /// The configuration in force.
+    pub(crate) view: View,
+    /// The way to the supervisor.
+    pub(crate) notices: mpsc::Sender<Notice>,
 }
 
 /// The control thread could not start.
@@ -54,6 +77,12 @@ pub(crate) enum ControlError {
         /// What the exporter says.
         reason: String,
     },
+    /// The metrics' recorder: there is one already.
+    #[error("metrics cannot be recorded: {0}")]
+    Recorder(String),
+    /// The HTTP API.
+    #[error(transparent)]
+    Api(#[from] StartError),
 }
 
 /// How often boards are copied into the metrics. The boards are renewed as often.
@@ -64,6 +93,8 @@ pub(crate) fn start(control: Control) -> Result<JoinHandle<()>, ControlError> {
     let (started, outcome) = mpsc::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Names of controls and files of the system's roots are looked up in these.
+        .max_blocking_threads(4)
         .build()?;
     let thread = std::thread::Builder::new()
         .name("tipring-control".into())
@@ -76,46 +107,77 @@ pub(crate) fn start(control: Control) -> Result<JoinHandle<()>, ControlError> {
     }
 }
 
-async fn serve(control: Control, started: mpsc::Sender<Result<(), ControlError>>) {
-    let Control {
-        questions,
-        replies,
-        families,
-        metrics,
-        boards,
-        limits,
-        latencies,
-        news,
-        journal,
-    } = control;
-    // Nobody asks about calls yet, and so no shard tells anything.
-    drop(news);
-    let outcome = metrics.map_or(Ok(()), |address| {
-        export(address)?;
-        tokio::spawn(copy_boards(boards, limits, latencies, journal));
-        Ok(())
-    });
+async fn serve(mut control: Control, started: mpsc::Sender<Result<(), ControlError>>) {
+    let outcome = open(&mut control).await;
     let failed = outcome.is_err();
     // Whoever started us waits for this word.
     let _ = started.send(outcome);
     if !failed {
-        dns::serve(questions, replies, families).await;
+        dns::serve(control.questions, control.replies, control.families).await;
     }
 }
 
-fn export(address: SocketAddr) -> Result<(), ControlError> {
-    let failed = |reason: String| ControlError::Metrics { address, reason };
-    let (recorder, listener) = PrometheusBuilder::new()
-        .with_http_listener(address)
-        .build()
-        .map_err(|error| failed(error.to_string()))?;
-    metrics::set_global_recorder(recorder).map_err(|error| failed(error.to_string()))?;
-    tokio::spawn(async move {
-        if listener.await.is_err() {
-            tracing::error!(%address, "the metrics listener has ended");
-        }
-    });
+/// Listens to those who are to be served.
+async fn open(control: &mut Control) -> Result<(), ControlError> {
+    let api = control.api.take();
+    if control.metrics.is_none() && api.is_none() {
+        return Ok(());
+    }
+    let metrics = record(control.metrics)?;
+    let (boards, limits) = (control.boards.clone(), control.limits.clone());
+    tokio::spawn(copy_boards(
+        boards,
+        limits,
+        control.latencies.take(),
+        control.journal.take(),
+    ));
+    if let Some(api) = api {
+        let doors = Doors {
+            mailboxes: Mutex::new(api.mailboxes),
+            boards: control.boards.clone(),
+            limits: control.limits.clone(),
+            metrics,
+            view: api.view,
+            notices: api.notices,
+        };
+        let (settings, security) = api.secured;
+        let doors = Box::new(doors);
+        control::start(
+            settings,
+            security,
+            doors,
+            api.base,
+            api.directory,
+            api.listening,
+        )
+        .await?;
+    }
     Ok(())
+}
+
+/// Records metrics, and exports them at an address of their own when there is one.
+fn record(address: Option<SocketAddr>) -> Result<PrometheusHandle, ControlError> {
+    let builder = PrometheusBuilder::new();
+    let recorder = match address {
+        None => builder.build_recorder(),
+        Some(address) => {
+            let built = builder.with_http_listener(address).build();
+            let (recorder, listener) = built.map_err(|error| ControlError::Metrics {
+                address,
+                reason: error.to_string(),
+            })?;
+            tokio::spawn(async move {
+                if listener.await.is_err() {
+                    tracing::error!(%address, "the metrics listener has ended");
+                }
+            });
+            recorder
+        }
+    };
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)
+        .map_err(|error| ControlError::Recorder(error.to_string()))?;
+    Ok(handle)
 }
 
 async fn copy_boards(

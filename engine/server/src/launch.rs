@@ -8,6 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ::control::Teller;
 use ::journal::{DirectoryJournal, DirectoryOrders};
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender, mailbox};
@@ -22,14 +23,15 @@ use stack::Time;
 use crate::board::Board;
 use crate::call_records::{self, RecordSender};
 use crate::config::{Coalesce, Loaded, SteeringMode};
-use crate::control::{self, Control, ControlError};
+use crate::control::{self, Api, Control, ControlError};
 use crate::dns::Families;
 use crate::drops::Drops;
 use crate::hep::{Collector, Tap};
 use crate::housekeeping::journal::{self, Opened, Outgoing, Restored};
 use crate::housekeeping::{self, Housekeeper, Housekeeping, Logs, Records, Summaries};
+use crate::http::{self, View};
 use crate::keys::{self, KeyError, Keys};
-use crate::letter::{Letter, News, Notice, Question};
+use crate::letter::{Letter, Notice, Question};
 use crate::peers::{Coalescing, PeerTable};
 use crate::plan::{self, Common, NoSuchCpu, Places};
 use crate::ports::{self, PortsError};
@@ -124,6 +126,10 @@ pub(crate) struct Engine {
     pub(crate) hep: Option<JoinHandle<()>>,
     /// The domains that the journal had.
     pub(crate) restored: Directory,
+    /// The configuration in force, as the API shows it.
+    pub(crate) view: View,
+    /// The way to the API; `None`: there is none.
+    pub(crate) teller: Option<Teller>,
 }
 
 /// One running shard.
@@ -140,8 +146,6 @@ pub(crate) struct Running {
 const MAILBOX_LETTERS: usize = 4096;
 /// Questions for names that wait for the resolver, all shards together.
 const QUESTIONS: usize = 4096;
-/// Words for the control thread that it has not read yet, all shards together.
-const NEWS: usize = 16_384;
 
 /// How long an address in use is tried again, and how often.
 const BIND_PATIENCE: Duration = Duration::from_secs(2);
@@ -177,7 +181,7 @@ pub(crate) fn launch(
     let proof_keys = keys::proof_keys(loaded.key_file().as_deref())?;
     let steered = steer(&groups, config.udp.steering, keys.steer)?;
     let (ask, questions) = tokio::sync::mpsc::channel(QUESTIONS);
-    let (tell, news) = tokio::sync::mpsc::channel(NEWS);
+    let (teller, listening) = loaded.http.as_ref().map(|_| ::control::channel()).unzip();
 
     let since = base.duration_since(UNIX_EPOCH).unwrap_or_default();
     let common = Common {
@@ -212,16 +216,16 @@ pub(crate) fn launch(
             notices: notify.clone(),
             sip_trace,
             stopwatch: stopwatches.next().unwrap_or_default(),
-            news: tell.clone(),
             records: records.clone(),
             collector: collector.clone(),
             bindings: journal
                 .as_ref()
                 .map_or_else(Outgoing::default, |it| it.outgoing(id)),
+            news: teller.clone(),
         };
         berths.push(Berth::spawn(seat).map_err(LaunchError::Thread)?);
     }
-    drop((ask, tell, records, collector));
+    drop((ask, records, collector));
 
     let wakers = berths
         .iter()
@@ -229,10 +233,24 @@ pub(crate) fn launch(
         .collect::<Result<Vec<_>, _>>()?;
     let mut mesh = Mesh::new(&wakers);
     let (supervisor, replies) = (mesh.open_to_all(), mesh.open_to_all());
+    let view = View::new(arc_swap::ArcSwap::from_pointee(http::view(loaded, &[])));
     let summaries = Summaries::new(places.len());
     let figures = journal.as_ref().map(|journal| journal.figures.clone());
     let work = (laps, record_queue, journal.map(|journal| journal.work));
     let housekeeper = keep_house(loaded, &places, &allowed, (base, clock), work, &summaries)?;
+    let api = loaded
+        .http
+        .clone()
+        .zip(listening)
+        .map(|(secured, listening)| Api {
+            secured,
+            listening,
+            base,
+            directory: Arc::clone(&directory),
+            mailboxes: mesh.open_to_all(),
+            view: Arc::clone(&view),
+            notices: notify.clone(),
+        });
     control::start(Control {
         questions,
         replies,
@@ -241,8 +259,8 @@ pub(crate) fn launch(
         boards: berths.iter().map(|berth| berth.board.clone()).collect(),
         limits: config.limits.clone(),
         latencies: config.measures_latency().then_some(summaries),
-        news,
         journal: figures,
+        api,
     })?;
     let shards = berths.into_iter().zip(mesh.ends).zip(supervisor);
     let shards = shards
@@ -257,6 +275,8 @@ pub(crate) fn launch(
         media_pairs,
         hep,
         restored: restored.directory,
+        view,
+        teller,
     })
 }
 
@@ -433,10 +453,10 @@ struct Seat {
     notices: mpsc::Sender<Notice>,
     sip_trace: bool,
     stopwatch: Stopwatch,
-    news: tokio::sync::mpsc::Sender<News>,
     records: Option<RecordWay>,
     collector: Option<Collector>,
     bindings: Outgoing,
+    news: Option<Teller>,
 }
 
 /// A shard's ends of the mailboxes.

@@ -54,20 +54,8 @@ pub(crate) struct Question {
     pub(crate) host: String,
 }
 
-/// What a shard tells the control thread.
-#[derive(Debug)]
-#[expect(
-    dead_code,
-    reason = "the control thread has no HTTP API to tell it to yet"
-)]
-pub(crate) enum News {
-    /// The answer to a [`Command::Query`].
-    Answer(Box<shard::Answer>),
-    /// A call has come further; only while the shard is told to say so ([`Command::Watch`]).
-    Progress(Box<shard::CallView>),
-    /// A call is over; likewise.
-    Ended(Arc<shard::CallRecord>),
-}
+/// Where the outcome of a reload is awaited.
+pub(crate) type Outcome = tokio::sync::oneshot::Sender<Result<control::Reloaded, Vec<String>>>;
 
 /// What the supervisor waits for.
 #[derive(Debug)]
@@ -76,6 +64,8 @@ pub(crate) enum Notice {
     Signal(i32),
     /// From a shard: it was draining, and its last call is gone.
     Drained(u8),
+    /// From the control room: read the configuration again, and say how that went.
+    Reload(Outcome),
     /// From a shard: its thread has ended, asked to, or because of an error.
     Ended(u8, Result<(), reactor::TurnError>),
 }

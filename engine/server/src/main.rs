@@ -20,6 +20,7 @@ mod drops;
 mod effective;
 mod hep;
 mod housekeeping;
+mod http;
 mod journal_metrics;
 mod keys;
 mod latency_metrics;

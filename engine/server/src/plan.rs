@@ -275,9 +275,11 @@ fn overload(overload: &Overload) -> shard::Overload {
 
 /// What is kept of calls for those who ask.
 pub(crate) fn accounting(config: &Config) -> shard::Accounting {
+    let shown = config.http.address.is_some();
     shard::Accounting {
+        calls: shown,
+        timeline: shown,
         records: config.cdr.directory.is_some(),
-        ..shard::Accounting::default()
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use control::{News, Reloaded, Teller};
 use router::Directory;
 use shard::Command;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -15,8 +16,9 @@ use signal_hook::iterator::Signals;
 use crate::config::{self, Config, Loaded};
 use crate::housekeeping::Housekeeper;
 use crate::housekeeping::journal::with_pushed;
+use crate::http::{self, View};
 use crate::launch::{Engine, Running};
-use crate::letter::{Letter, Notice};
+use crate::letter::{Letter, Notice, Outcome};
 use crate::peers::PeerTable;
 use crate::{keys, modes, plan, registrar, service};
 
@@ -59,6 +61,7 @@ pub(crate) fn supervise(
     notices: &mpsc::Receiver<Notice>,
 ) -> ExitCode {
     let (shards, hep) = (engine.shards, engine.hep);
+    let (view, teller) = (engine.view, engine.teller);
     let mut supervisor = Supervisor {
         drained: vec![false; shards.len()],
         watchdog: Watchdog::new(shards.len()),
@@ -70,6 +73,8 @@ pub(crate) fn supervise(
         directory: loaded.directory,
         housekeeper: engine.housekeeper,
         restored: engine.restored,
+        view,
+        teller,
     };
     supervisor.watch(notices);
     let housekeeper = supervisor.housekeeper.take();
@@ -99,6 +104,10 @@ struct Supervisor {
     housekeeper: Option<Housekeeper>,
     /// What the journal had.
     restored: Directory,
+    /// The configuration in force, as the API shows it.
+    view: View,
+    /// The way to the API; `None`: there is none.
+    teller: Option<Teller>,
 }
 
 impl Supervisor {
@@ -108,6 +117,7 @@ impl Supervisor {
                 Ok(Notice::Signal(signal)) => self.on_signal(signal),
                 Ok(Notice::Drained(shard)) => self.on_drained(shard),
                 Ok(Notice::Ended(shard, outcome)) => self.on_ended(shard, outcome),
+                Ok(Notice::Reload(outcome)) => self.on_reload(outcome),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.failed = true,
             }
@@ -147,7 +157,7 @@ impl Supervisor {
 
     fn on_signal(&mut self, signal: i32) {
         match (signal, self.phase) {
-            (SIGHUP, Phase::Running) => self.reload(),
+            (SIGHUP, Phase::Running) => drop(self.reload()),
             (SIGUSR1, _) => self.summarize(),
             (SIGTERM, Phase::Running) => self.drain(),
             (SIGTERM | SIGINT, Phase::Running | Phase::Draining { .. }) => {
@@ -200,12 +210,20 @@ impl Supervisor {
         self.tell_all(|| Letter::Command(Command::EndAll));
     }
 
+    /// Who asks while the engine ends gets no answer.
+    fn on_reload(&mut self, outcome: Outcome) {
+        if self.phase == Phase::Running {
+            // Who asked may have gone.
+            let _ = outcome.send(self.reload());
+        }
+    }
+
     /// Reads the configuration again and takes over what can change while calls run. A mistake in it
     /// changes nothing.
-    fn reload(&mut self) {
+    fn reload(&mut self) -> Result<Reloaded, Vec<String>> {
         service::reloading();
-        match config::load(self.path.as_deref(), &config::Environment::of_process()) {
-            Ok(loaded) => self.take_over(loaded),
+        let outcome = match config::load(self.path.as_deref(), &config::Environment::of_process()) {
+            Ok(loaded) => Ok(self.take_over(loaded)),
             Err(error) => {
                 let mistakes = error.lines();
                 for mistake in &mistakes {
@@ -215,12 +233,14 @@ impl Supervisor {
                     mistakes = mistakes.len(),
                     "reload refused: nothing was changed"
                 );
+                Err(mistakes)
             }
-        }
+        };
         service::ready("running");
+        outcome
     }
 
-    fn take_over(&mut self, loaded: Loaded) {
+    fn take_over(&mut self, mut loaded: Loaded) -> Reloaded {
         let peers = Arc::new(PeerTable::new(&loaded.config.peer));
         self.tell_all(|| Letter::Peers(Arc::clone(&peers)));
         let latching = plan::peers(self.config.media.latching, &loaded.config.peer);
@@ -246,16 +266,47 @@ impl Supervisor {
         if let Some(warning) = plan::media_warning(&self.config, &loaded) {
             tracing::warn!("reload: {warning}");
         }
-        for section in need_restart(&self.config, &loaded.config) {
+        let needs_restart = need_restart(&self.config, &loaded.config);
+        for section in &needs_restart {
             tracing::warn!("reload: [{section}] has changed and needs a restart");
         }
-        self.config.peer = loaded.config.peer;
-        self.config.routing = loaded.config.routing;
-        self.config.application_server = loaded.config.application_server;
-        self.config.abuse = loaded.config.abuse;
-        self.config.registrar = loaded.config.registrar;
-        self.config.domain = loaded.config.domain;
-        self.config.auth = loaded.config.auth;
+        let reloaded = Reloaded {
+            records,
+            peers,
+            needs_restart: needs_restart
+                .iter()
+                .map(|section| (*section).to_owned())
+                .collect(),
+        };
+        self.config.peer.clone_from(&loaded.config.peer);
+        self.config.routing.clone_from(&loaded.config.routing);
+        self.config
+            .application_server
+            .clone_from(&loaded.config.application_server);
+        self.config.abuse.clone_from(&loaded.config.abuse);
+        self.config.registrar.clone_from(&loaded.config.registrar);
+        self.config.domain.clone_from(&loaded.config.domain);
+        self.config.auth.clone_from(&loaded.config.auth);
+        // Tokens and the certificate change while the API is served; nothing else of it does.
+        if self.config.http.takes_over(&loaded.config.http)
+            && let Some((_, security)) = loaded.http.take()
+        {
+            self.config.http.clone_from(&loaded.config.http);
+            self.tell_api(News::Secured(security));
+        }
+        loaded.config.clone_from(&self.config);
+        self.view
+            .store(Arc::new(http::view(&loaded, &needs_restart)));
+        self.tell_api(News::Reloaded(reloaded.clone()));
+        reloaded
+    }
+
+    fn tell_api(&self, news: News) {
+        if let Some(teller) = &self.teller
+            && !teller.tell(news)
+        {
+            tracing::error!("the HTTP API does not hear of the reload");
+        }
     }
 
     /// What the file says of users counts when it has changed: what came over HTTP since then is not undone otherwise.
@@ -265,7 +316,13 @@ impl Supervisor {
         if self.directory != loaded.directory {
             self.directory = Arc::clone(&loaded.directory);
             let directory = with_pushed(&self.directory, &self.restored);
-            self.tell_all(|| Letter::Command(Command::Directory(Arc::clone(&directory))));
+            match self.teller.is_some() {
+                // It gives the shards every directory, so that none overtakes another.
+                true => self.tell_api(News::Directory(directory)),
+                false => {
+                    self.tell_all(|| Letter::Command(Command::Directory(Arc::clone(&directory))));
+                }
+            }
         }
     }
 
@@ -369,6 +426,7 @@ fn need_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("cdr", running.cdr != wanted.cdr),
         ("hep", running.hep != wanted.hep),
         ("journal", running.journal != wanted.journal),
+        ("http", !running.http.takes_over(&wanted.http)),
         (
             "session_timer",
             running.session_timer != wanted.session_timer,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use control::{News, Teller};
 use latency::Metric;
 use reactor::clock::Clock;
 use reactor::mailbox::{Receiver, Sender};
@@ -18,7 +19,7 @@ use crate::call_records::RecordSender;
 use crate::drops::Drops;
 use crate::hep::{self, Tap};
 use crate::housekeeping::journal::Outgoing;
-use crate::letter::{Letter, News, Notice, Question};
+use crate::letter::{Letter, Notice, Question};
 use crate::peers::Coalescing;
 use crate::sip_trace::{self, Direction};
 use crate::stopwatch::Stopwatch;
@@ -63,8 +64,8 @@ pub(crate) struct Station {
     pub(crate) turn: Turn,
     /// Where its latencies are recorded.
     pub(crate) stopwatch: Stopwatch,
-    /// News for the control thread.
-    pub(crate) news: tokio::sync::mpsc::Sender<News>,
+    /// News for the control thread, when it serves somebody.
+    pub(crate) news: Option<Teller>,
     /// Where records of calls go; `None` when none are written.
     pub(crate) records: Option<RecordSender>,
     /// Copies of its messages for a collector; `None` without one.
@@ -499,13 +500,11 @@ impl Station {
                     tracing::debug!(shard = self.id, ?ended, "stream ended")
                 }
                 Event::Location(change) => {
-                    let shard::LocationChange {
-                        registration,
-                        cause,
-                    } = change;
-                    self.bindings.put(&registration);
-                    let (aor, bindings) = (&registration.aor, registration.bindings.len());
-                    tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed")
+                    let (now, cause) = (&change.registration, change.cause);
+                    self.bindings.put(now);
+                    let (aor, bindings) = (&now.aor, now.bindings.len());
+                    tracing::debug!(shard = self.id, %aor, bindings, ?cause, "bindings changed");
+                    self.tell_control(News::Location(change));
                 }
             }
         }
@@ -513,7 +512,8 @@ impl Station {
 
     /// Tells the control thread. When it is behind, this is lost, and counted.
     fn tell_control(&mut self, news: News) {
-        self.turn.snapshot.news_lost += u64::from(self.news.try_send(news).is_err());
+        let lost = self.news.as_ref().is_some_and(|teller| !teller.tell(news));
+        self.turn.snapshot.news_lost += u64::from(lost);
     }
 
     /// Another shard's word on the application server is as good as its own: only the first one asks. A
@@ -524,6 +524,9 @@ impl Station {
         up: bool,
         change: Option<shard::Probed>,
     ) {
+        if change.is_some() {
+            self.tell_control(News::Peer { address, up });
+        }
         match change {
             Some(why) if up => tracing::info!(%address, %why, "application server is up"),
             Some(why) => tracing::error!(

@@ -38,6 +38,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("tipring-reactor", &[]),
     (
+        "tipring-control",
+        &[
+            "tipring-wire",
+            "tipring-stack",
+            "tipring-media",
+            "tipring-router",
+        ],
+    ),
+    (
         "tipring-server",
         &[
             "tipring-wire",
@@ -48,6 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tipring-latency",
             "tipring-journal",
             "tipring-reactor",
+            "tipring-control",
         ],
     ),
     (

@@ -8,6 +8,7 @@
 )]
 
 mod agent;
+mod api;
 mod arrows;
 mod baresip;
 mod clients;
@@ -46,6 +47,8 @@ enum Verb {
     Scenarios(scenarios::Options),
     /// Place calls through a router with sipsak and baresip.
     Clients(clients::Options),
+    /// Walk the HTTP API of a router with schemathesis.
+    Api(api::Options),
     /// Check that the rooms' dependency arrows only point down.
     Arrows,
     /// Write docs/rfc.md from its registry.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Scenarios(options) => scenarios::run(&options),
         Verb::Clients(options) => clients::run(&options),
+        Verb::Api(options) => api::run(&options),
         Verb::Arrows => arrows::run(),
         Verb::Rfc => rfc::run(),
     };

@@ -13,6 +13,7 @@ use super::directory;
 use super::document::Document;
 use super::environment::{Environment, Overrides};
 use super::fault::{self, Fault, Faults};
+use super::http;
 use super::rules;
 use super::schema::Config;
 
@@ -39,6 +40,8 @@ pub(crate) struct Loaded {
     pub(crate) state_directory: Option<PathBuf>,
     /// The domains and their users.
     pub(crate) directory: Arc<Directory>,
+    /// The HTTP API, its tokens and certificate read; `None`: there is none.
+    pub(crate) http: Option<(control::Settings, control::Security)>,
 }
 
 impl Loaded {
@@ -143,6 +146,15 @@ fn complete(origin: Origin, text: String, environment: &Environment) -> Result<L
         parts.extend(error.parts);
         Arc::default()
     });
+    // Files are read for what is right so far.
+    let http = match parts.is_empty() {
+        true => http::secured(&config, &origin),
+        false => Ok(None),
+    };
+    let http = http.unwrap_or_else(|error| {
+        parts.extend(error.parts);
+        None
+    });
     match load_rdb(&rdb) {
         Ok(table) if parts.is_empty() => {
             return Ok(Loaded {
@@ -154,6 +166,7 @@ fn complete(origin: Origin, text: String, environment: &Environment) -> Result<L
                 rdb,
                 state_directory: environment.state_directory().map(Path::to_owned),
                 directory,
+                http,
             });
         }
         Ok(_) => {}

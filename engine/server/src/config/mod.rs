@@ -10,6 +10,7 @@ mod document;
 mod effective;
 mod environment;
 mod fault;
+mod http;
 mod journal;
 mod load;
 mod media;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::abuse;
 use super::auth;
 use super::calls;
+use super::http;
 use super::media;
 use super::registrar;
 use super::schema::{Config, Listen};
@@ -22,6 +23,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     timers(config, &mut broken);
     media::check(config, &mut broken);
     abuse::check(&config.abuse, &mut broken);
+    http::check(&config.http, &mut broken);
     servers(config, &mut broken);
     session_timer(config, &mut broken);
     registrar::check(&config.registrar, &config.domain, &mut broken);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::abuse::Abuse;
 use super::auth::{Auth, Demand};
 use super::calls::{Cdr, Hep};
+use super::http::Http;
 use super::journal::Journal;
 use super::media::{LatchingMode, Media};
 use super::overload::Overload;
@@ -77,6 +78,9 @@ pub(crate) struct Config {
     /// Local domains with their users.
     #[garde(dive)]
     pub(crate) domain: Vec<Domain>,
+    /// The HTTP API.
+    #[garde(dive)]
+    pub(crate) http: Http,
     /// Who must prove who he is, and how.
     #[garde(dive)]
     pub(crate) auth: Auth,
@@ -400,6 +404,9 @@ pub(crate) struct Limits {
     /// Subscriptions at once, all shards together.
     #[garde(custom(within(1, 100_000_000)))]
     pub(crate) subscriptions: usize,
+    /// Users that may be pushed over HTTP, all domains together.
+    #[garde(custom(within(1, 100_000_000)))]
+    pub(crate) users: usize,
     /// Users with bindings at once. Every shard knows all of them: this is not divided.
     #[garde(custom(within(1, 100_000_000)))]
     pub(crate) registrations: usize,
@@ -425,6 +432,7 @@ impl Default for Limits {
             message_bytes: UDP_PAYLOAD_MAX,
             retry_after_s: 5,
             subscriptions: 100_000,
+            users: 2_000_000,
             registrations: 1_000_000,
             bindings: 1_500_000,
             contacts: 10,
@@ -566,7 +574,7 @@ pub(crate) struct Metrics {
 }
 
 /// Latencies: what is measured, and where it is written. They are measured when somebody can see them:
-/// with a `directory`, or with `metrics.address`.
+/// with a `directory`, or with `metrics.address` or `http.address`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Latency {
@@ -596,7 +604,8 @@ pub(crate) struct Latency {
 impl Config {
     /// Latencies are measured when somebody can see them.
     pub(crate) fn measures_latency(&self) -> bool {
-        self.latency.enabled && (self.latency.directory.is_some() || self.metrics.address.is_some())
+        let scraped = self.metrics.address.is_some() || self.http.address.is_some();
+        self.latency.enabled && (self.latency.directory.is_some() || scraped)
     }
 }
 
