@@ -5,6 +5,7 @@ mod config;
 mod directory;
 mod events;
 mod home;
+mod mailbox;
 mod phones;
 mod registrations;
 mod sessions;
@@ -71,6 +72,7 @@ fn routes() -> OpenApiRouter<Plane> {
             directory::patch_user,
             directory::remove_user
         ))
+        .routes(routes!(mailbox::put_mailbox, mailbox::remove_mailbox))
         .routes(routes!(registrations::count))
         .routes(routes!(registrations::domain))
         .routes(routes!(registrations::user))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use router::{Credentials, Directory, Domain};
+use router::{Aor, Credentials, Directory, Domain, MessageWaiting};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::upload::{UploadStatus, Uploads, receive};
@@ -138,6 +138,21 @@ impl Book {
         }
     }
 
+    /// Has all shards know what waits for a user, in the order in which it is said.
+    pub(crate) async fn set_waiting(
+        &self,
+        engine: &dyn Engine,
+        (domain, user): &(String, String),
+        waiting: Option<MessageWaiting>,
+    ) -> Result<(), Problem> {
+        let _guard = self.change.lock().await;
+        let directory = self.current();
+        let known = directory.domain(domain).ok_or_else(|| no_domain(domain))?;
+        known.credentials(user).ok_or_else(|| no_user(user))?;
+        let aor = Aor::new(user, domain).ok_or_else(|| no_user(user))?;
+        tell_all(engine, |shard| engine.set_waiting(shard, &aor, waiting)).await
+    }
+
     /// Takes the place of all there is.
     pub(crate) async fn replace(&self, engine: &dyn Engine, directory: Arc<Directory>) {
         let guard = self.change.lock().await;
@@ -158,16 +173,7 @@ impl Book {
     ) -> Result<(), Problem> {
         let directory = Arc::new(directory);
         self.current.store(Arc::clone(&directory));
-        let mut behind = Vec::new();
-        for shard in 0..engine.shards() {
-            if !deliver(engine, shard, &directory).await {
-                behind.push(format!("shard {shard} does not read its letters"));
-            }
-        }
-        match behind.is_empty() {
-            true => Ok(()),
-            false => Err(Problem::busy("not every shard has taken the change").because(behind)),
-        }
+        tell_all(engine, |shard| engine.give_directory(shard, &directory)).await
     }
 
     fn no_room(&self) -> Problem {
@@ -178,9 +184,23 @@ impl Book {
     }
 }
 
-async fn deliver(engine: &dyn Engine, shard: u8, directory: &Arc<Directory>) -> bool {
+/// Tells every shard, each as often as it needs.
+async fn tell_all(engine: &dyn Engine, tell: impl Fn(u8) -> bool) -> Result<(), Problem> {
+    let mut behind = Vec::new();
+    for shard in 0..engine.shards() {
+        if !deliver(|| tell(shard)).await {
+            behind.push(format!("shard {shard} does not read its letters"));
+        }
+    }
+    match behind.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::busy("not every shard has taken the change").because(behind)),
+    }
+}
+
+async fn deliver(tell: impl Fn() -> bool) -> bool {
     for _ in 0..DELIVERY_TRIES {
-        if engine.give_directory(shard, directory) {
+        if tell() {
             return true;
         }
         tokio::time::sleep(DELIVERY_PAUSE).await;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use router::{Directory, Query};
+use router::{Aor, Directory, MessageWaiting, Query};
 use serde::Serialize;
 use stack::Time;
 use tokio::sync::oneshot;
@@ -18,6 +18,8 @@ pub trait Engine: Send + Sync + 'static {
     fn ask(&self, shard: u8, query: Query) -> bool;
     /// Gives a shard the directory. False: its mailbox is full.
     fn give_directory(&self, shard: u8, directory: &Arc<Directory>) -> bool;
+    /// Tells a shard what waits for a user; `None`: that is not counted any more. False: its mailbox is full.
+    fn set_waiting(&self, shard: u8, aor: &Aor, waiting: Option<MessageWaiting>) -> bool;
     /// Has a shard tell how its calls go, or not any more. False: its mailbox is full.
     fn watch(&self, shard: u8, watched: bool) -> bool;
     /// What each shard has counted, not older than some seconds.

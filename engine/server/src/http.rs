@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use control::{Engine, Limit, Reload, Setting, SettingsView, ShardStats};
 use metrics_exporter_prometheus::PrometheusHandle;
 use reactor::mailbox::Sender;
-use router::{Directory, Query};
+use router::{Aor, Directory, MessageWaiting, Query};
 use shard::Command;
 
 use crate::board::{Board, Snapshot};
@@ -55,6 +55,11 @@ impl Engine for Doors {
 
     fn give_directory(&self, shard: u8, directory: &Arc<Directory>) -> bool {
         self.send(shard, Command::Directory(Arc::clone(directory)))
+    }
+
+    fn set_waiting(&self, shard: u8, aor: &Aor, waiting: Option<MessageWaiting>) -> bool {
+        let aor = aor.clone();
+        self.send(shard, Command::MessageWaiting { aor, waiting })
     }
 
     fn watch(&self, shard: u8, watched: bool) -> bool {

@@ -5,6 +5,7 @@ mod calls;
 mod directory;
 mod document;
 mod events;
+mod mailboxes;
 mod notifications;
 mod tls;
 mod users;
@@ -18,7 +19,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use router::{Answer, Directory, Query, Said};
+use router::{Answer, Aor, Directory, MessageWaiting, Query, Said};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tower::ServiceExt;
@@ -39,6 +40,7 @@ struct Paper {
     watched: Vec<bool>,
     mistakes: Option<Vec<String>>,
     deaf: bool,
+    waiting: Vec<(u8, String, Option<MessageWaiting>)>,
 }
 
 #[derive(Clone, Default)]
@@ -74,6 +76,12 @@ impl Engine for PaperEngine {
     fn give_directory(&self, _: u8, directory: &Arc<Directory>) -> bool {
         let mut paper = self.paper();
         paper.directories.push(Arc::clone(directory));
+        !paper.deaf
+    }
+
+    fn set_waiting(&self, shard: u8, aor: &Aor, waiting: Option<MessageWaiting>) -> bool {
+        let mut paper = self.paper();
+        paper.waiting.push((shard, aor.to_string(), waiting));
         !paper.deaf
     }
 
