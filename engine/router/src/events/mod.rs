@@ -190,7 +190,7 @@ pub(crate) fn on_directory(core: &mut Core) {
     let directory = std::sync::Arc::clone(&core.directory);
     let agent = &mut core.state_agent;
     agent.retain_mailboxes(|aor| registrar::is_user(&directory, aor));
-    agent.note_all();
+    agent.note_gone(|aor| !registrar::is_user(&directory, aor));
 }
 
 /// Does what is due.

@@ -48,6 +48,8 @@ pub(crate) struct Notifier {
     dialog: Dialog,
     /// Where the subscriber was last seen.
     peer: Flow,
+    /// It is reached there, and not at its Contact.
+    at_source: bool,
     resource: Resource,
     /// The value of Event in the SUBSCRIBE.
     event: Vec<u8>,
@@ -89,6 +91,7 @@ impl Notifier {
             tag,
             dialog,
             peer,
+            at_source: registrar::is_at_source(core, request, peer.remote),
             resource,
             event: event.to_vec(),
             until: now,
@@ -174,6 +177,7 @@ impl Notifier {
             Ok(seconds) => {
                 core.counters.events.refreshed += u64::from(seconds > 0);
                 self.peer = source;
+                self.at_source = registrar::is_at_source(core, request, source.remote);
                 if let Ok(Some(contact)) = request.contact() {
                     self.dialog.refresh_target(contact.uri, &mut core.pool);
                 }
@@ -293,7 +297,10 @@ impl Notifier {
         let print = |printed: &crate::call::Request<'_>, out: &mut Vec<u8>| {
             printed.print_offer(out, &tag, &extra, &body);
         };
-        let sent = own.send(core, now, print, out);
+        let sent = match self.at_source {
+            true => own.send_back(core, now, print, out),
+            false => own.send(core, now, print, out),
+        };
         core.counters.events.notified += u64::from(sent.is_some());
         // Without a free transaction the change is told with the next one, or when the pace allows.
         self.stale = sent.is_none();

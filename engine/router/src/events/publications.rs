@@ -13,7 +13,8 @@ use super::package::Package;
 use crate::location::Aor;
 
 /// How long the removal of a publication is remembered, so that word of it from before does not bring it back. Longer
-/// than a word between shards is under way or repeated.
+/// than a word between shards is under way or repeated; shorter than a transaction lingers, so there are never more of
+/// them than transactions.
 const REMOVED_FOR: Duration = Duration::from_secs(10);
 
 /// Whose state, and of what kind.

@@ -38,9 +38,9 @@ pub(super) fn receive(
     if held.is_none() && seconds > 0 {
         check_room(core, now, &settings, &resource)?;
     }
+    let is_known = held.is_some();
     let next = next(core, now, held, body);
     let tag = next.tag;
-    // RFC 3903 6 step 5: a publication for no time is kept for none.
     let publication = match seconds {
         0 => next.removed(now),
         _ => Publication {
@@ -48,14 +48,14 @@ pub(super) fn receive(
             ..next
         },
     };
-    keep(
-        core,
-        now,
-        Published {
+    // RFC 3903 6 step 5: of a new one that is for no time nothing is stored.
+    if is_known || seconds > 0 {
+        let published = Published {
             resource,
             publication,
-        },
-    );
+        };
+        keep(core, now, &published);
+    }
     let extra = format!("SIP-ETag: {tag:016x}\r\nExpires: {seconds}\r\n");
     let own = core.own_tag();
     core.answer(now, server, (200, ""), &own, extra.as_bytes(), out);
@@ -160,11 +160,11 @@ fn next(
     }
 }
 
-fn keep(core: &mut Core, now: Time, published: Published) {
-    core.state_agent.publish(&published);
+fn keep(core: &mut Core, now: Time, published: &Published) {
+    core.state_agent.publish(published);
     if core.shards > 1 {
-        core.state_agent.repeat(now, &published);
-        tell(core, &published);
+        core.state_agent.repeat(now, published);
+        tell(core, published);
     }
 }
 

@@ -106,9 +106,10 @@ impl StateAgent {
         }
     }
 
-    /// Everything may have changed for everybody: the directory is another one.
-    pub(super) fn note_all(&mut self) {
-        self.changed.extend(self.subscribers.keys().cloned());
+    /// Some users are gone: that is a change to those who subscribe to them.
+    pub(super) fn note_gone(&mut self, is_gone: impl Fn(&Aor) -> bool) {
+        let gone = self.subscribers.keys().filter(|(aor, _)| is_gone(aor));
+        self.changed.extend(gone.cloned());
     }
 
     /// The next resource whose subscribers are to be told.

@@ -13,6 +13,7 @@ pub(crate) mod keep_alive;
 mod proof;
 mod settings;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -261,6 +262,25 @@ fn refusal_of(core: &mut Core, refused: Refused) -> Refusal {
             extra: core.retry_after(),
             ..refusal(500, "Update Not Confirmed")
         },
+    }
+}
+
+/// Whether the sender of a request is reached where that came from, and not at its Contact: the same rule as for a
+/// contact that is registered.
+pub(crate) fn is_at_source(core: &Core, request: &Message<'_>, source: SocketAddr) -> bool {
+    let nat = core.registrar.settings.as_ref().map(|it| it.nat);
+    let routed = request.header(HeaderName::RecordRoute).is_some();
+    if routed || !FlowRules::of(request).direct {
+        return false;
+    }
+    match nat.unwrap_or_default() {
+        Nat::Always => true,
+        Nat::Never => false,
+        Nat::Auto => {
+            let contact = request.contact().ok().flatten();
+            let uri = contact.and_then(|contact| contact.uri_parsed().ok());
+            uri.is_some_and(|uri| flow::is_behind_nat(request, &uri, source))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tipring_router::{Command, Directory};
 
-use crate::world::{Asked, Sent, World, world};
+use crate::world::{Asked, Sent, World, directory, world};
 
 const ALICE: &str = "alice@example.com";
 const CONTACT: &str = "sip:alice@192.0.2.7:5060";
@@ -162,6 +162,8 @@ fn others_bindings_are_none_of_its_business() {
 fn a_user_who_is_gone_has_no_subscriptions() {
     let mut world = world();
     world.subscribed(&Asked::subscribe(ALICE, ALICE, "message-summary"));
+    let same = Command::Directory(directory().into());
+    assert_eq!(world.ordered(&same), [], "nobody is gone");
     let sent = world.ordered(&Command::Directory(Directory::default().into()));
     assert_eq!(
         sent[0].value("Subscription-State"),

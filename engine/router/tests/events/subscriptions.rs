@@ -114,6 +114,20 @@ fn another_usage_of_the_dialog_is_refused() {
 }
 
 #[test]
+fn a_phone_behind_a_nat_is_told_where_it_sent_from() {
+    let mut world = world();
+    let mut asked = Asked::subscribe(ALICE, ALICE, "reg");
+    asked.lines = asked.lines.replace("192.0.2.7", "10.0.0.7");
+    let sent = world.send(&asked);
+    assert_eq!(sent[1].uri(), "sip:phone@10.0.0.7:5060");
+    assert_eq!(sent[1].to, crate::world::PHONE.parse().expect("an address"));
+    asked.call_id += "-routed";
+    let routed = asked.with("Record-Route: <sip:192.0.2.99;lr>");
+    let sent = world.send(&routed);
+    assert_eq!(sent[1].to, "192.0.2.99:5060".parse().expect("an address"));
+}
+
+#[test]
 fn the_operator_ends_them_all() {
     let mut world = world();
     world.subscribed(&Asked::subscribe(ALICE, ALICE, "reg"));

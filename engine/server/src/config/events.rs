@@ -99,3 +99,28 @@ pub(super) fn check(events: &Events, broken: &mut Vec<Broken>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_intervals_are_in_order() {
+        let broken = |default_expires_s, max_expires_s| {
+            let events = Events {
+                default_expires_s,
+                max_expires_s,
+                ..Events::default()
+            };
+            let mut broken = Vec::new();
+            check(&events, &mut broken);
+            let keys = broken.into_iter().map(|(key, _)| key);
+            keys.collect::<Vec<_>>()
+        };
+        assert_eq!(broken(60, 60), [""; 0]);
+        assert_eq!(
+            broken(59, 58),
+            ["events.default_expires_s", "events.max_expires_s"]
+        );
+    }
+}
