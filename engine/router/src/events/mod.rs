@@ -172,9 +172,10 @@ fn finish(core: &mut Core, calls: &mut Calls, now: Time, id: CallId, after: Opti
 
 /// What another shard has taken in.
 pub(crate) fn hear(core: &mut Core, published: &Published) {
-    match core.state_agent.takes(published) {
-        true => drop(core.state_agent.publish(published)),
-        false => core.counters.events.dropped += 1,
+    if core.state_agent.takes(published) {
+        core.state_agent.publish(published);
+    } else {
+        core.counters.events.dropped += 1;
     }
 }
 

@@ -199,14 +199,13 @@ mod tests {
             publication(1, 2, 3, "c"),
         ];
         let mut forth = Publications::default();
-        states
-            .iter()
-            .for_each(|it| drop(forth.put(&resource(), it.clone())));
+        for state in states.iter().cloned() {
+            forth.put(&resource(), state);
+        }
         let mut back = Publications::default();
-        states
-            .iter()
-            .rev()
-            .for_each(|it| drop(back.put(&resource(), it.clone())));
+        for state in states.into_iter().rev() {
+            back.put(&resource(), state);
+        }
         assert_eq!(forth.get(&resource(), 1), back.get(&resource(), 1));
         assert_eq!((forth.len(), back.len(), forth.expiry.len()), (1, 1, 1));
     }

@@ -148,8 +148,8 @@ impl StateAgent {
 
 /// Publications.
 impl StateAgent {
-    /// A publication is as told here; false: it was known, or something newer.
-    pub(super) fn publish(&mut self, published: &Published) -> bool {
+    /// A publication is as told here, unless something newer is known of it.
+    pub(super) fn publish(&mut self, published: &Published) {
         let Published {
             resource,
             publication,
@@ -162,7 +162,6 @@ impl StateAgent {
         if is_new && changes {
             self.note(resource.clone());
         }
-        is_new
     }
 
     /// Whether a publication of another shard can be kept.
