@@ -5,6 +5,7 @@ mod config;
 mod directory;
 mod events;
 mod home;
+mod mailbox;
 mod me;
 mod phones;
 mod registrations;
@@ -76,6 +77,7 @@ fn routes() -> OpenApiRouter<Plane> {
             directory::patch_user,
             directory::remove_user
         ))
+        .routes(routes!(mailbox::put_mailbox, mailbox::remove_mailbox))
         .routes(routes!(registrations::count))
         .routes(routes!(registrations::domain))
         .routes(routes!(registrations::user))

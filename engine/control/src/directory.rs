@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hyper::StatusCode;
 use journal::{DirectoryChange, NotKept};
-use router::{Credentials, Directory, Domain};
+use router::{Aor, Credentials, Directory, Domain, MessageWaiting};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub(crate) use self::upload::{UploadStatus, Uploads, receive};
@@ -142,6 +142,21 @@ impl Book {
         }
     }
 
+    /// Has all shards know what waits for a user, in the order in which it is said.
+    pub(crate) async fn set_waiting(
+        &self,
+        engine: &dyn Engine,
+        (domain, user): &(String, String),
+        waiting: Option<MessageWaiting>,
+    ) -> Result<(), Problem> {
+        let _changing = self.pushed.lock().await;
+        let directory = self.current();
+        let known = directory.domain(domain).ok_or_else(|| no_domain(domain))?;
+        known.credentials(user).ok_or_else(|| no_user(user))?;
+        let aor = Aor::new(user, domain).ok_or_else(|| no_user(user))?;
+        tell_all(engine, |shard| engine.set_waiting(shard, &aor, waiting)).await
+    }
+
     /// The configuration has other domains now; what was pushed stays.
     pub(crate) async fn configure(plane: &Plane, configured: Arc<Directory>) {
         let pushed = Arc::clone(&plane.book.pushed).lock_owned().await;
@@ -162,16 +177,7 @@ impl Book {
     async fn publish(&self, engine: &dyn Engine, pushed: &Directory) -> Result<(), Problem> {
         let directory = Arc::new(self.configured.load().with(pushed));
         self.current.store(Arc::clone(&directory));
-        let mut behind = Vec::new();
-        for shard in 0..engine.shards() {
-            if !deliver(engine, shard, &directory).await {
-                behind.push(format!("shard {shard} does not read its letters"));
-            }
-        }
-        match behind.is_empty() {
-            true => Ok(()),
-            false => Err(Problem::busy("not every shard has taken the change").because(behind)),
-        }
+        tell_all(engine, |shard| engine.give_directory(shard, &directory)).await
     }
 
     fn no_room(&self) -> Problem {
@@ -219,9 +225,23 @@ fn not_kept(error: NotKept) -> Problem {
     Problem::busy(format!("{error}; nothing was changed"))
 }
 
-async fn deliver(engine: &dyn Engine, shard: u8, directory: &Arc<Directory>) -> bool {
+/// Tells every shard, each as often as it needs.
+async fn tell_all(engine: &dyn Engine, tell: impl Fn(u8) -> bool) -> Result<(), Problem> {
+    let mut behind = Vec::new();
+    for shard in 0..engine.shards() {
+        if !deliver(|| tell(shard)).await {
+            behind.push(format!("shard {shard} does not read its letters"));
+        }
+    }
+    match behind.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::busy("not every shard has taken the change").because(behind)),
+    }
+}
+
+async fn deliver(tell: impl Fn() -> bool) -> bool {
     for _ in 0..DELIVERY_TRIES {
-        if engine.give_directory(shard, directory) {
+        if tell() {
             return true;
         }
         tokio::time::sleep(DELIVERY_PAUSE).await;

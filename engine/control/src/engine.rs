@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use journal::{DirectoryChange, NotKept};
-use router::{Directory, Query};
+use router::{Aor, Directory, MessageWaiting, Query};
 use serde::Serialize;
 use stack::Time;
 use tokio::sync::oneshot;
@@ -22,6 +22,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Hands a change of the directory to the journal; `None`: none is kept. A change that could not be kept must
     /// not be put in force.
     fn keep(&self, change: DirectoryChange) -> Option<Kept>;
+    /// Tells a shard what waits for a user; `None`: that is not counted any more. False: its mailbox is full.
+    fn set_waiting(&self, shard: u8, aor: &Aor, waiting: Option<MessageWaiting>) -> bool;
     /// Has a shard tell how its calls go, or not any more. False: its mailbox is full.
     fn watch(&self, shard: u8, watched: bool) -> bool;
     /// What each shard has counted, not older than some seconds.

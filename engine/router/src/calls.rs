@@ -6,6 +6,7 @@ use stack::Token;
 use crate::call::Call;
 use crate::echo::EchoCall;
 use crate::entry::Entry;
+use crate::events::Notifier;
 use crate::outside::Subscription;
 use crate::proxy::ResponseContext;
 
@@ -160,6 +161,7 @@ impl Calls {
         match self.entry_mut(id)? {
             Entry::Bridge(call) => Some(call),
             Entry::Echo(_) | Entry::Subscription(_) | Entry::Proxy(_) => None,
+            Entry::Notifier(_) => None,
         }
     }
 
@@ -167,6 +169,7 @@ impl Calls {
     pub(crate) fn echo_mut(&mut self, id: CallId) -> Option<&mut EchoCall> {
         match self.entry_mut(id)? {
             Entry::Bridge(_) | Entry::Subscription(_) | Entry::Proxy(_) => None,
+            Entry::Notifier(_) => None,
             Entry::Echo(echo) => Some(echo),
         }
     }
@@ -176,6 +179,7 @@ impl Calls {
         match self.entry_mut(id)? {
             Entry::Proxy(context) => Some(context),
             Entry::Bridge(_) | Entry::Echo(_) | Entry::Subscription(_) => None,
+            Entry::Notifier(_) => None,
         }
     }
 
@@ -183,7 +187,17 @@ impl Calls {
     pub(crate) fn subscription_mut(&mut self, id: CallId) -> Option<&mut Subscription> {
         match self.entry_mut(id)? {
             Entry::Bridge(_) | Entry::Echo(_) | Entry::Proxy(_) => None,
+            Entry::Notifier(_) => None,
             Entry::Subscription(subscription) => Some(subscription),
+        }
+    }
+
+    /// The subscription of this id whose notifier is the router itself.
+    pub(crate) fn notifier_mut(&mut self, id: CallId) -> Option<&mut Notifier> {
+        match self.entry_mut(id)? {
+            Entry::Notifier(notifier) => Some(notifier),
+            Entry::Bridge(_) | Entry::Echo(_) | Entry::Proxy(_) => None,
+            Entry::Subscription(_) => None,
         }
     }
 

@@ -13,7 +13,8 @@ use crate::accounts::CallRecord;
 use crate::admission::{AdmissionCounters, Overload, Sieve};
 use crate::auth::{Auth, AuthCounters};
 use crate::directory::Directory;
-use crate::location::{LocationChange, LocationCounters, Registration};
+use crate::events::{EventsCounters, EventsSettings, MessageWaiting};
+use crate::location::{Aor, LocationChange, LocationCounters, Registration};
 use crate::outbound::{Outbound, Probed};
 use crate::outside::Methods;
 use crate::peers::Peers;
@@ -75,6 +76,8 @@ pub struct Config {
     pub proof_keys: ProofKeys,
     /// What is kept of calls for those who ask.
     pub accounting: Accounting,
+    /// How users of these domains subscribe and publish; `None`: what they ask is passed on.
+    pub events: Option<Arc<EventsSettings>>,
 }
 
 /// What is kept of calls beside what carries them. Memory and time are spent for what is asked for here only.
@@ -116,6 +119,7 @@ impl Config {
             unix_us: 0,
             accounting: Accounting::default(),
             proof_keys: ProofKeys::new([1, 1], []),
+            events: None,
         }
     }
 }
@@ -260,6 +264,15 @@ pub enum Command {
     Accounting(Accounting),
     /// Other keys; what was proven with one that is not among them is not any longer.
     ProofKeys(ProofKeys),
+    /// Other rules for the SUBSCRIBEs and PUBLISHs to come.
+    Events(Option<Arc<EventsSettings>>),
+    /// What waits in the mailbox of a user now. To be given to every shard; nothing of it outlives the process.
+    MessageWaiting {
+        /// The user.
+        aor: Aor,
+        /// `None`: it is not counted any more.
+        waiting: Option<MessageWaiting>,
+    },
 }
 
 /// What the router asks of its surroundings, or tells them.
@@ -360,6 +373,8 @@ pub enum Wake {
     Held,
     /// A binding ends, or another shard has not confirmed one.
     Location,
+    /// A publication ends, or is to be told once more.
+    Events,
 }
 
 /// What happened, as plain numbers since the start of the shard.
@@ -505,6 +520,8 @@ pub struct Counters {
     pub location: LocationCounters,
     /// Requests to users of local domains, and whether these answer.
     pub reach: ReachCounters,
+    /// What became of subscriptions to, and publications of, the state of users.
+    pub events: EventsCounters,
 }
 
 /// The few counters that are asked for after every turn.

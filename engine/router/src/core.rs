@@ -22,6 +22,7 @@ use crate::call::Refusal;
 use crate::calls::CallId;
 use crate::config::{Config, Counters, Event, Limits, Listener, MediaEnded, SessionTimer, Timers};
 use crate::directory::Directory;
+use crate::events::StateAgent;
 use crate::local;
 use crate::location::Location;
 use crate::names::{Lookup, Names};
@@ -99,6 +100,8 @@ pub(crate) enum Purpose {
     Refresh(Side),
     /// OPTIONS to a contact of a user, under this number; no call's.
     Contact(u32),
+    /// Our NOTIFY to a subscriber of ours.
+    Notify,
 }
 
 impl Purpose {
@@ -135,6 +138,8 @@ pub(crate) enum Alarm {
     Expired,
     /// The session of this leg is to be refreshed, or was not.
     Session(Side),
+    /// A subscriber may be told of what has changed.
+    Notify,
 }
 
 impl Alarm {
@@ -149,6 +154,7 @@ impl Alarm {
                 | Alarm::TargetSilent
                 | Alarm::Expired
                 | Alarm::Session(_)
+                | Alarm::Notify
         )
     }
 }
@@ -357,6 +363,7 @@ pub(crate) struct Core {
     /// The transaction of a REFER that names a dialog of ours, at whatever address.
     pub(crate) refers_to_ours: Option<ServerId>,
     pub(crate) keep_alive: KeepAlive,
+    pub(crate) state_agent: StateAgent,
 }
 
 impl Core {
@@ -406,6 +413,7 @@ impl Core {
             location,
             refers_to_ours: None,
             keep_alive: KeepAlive::default(),
+            state_agent: StateAgent::new(config.events),
         }
     }
 

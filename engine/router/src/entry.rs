@@ -8,6 +8,7 @@ use crate::call::{After, Call};
 use crate::calls::CallId;
 use crate::core::{Alarm, Core, Side};
 use crate::echo::EchoCall;
+use crate::events::Notifier;
 use crate::outside::Subscription;
 use crate::proxy::ResponseContext;
 
@@ -23,6 +24,8 @@ pub(crate) enum Entry {
     Proxy(ResponseContext),
     /// From a subscriber to a notifier: no call.
     Subscription(Box<Subscription>),
+    /// From a subscriber to the router itself.
+    Notifier(Box<Notifier>),
 }
 
 impl Entry {
@@ -32,12 +35,13 @@ impl Entry {
             Entry::Echo(echo) => echo.id(),
             Entry::Proxy(context) => context.id(),
             Entry::Subscription(subscription) => subscription.id(),
+            Entry::Notifier(notifier) => notifier.id(),
         }
     }
 
     /// It is none of the calls.
     pub(crate) fn is_subscription(&self) -> bool {
-        matches!(self, Entry::Subscription(_))
+        matches!(self, Entry::Subscription(_) | Entry::Notifier(_))
     }
 
     /// It is over but for a fork's late answers.
@@ -51,6 +55,7 @@ impl Entry {
             Entry::Echo(echo) => echo.release(core),
             Entry::Proxy(context) => context.release(core),
             Entry::Subscription(subscription) => subscription.release(core),
+            Entry::Notifier(notifier) => notifier.release(core),
         }
     }
 
@@ -66,7 +71,7 @@ impl Entry {
             Entry::Bridge(call) => call.on_ack(core, now, side, ack, out),
             Entry::Echo(echo) => echo.on_ack(core, now, ack, out),
             Entry::Proxy(_) => After::Keep,
-            Entry::Subscription(_) => After::Keep,
+            Entry::Subscription(_) | Entry::Notifier(_) => After::Keep,
         }
     }
 
@@ -82,6 +87,7 @@ impl Entry {
             Entry::Echo(echo) => echo.on_alarm(core, now, alarm, out),
             Entry::Proxy(context) => context.on_alarm(core, now, alarm, out),
             Entry::Subscription(subscription) => subscription.on_alarm(core, now),
+            Entry::Notifier(notifier) => notifier.on_alarm(core, now, alarm, out),
         }
     }
 
@@ -90,7 +96,7 @@ impl Entry {
             Entry::Bridge(call) => call.on_silence(core, now, out),
             Entry::Echo(echo) => echo.on_silence(core, now, out),
             Entry::Proxy(_) => After::Keep,
-            Entry::Subscription(_) => After::Keep,
+            Entry::Subscription(_) | Entry::Notifier(_) => After::Keep,
         }
     }
 
@@ -100,6 +106,7 @@ impl Entry {
             Entry::Echo(echo) => echo.end_now(core, now, out),
             Entry::Proxy(context) => context.end_now(core, now, out),
             Entry::Subscription(subscription) => subscription.end_now(core, now, out),
+            Entry::Notifier(notifier) => notifier.end_now(core, now, out),
         }
     }
 
@@ -116,6 +123,7 @@ impl Entry {
                 call.on_unacknowledged(core, now, out)
             }
             Entry::Bridge(_) | Entry::Subscription(_) | Entry::Proxy(_) => After::Keep,
+            Entry::Notifier(_) => After::Keep,
             Entry::Echo(echo) => echo.on_unacknowledged(core, now, server, out),
         }
     }

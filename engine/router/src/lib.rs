@@ -18,6 +18,7 @@ mod core;
 mod directory;
 mod echo;
 mod entry;
+mod events;
 mod headers;
 mod identity;
 mod local;
@@ -46,6 +47,7 @@ pub use admission::{AdmissionCounters, Overload, PriorityNumbers, ResourcePriori
 pub use auth::{Auth, AuthCounters, AuthCounts, Demand, Policy};
 pub use config::*;
 pub use directory::{Credentials, Directory, Domain};
+pub use events::{EventsCounters, EventsSettings, MessageWaiting, Messages, Watchers};
 pub use headers::{WITHHELD, Withheld};
 pub use location::{Aor, Binding, LocationCause, LocationChange, LocationCounters, Registration};
 pub use outbound::{ApplicationServer, Outbound, Probed};

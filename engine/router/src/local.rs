@@ -6,6 +6,7 @@ use wire::{HeaderName, Message, Method, Scheme, Uri, print};
 
 use crate::call::Refusal;
 use crate::core::Core;
+use crate::events;
 use crate::registrar;
 
 /// The methods this router takes part in (RFC 3261 20.5). Unknown ones are relayed inside calls, but
@@ -88,6 +89,7 @@ fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
     if registrar::is_on(core) {
         supported = format!("{supported}, {SUPPORTED_BY_REGISTRAR}");
     }
+    let has_events = events::is_on(core);
     let name = core.server_name.as_deref();
     let rest = |out: &mut Vec<u8>| {
         print::header(out, "Allow", allow.as_bytes());
@@ -95,7 +97,10 @@ fn options(core: &mut Core, now: Time, server: ServerId, out: &mut Outbox) {
         print::header(out, "Accept-Encoding", b"*");
         print::header(out, "Accept-Language", b"*");
         print::header(out, "Supported", supported.as_bytes());
-        // No Allow-Events (RFC 6665 7.2.2): the router itself is the notifier of no event.
+        // RFC 6665 7.2.2: of these events it is the notifier itself.
+        if has_events {
+            out.extend_from_slice(events::ALLOW_EVENTS);
+        }
         if let Some(name) = name {
             print::header(out, "Server", name.as_bytes());
         }

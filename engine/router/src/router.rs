@@ -4,6 +4,7 @@
 mod answers;
 mod handling;
 mod naming;
+mod notifying;
 mod noting;
 mod proven;
 mod proxied;
@@ -29,6 +30,7 @@ use crate::config::{Command, Config, Counters, Event, Progress, Wake};
 use crate::core::{Core, Purpose, Side};
 use crate::echo::EchoCall;
 use crate::entry::Entry;
+use crate::events;
 use crate::local;
 use crate::location;
 use crate::outside;
@@ -87,6 +89,7 @@ impl Router {
             auth: self.core.auth.counters(),
             nonces: self.core.auth.nonces() as u64,
             location: self.core.location.counters(),
+            events: self.events_counters(),
             ..self.core.counters
         }
     }
@@ -114,6 +117,7 @@ impl Router {
             && self.held.is_empty()
             && self.core.registrar.is_idle()
             && self.core.location.is_quiet()
+            && self.core.state_agent.is_quiet()
     }
 
     /// A datagram of nothing but line ends was received: a keep-alive (RFC 5626 4.4.1), no message.
@@ -159,10 +163,21 @@ impl Router {
         let location = location::entrance::poll_timeout(&self.core);
         let contacts = reach::poll_timeout(&self.core);
         let contacts = contacts.map(|time| (time, Wake::KeepAlive));
-        [transaction, call, media, server, held, location, contacts]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(time, _)| *time)
+        let events = self.core.state_agent.due();
+        let events = events.map(|time| (time, Wake::Events));
+        [
+            transaction,
+            call,
+            media,
+            server,
+            held,
+            location,
+            contacts,
+            events,
+        ]
+        .into_iter()
+        .flatten()
+        .min_by_key(|(time, _)| *time)
     }
 
     /// The next thing the surroundings must do or know.
@@ -275,7 +290,12 @@ impl Router {
                 self.core.proofs = Proofs::new(keys);
                 self.core.registrar.set_keys(keys);
             }
+            Command::Events(settings) => self.core.state_agent.set(settings.clone()),
+            Command::MessageWaiting { aor, waiting } => {
+                events::set_mailbox(&mut self.core, aor, *waiting);
+            }
         }
+        self.tell_changes(now, out);
     }
 
     fn end_all(&mut self, now: Time, out: &mut Outbox) {
@@ -298,6 +318,7 @@ impl Router {
         self.expire_held(now, out);
         location::entrance::handle_timeout(&mut self.core, now);
         reach::handle_timeout(&mut self.core, now, out);
+        events::handle_timeout(&mut self.core, now);
         while let Some((_, (id, alarm))) = self.core.alarms.expire(now) {
             if let Some(call) = self.calls.entry_mut(id) {
                 let before = out.len();
@@ -339,6 +360,7 @@ impl Router {
             self.on_event(now, event, out);
         }
         registrar::answer_outcomes(&mut self.core, now, out);
+        self.tell_changes(now, out);
     }
 
     fn finish(&mut self, now: Time, id: CallId, after: After) {
@@ -485,6 +507,9 @@ impl Router {
             _ if registrar::takes(&self.core, request) => {
                 registrar::receive(&mut self.core, now, flow, server, request, out);
             }
+            _ if events::takes(&self.core, request) => {
+                self.take_event(now, flow, server, request, out);
+            }
             _ if self.proxy_request(now, flow, server, request, out) => {}
             // RFC 3261 11.2: the code an INVITE would get.
             Method::Options if self.draining || self.calls.is_full() => {
@@ -548,6 +573,11 @@ impl Router {
             let after = subscription.on_request(core, now, side, server, flow, request, out);
             return self.finish(now, id, after);
         }
+        if let Some(notifier) = self.calls.notifier_mut(id) {
+            let core = &mut self.core;
+            let after = notifier.on_request(core, now, server, flow, request, out);
+            return self.finish(now, id, after);
+        }
         if self.handles_refer(now, id, side, server, flow, request, out) {
             return;
         }
@@ -581,6 +611,7 @@ impl Router {
             Entry::Echo(echo) => echo.owns(request, &token).then_some(Side::Caller)?,
             Entry::Proxy(_) => return None,
             Entry::Subscription(subscription) => subscription.side_of(request, &token)?,
+            Entry::Notifier(it) => it.owns(request, &token).then_some(Side::Caller)?,
         };
         Some((id, side))
     }

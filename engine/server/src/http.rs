@@ -9,7 +9,7 @@ use journal::{DirectoryChange, DirectoryJournal};
 use latency::Metric;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reactor::mailbox::Sender;
-use router::{Directory, Query};
+use router::{Aor, Directory, MessageWaiting, Query};
 use shard::Command;
 
 use crate::board::{Board, Snapshot};
@@ -73,6 +73,11 @@ impl Engine for Doors {
         };
         journal.keep(change, Box::new(tell));
         Some(kept)
+    }
+
+    fn set_waiting(&self, shard: u8, aor: &Aor, waiting: Option<MessageWaiting>) -> bool {
+        let aor = aor.clone();
+        self.send(shard, Command::MessageWaiting { aor, waiting })
     }
 
     fn watch(&self, shard: u8, watched: bool) -> bool {

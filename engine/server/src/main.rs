@@ -18,6 +18,7 @@ mod dns;
 mod doctor;
 mod drops;
 mod effective;
+mod events;
 mod hep;
 mod housekeeping;
 mod http;

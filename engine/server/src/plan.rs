@@ -18,6 +18,7 @@ use crate::config::{
     Config, Journal, LatchingMode, Limits, Listen, Loaded, Media, Network, Overload, Peer,
     PeerClass, Refresher, Relayed, SHARDS_MAX, SessionTimerMode,
 };
+use crate::events;
 use crate::housekeeping::RecordSettings;
 use crate::housekeeping::journal::Manner;
 use crate::peers::PeerTable;
@@ -181,6 +182,7 @@ impl Common<'_> {
             unix_us: self.unix_us,
             accounting: accounting(self.config),
             proof_keys: self.proof_keys.clone(),
+            events: events::settings(&self.config.events),
         }
     }
 }

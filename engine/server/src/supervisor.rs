@@ -255,6 +255,8 @@ impl Supervisor {
         self.take_over_users(&loaded);
         let auth = crate::auth::rules(&loaded.config.auth);
         self.tell_all(|| Letter::Command(Command::Auth(Arc::clone(&auth))));
+        let events = crate::events::settings(&loaded.config.events);
+        self.tell_all(|| Letter::Command(Command::Events(events.clone())));
         self.take_over_records(&loaded);
         let (rdb, records, peers) = (&loaded.rdb, loaded.table.len(), loaded.config.peer.len());
         tracing::info!(%rdb, records, peers, "reloaded");
@@ -286,6 +288,7 @@ impl Supervisor {
         self.config.registrar.clone_from(&loaded.config.registrar);
         self.config.domain.clone_from(&loaded.config.domain);
         self.config.auth.clone_from(&loaded.config.auth);
+        self.config.events.clone_from(&loaded.config.events);
         // Tokens and the certificate change while the API is served; nothing else of it does.
         if self.config.http.takes_over(&loaded.config.http)
             && let Some((_, security)) = loaded.http.take()

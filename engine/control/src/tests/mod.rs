@@ -5,6 +5,7 @@ mod calls;
 mod directory;
 mod document;
 mod events;
+mod mailboxes;
 mod notifications;
 mod page;
 mod tls;
@@ -20,7 +21,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use journal::{DirectoryChange, NotKept};
-use router::{Answer, Directory, Query, Registration, Said};
+use router::{Answer, Aor, Directory, MessageWaiting, Query, Registration, Said};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tower::ServiceExt;
@@ -46,6 +47,7 @@ struct Paper {
     /// There is a journal; who waits for it.
     keeps: bool,
     orders: Vec<(DirectoryChange, oneshot::Sender<Result<(), NotKept>>)>,
+    waiting: Vec<(u8, String, Option<MessageWaiting>)>,
 }
 
 #[derive(Clone, Default)]
@@ -90,6 +92,12 @@ impl Engine for PaperEngine {
         let orders = paper.keeps.then_some(&mut paper.orders)?;
         orders.push((change, done));
         Some(kept)
+    }
+
+    fn set_waiting(&self, shard: u8, aor: &Aor, waiting: Option<MessageWaiting>) -> bool {
+        let mut paper = self.paper();
+        paper.waiting.push((shard, aor.to_string(), waiting));
+        !paper.deaf
     }
 
     fn watch(&self, _: u8, watched: bool) -> bool {

@@ -23,7 +23,7 @@ pub(crate) fn open(
     let token = match entry {
         Entry::Bridge(call) => call.tag(Side::Caller),
         Entry::Echo(echo) => echo.tag(),
-        Entry::Proxy(_) | Entry::Subscription(_) => return,
+        Entry::Proxy(_) | Entry::Subscription(_) | Entry::Notifier(_) => return,
     };
     let id = entry.id();
     core.accounts.at_hand(id);
@@ -82,7 +82,9 @@ fn write_caller(account: &mut Account, invite: &Message<'_>) {
 fn write_callee(account: &mut Account, entry: &Entry) {
     match entry {
         Entry::Bridge(call) => write_leg(account, call),
-        Entry::Echo(_) | Entry::Proxy(_) | Entry::Subscription(_) => write_nobody(account),
+        Entry::Echo(_) | Entry::Proxy(_) | Entry::Subscription(_) | Entry::Notifier(_) => {
+            write_nobody(account);
+        }
     }
 }
 

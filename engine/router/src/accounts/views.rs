@@ -83,7 +83,7 @@ fn parts(calls: &mut Calls, id: CallId, sessions: [String; 2]) -> Option<Parts> 
             let leg = leg_view(echo.dialog(), echo.tag(), echo.peer(), of_caller);
             Some((vec![leg], echo.streams()))
         }
-        Entry::Proxy(_) | Entry::Subscription(_) => None,
+        Entry::Proxy(_) | Entry::Subscription(_) | Entry::Notifier(_) => None,
     }
 }
 

@@ -349,7 +349,7 @@ impl Call {
                 self.end_both(core, now, &Reason::q850(31, "Call Duration Limit"), out)
             }
             Alarm::Probe(side) => self.on_probe_due(core, now, side, out),
-            Alarm::TimerC(_) | Alarm::Expired => After::Keep,
+            Alarm::TimerC(_) | Alarm::Expired | Alarm::Notify => After::Keep,
             Alarm::TargetSilent => self.on_target_silent(core, now, out),
             Alarm::Session(side) => self.on_session_due(core, now, side, out),
         }

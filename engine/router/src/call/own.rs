@@ -29,6 +29,29 @@ impl Own<'_> {
         out: &mut Outbox,
     ) -> Option<ClientId> {
         let flow = core.next_hop(now, self.dialog, self.peer);
+        self.send_to(core, now, flow, printed, out)
+    }
+
+    /// The same to where the peer was last seen, whatever its dialog says: it is behind a NAT.
+    pub(crate) fn send_back(
+        self,
+        core: &mut Core,
+        now: Time,
+        printed: impl FnOnce(&Request<'_>, &mut Vec<u8>),
+        out: &mut Outbox,
+    ) -> Option<ClientId> {
+        let flow = self.peer;
+        self.send_to(core, now, flow, printed, out)
+    }
+
+    fn send_to(
+        self,
+        core: &mut Core,
+        now: Time,
+        flow: Flow,
+        printed: impl FnOnce(&Request<'_>, &mut Vec<u8>),
+        out: &mut Outbox,
+    ) -> Option<ClientId> {
         let cseq = self.dialog.next_cseq();
         let door = core.doors.of(flow.listener);
         let print = |out: &mut Vec<u8>, branch: &Token| {

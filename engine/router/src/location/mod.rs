@@ -21,6 +21,7 @@ mod table;
 mod tests;
 mod update;
 mod waiters;
+mod watched;
 
 pub use self::aor::Aor;
 pub(crate) use self::aor::unescape;

@@ -94,6 +94,7 @@ impl<W: Copy> Location<W> {
             bindings,
         });
         self.keep(now, &registration);
+        self.watched.note(&registration.aor);
         self.replication.spread(&registration);
         self.counters.changes += 1;
         self.changes.push_back(LocationChange {

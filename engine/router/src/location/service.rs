@@ -13,6 +13,7 @@ use super::owner::Sweep;
 use super::replication::Replication;
 use super::table::Table;
 use super::waiters::{PATIENCE, Waiters};
+use super::watched::Watched;
 use super::{Aor, Edits, LocationChange, LocationCounters, Refused, Registration, Update};
 use crate::config::Config;
 
@@ -80,6 +81,7 @@ pub(crate) struct Location<W = ServerId> {
     due: Option<Time>,
     /// There may be letters to write.
     talks: bool,
+    pub(super) watched: Watched,
 }
 
 impl<W: Copy> Location<W> {
@@ -99,6 +101,7 @@ impl<W: Copy> Location<W> {
             now: Time::ZERO,
             due: None,
             talks: false,
+            watched: Watched::default(),
         }
     }
 
@@ -231,9 +234,28 @@ impl<W: Copy> Location<W> {
         self.changes.pop_front()
     }
 
+    /// Changes of these bindings are to be told by [`Location::poll_watched`].
+    pub(crate) fn watch(&mut self, aor: &Aor) {
+        self.watched.add(aor);
+    }
+
+    /// They are not any more.
+    pub(crate) fn unwatch(&mut self, aor: &Aor) {
+        self.watched.remove(aor);
+    }
+
+    /// The next of those that are watched whose bindings have changed in this shard's table.
+    pub(crate) fn poll_watched(&mut self) -> Option<Aor> {
+        self.watched.poll()
+    }
+
     /// What another shard has ordered.
     fn take(&mut self, now: Time, registration: &Arc<Registration>) {
-        if self.table.put(Arc::clone(registration)) && registration.bindings.is_empty() {
+        if !self.table.put(Arc::clone(registration)) {
+            return;
+        }
+        self.watched.note(&registration.aor);
+        if registration.bindings.is_empty() {
             let empty = (registration.aor.clone(), registration.version);
             self.empty.push(now, empty);
         }

@@ -250,16 +250,11 @@ fn read_temporary<'c>(
 /// `;pub-gruu="...";temp-gruu="..."` of a binding with an instance (RFC 5627 5.2). Each answer has a new temporary one; all
 /// of them are valid.
 pub(super) fn print(out: &mut Vec<u8>, keys: &GruuKeys, aor: &Aor, binding: &Binding, salt: u64) {
-    let is_sip = Uri::parse(&binding.contact)
-        .is_ok_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips));
-    let (Some(instance), true) = (&binding.instance, is_sip) else {
-        return;
-    };
-    out.extend_from_slice(b";pub-gruu=\"sip:");
-    escape(out, aor.user().as_bytes(), is_plain_in_user);
-    print_host(out, aor.domain());
-    out.extend_from_slice(b";gr=");
-    escape(out, instance, is_plain_in_parameter);
+    let before = out.len();
+    out.extend_from_slice(b";pub-gruu=\"");
+    if !print_public(out, aor, binding) {
+        return out.truncate(before);
+    }
     out.push(b'"');
     if let Some(user) = keys.seal(aor, binding, salt) {
         out.extend_from_slice(b";temp-gruu=\"sip:");
@@ -267,6 +262,21 @@ pub(super) fn print(out: &mut Vec<u8>, keys: &GruuKeys, aor: &Aor, binding: &Bin
         print_host(out, aor.domain());
         out.extend_from_slice(b";gr\"");
     }
+}
+
+/// The public GRUU of a binding; false: it has none.
+pub(crate) fn print_public(out: &mut Vec<u8>, aor: &Aor, binding: &Binding) -> bool {
+    let is_sip = Uri::parse(&binding.contact)
+        .is_ok_and(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips));
+    let (Some(instance), true) = (&binding.instance, is_sip) else {
+        return false;
+    };
+    out.extend_from_slice(b"sip:");
+    escape(out, aor.user().as_bytes(), is_plain_in_user);
+    print_host(out, aor.domain());
+    out.extend_from_slice(b";gr=");
+    escape(out, instance, is_plain_in_parameter);
+    true
 }
 
 /// A domain that is an IPv6 address needs brackets.

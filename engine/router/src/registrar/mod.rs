@@ -13,6 +13,7 @@ pub(crate) mod keep_alive;
 mod proof;
 mod settings;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -25,6 +26,7 @@ use self::gruu::Rings;
 use crate::call::Refusal;
 use crate::core::Core;
 use crate::directory::{Directory, Domain};
+use crate::events;
 use crate::local;
 use crate::location::{Aor, Edits, Outcome, Refused, Update, entrance};
 use crate::proofs::ProofKeys;
@@ -287,13 +289,34 @@ fn refusal_of(core: &mut Core, refused: Refused) -> Refusal {
     }
 }
 
+/// Whether the sender of a request is reached where that came from, and not at its Contact: the same rule as for a
+/// contact that is registered.
+pub(crate) fn is_at_source(core: &Core, request: &Message<'_>, source: SocketAddr) -> bool {
+    let nat = core.registrar.settings.as_ref().map(|it| it.nat);
+    let routed = request.header(HeaderName::RecordRoute).is_some();
+    if routed || !FlowRules::of(request).direct {
+        return false;
+    }
+    match nat.unwrap_or_default() {
+        Nat::Always => true,
+        Nat::Never => false,
+        Nat::Auto => {
+            let contact = request.contact().ok().flatten();
+            let uri = contact.and_then(|contact| contact.uri_parsed().ok());
+            uri.is_some_and(|uri| flow::is_behind_nat(request, &uri, source))
+        }
+    }
+}
+
 /// Other domains or users. Who is gone loses his bindings, as every shard finds for those it owns.
 pub(crate) fn set_directory(core: &mut Core, directory: &Arc<Directory>) {
     core.directory = Arc::clone(directory);
+    events::on_directory(core);
     entrance::retain(core, directory, is_user);
 }
 
-fn is_user(directory: &Directory, aor: &Aor) -> bool {
+/// Whether the directory has this user.
+pub(crate) fn is_user(directory: &Directory, aor: &Aor) -> bool {
     let domain = directory.domain(aor.domain());
     domain.is_some_and(|domain| domain.credentials(aor.user()).is_some())
 }

@@ -13,6 +13,7 @@ use crate::call::{After, Call, Changes, ack_late_reinvite, end_late_fork, relay_
 use crate::calls::CallId;
 use crate::config::Resolved;
 use crate::core::{Core, Purpose, Side, User, Waiting};
+use crate::events;
 use crate::outbound::Probed;
 use crate::outside;
 use crate::proxy;
@@ -98,6 +99,9 @@ impl Router {
         if answer.user.purpose.is_outside() {
             let (core, calls) = (&mut self.core, &mut self.calls);
             outside::on_answer(core, calls, now, answer.user, (flow, response), out);
+        } else if matches!(answer.user.purpose, Purpose::Notify) {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            events::on_answer(core, calls, now, (id, answer.client), response.code(), out);
         } else if let Purpose::Relay(from, server) = answer.user.purpose {
             self.on_relay_answer(now, id, from, server, response, out);
         } else if matches!(answer.user.purpose, Purpose::KeepAlive) {
@@ -223,6 +227,10 @@ impl Router {
             let (core, calls) = (&mut self.core, &mut self.calls);
             return outside::on_failed(core, calls, now, (client, user), code, out);
         }
+        if matches!(user.purpose, Purpose::Notify) {
+            let (core, calls) = (&mut self.core, &mut self.calls);
+            return events::on_answer(core, calls, now, (user.call, client), code, out);
+        }
         if let Purpose::Relay(_, server) = user.purpose {
             self.core.refuse(now, server, code, b"", out);
         }
@@ -307,7 +315,8 @@ fn answered(
         | Purpose::Exchange(..)
         | Purpose::Subscribe(_)
         | Purpose::Subscribed(..)
-        | Purpose::Contact(_) => After::Keep,
+        | Purpose::Contact(_)
+        | Purpose::Notify => After::Keep,
     }
 }
 
@@ -343,7 +352,8 @@ fn unanswered(
         | Purpose::Exchange(..)
         | Purpose::Subscribe(_)
         | Purpose::Subscribed(..)
-        | Purpose::Contact(_) => After::Keep,
+        | Purpose::Contact(_)
+        | Purpose::Notify => After::Keep,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::calls::CallId;
 use crate::config::Event;
 use crate::core::Destination;
 use crate::entry::Entry;
+use crate::events;
 use crate::local;
 use crate::transfer::{Held, Named, OtherEnd, Relation, Said, Waiter, Word};
 
@@ -118,6 +119,7 @@ impl Router {
                 }
             }
             Said::Location(letter) => self.core.location.hear(now, letter),
+            Said::Published(published) => events::hear(&mut self.core, published),
         }
     }
 

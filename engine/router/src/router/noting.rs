@@ -90,7 +90,9 @@ impl Router {
         let after = match self.calls.entry_mut(id) {
             Some(Entry::Bridge(call)) => call.end_both(core, now, &reason, out),
             Some(Entry::Echo(echo)) => echo.end(core, now, &reason, out),
-            Some(Entry::Proxy(_) | Entry::Subscription(_)) | None => return false,
+            Some(Entry::Proxy(_) | Entry::Subscription(_) | Entry::Notifier(_)) | None => {
+                return false;
+            }
         };
         self.note_sent(now, id, before, out);
         self.finish(now, id, after);

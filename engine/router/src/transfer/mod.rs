@@ -10,6 +10,7 @@ mod subscription;
 
 use stack::Flow;
 
+use crate::events::Published;
 use crate::location::Letter;
 use crate::rdb::Record;
 
@@ -37,7 +38,7 @@ pub(crate) struct OtherEnd {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Word(pub(crate) Box<Said>);
 
-/// A question for the other end of a dialog, and its answer; a letter of the location service.
+/// A question for the other end of a dialog, and its answer; a letter of the location service; what a user has published.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Said {
     Question {
@@ -52,6 +53,7 @@ pub(crate) enum Said {
         known: bool,
     },
     Location(Letter),
+    Published(Published),
 }
 
 impl Word {

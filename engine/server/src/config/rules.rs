@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::abuse;
 use super::auth;
 use super::calls;
+use super::events;
 use super::http;
 use super::media;
 use super::registrar;
@@ -29,6 +30,7 @@ pub(crate) fn check(config: &Config) -> Vec<Broken> {
     registrar::check(&config.registrar, &config.domain, &mut broken);
     auth::check(&config.auth, &mut broken);
     calls::check(&config.hep, &mut broken);
+    events::check(&config.events, &mut broken);
     broken
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::abuse::Abuse;
 use super::auth::{Auth, Demand};
 use super::calls::{Cdr, Hep};
+use super::events::Events;
 use super::http::Http;
 use super::journal::Journal;
 use super::media::{LatchingMode, Media};
@@ -93,6 +94,9 @@ pub(crate) struct Config {
     /// What the router knows itself by.
     #[garde(dive)]
     pub(crate) security: Security,
+    /// What users of the domains subscribe to and publish.
+    #[garde(dive)]
+    pub(crate) events: Events,
 }
 
 /// Threads and their end.

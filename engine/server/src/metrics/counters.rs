@@ -25,6 +25,10 @@ const BANS: &str = "Times a source was banned, by reason.";
 const REGISTERS: &str = "REGISTERs of local domains, retransmissions not counted, by outcome.";
 const USER_REQUESTS: &str =
     "Requests to users of local domains, by what became of them: forwarded to contacts, 404, 480.";
+const SUBSCRIBES: &str =
+    "SUBSCRIBEs for users of local domains, retransmissions not counted, by outcome.";
+const PUBLISHES: &str =
+    "PUBLISHs for users of local domains, retransmissions not counted, by outcome.";
 const STUN: &str = "STUN messages on SIP ports, by what was done about them.";
 
 const MEDIA_DROPS: &str = "Media datagrams that were not sent on, by reason.";
@@ -817,5 +821,50 @@ pub(super) const COUNTERS: &[Metric] = &[
         "tipring_contacts_restored_total",
         "Unreachable contacts that answered again.",
         |s| s.shard.reach.restored,
+    ),
+    kind(
+        "tipring_subscribes_total",
+        ("outcome", "subscribed"),
+        SUBSCRIBES,
+        |s| s.shard.events.subscribed,
+    ),
+    kind(
+        "tipring_subscribes_total",
+        ("outcome", "refreshed"),
+        SUBSCRIBES,
+        |s| s.shard.events.refreshed,
+    ),
+    kind(
+        "tipring_subscribes_total",
+        ("outcome", "refused"),
+        SUBSCRIBES,
+        |s| s.shard.events.subscribe_refused,
+    ),
+    count(
+        "tipring_notifies_total",
+        "NOTIFYs sent by the router as notifier.",
+        |s| s.shard.events.notified,
+    ),
+    count(
+        "tipring_notifies_failed_total",
+        "Of these: not answered, or answered with an error.",
+        |s| s.shard.events.notify_failed,
+    ),
+    kind(
+        "tipring_publishes_total",
+        ("outcome", "accepted"),
+        PUBLISHES,
+        |s| s.shard.events.published,
+    ),
+    kind(
+        "tipring_publishes_total",
+        ("outcome", "refused"),
+        PUBLISHES,
+        |s| s.shard.events.publish_refused,
+    ),
+    count(
+        "tipring_events_dropped_total",
+        "Publications of other shards, and counts of messages, that were not kept: no room, or no such user.",
+        |s| s.shard.events.dropped,
     ),
 ];

@@ -49,6 +49,16 @@ pub(super) const LEVELS: &[Metric] = &[
         |s| s.shard.subscriptions,
     ),
     count(
+        "tipring_publications",
+        "Publications of users. Every shard knows all of them: the shards' numbers agree, and do not add up.",
+        |s| s.shard.events.publications,
+    ),
+    count(
+        "tipring_mailboxes",
+        "Users whose messages are counted. Every shard knows all of them: the shards' numbers agree, and do not add up.",
+        |s| s.shard.events.mailboxes,
+    ),
+    count(
         "tipring_registrations",
         "Users with bindings. Every shard knows all of them: the shards' numbers agree, and do not add up.",
         |s| s.shard.location.registrations,

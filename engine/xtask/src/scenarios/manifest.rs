@@ -158,6 +158,14 @@ impl Scenario {
         Ok(settings)
     }
 
+    /// The router's settings when the callee is at this address.
+    pub(crate) fn settings_for(&self, callee: SocketAddr) -> Result<toml::Table, Failure> {
+        let settings = self.settings_with_ports()?.to_string();
+        let filled = settings.replace("{callee}", &callee.to_string());
+        let filled: Result<toml::Table, _> = filled.parse();
+        filled.map_err(|error| Failure::Check(format!("settings of {}: {error}", self.name)))
+    }
+
     /// The router's environment when the callee is at this address.
     pub(crate) fn environment_for(&self, callee: SocketAddr) -> Vec<(String, String)> {
         let filled = |text: &String| text.replace("{callee}", &callee.to_string());
@@ -308,6 +316,15 @@ mod tests {
             scenario.environment_for("127.0.0.22:5070".parse().unwrap()),
             [own("a", "127.0.0.22:5070"), own("b", "1")]
         );
+    }
+
+    #[test]
+    fn the_settings_may_name_the_callee() {
+        let scenario: Scenario =
+            toml::from_str("settings = { http = { address = '{callee}' } }").unwrap();
+        let callee = "127.0.0.22:5070";
+        let settings = scenario.settings_for(callee.parse().unwrap()).unwrap();
+        assert_eq!(settings["http"]["address"].as_str(), Some(callee));
     }
 
     #[test]

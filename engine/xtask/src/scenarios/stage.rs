@@ -59,7 +59,7 @@ fn through_router(
     directory: &Path,
 ) -> Result<(), Failure> {
     let rdb = scenario.rdb(callee);
-    let settings = scenario.settings_with_ports()?;
+    let settings = scenario.settings_for(callee)?;
     let setup = Setup {
         program,
         directory,

@@ -6,6 +6,7 @@ mod admission;
 mod byes;
 mod digest;
 mod echo;
+mod events;
 mod fax;
 mod floods;
 mod glare;
@@ -82,6 +83,9 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         "echo_refuses_video" => echo::refuses_video,
         "echo_reports" => echo::reports,
         "echo_rtp" => echo::rtp,
+        "events_message_waiting" => events::message_waiting,
+        "events_publish" => events::publish,
+        "events_reg" => events::reg,
         "half_open_flood" => floods::half_open,
         "malformed" => rubbish::malformed,
         "message_unanswered_no_408" => outside::message_unanswered,
