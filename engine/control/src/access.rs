@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use subtle::{Choice, ConstantTimeEq};
 
 pub(crate) use self::rate::Rates;
+use crate::page;
 use crate::plane::Plane;
 use crate::problem::Problem;
 use crate::settings::Role;
@@ -43,8 +44,13 @@ impl Tokens {
         found
     }
 
+    /// There are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What the sender of these headers may do; without any tokens everybody may do everything.
-    fn role(&self, headers: &HeaderMap) -> Option<Role> {
+    pub(crate) fn role(&self, headers: &HeaderMap) -> Option<Role> {
         if self.0.is_empty() {
             return Some(Role::Admin);
         }
@@ -60,6 +66,7 @@ fn needed(method: &Method, path: &str) -> Option<Role> {
     let looks = *method == Method::GET || *method == Method::HEAD;
     match path {
         "/" | "/api/v1/openapi.json" if looks => None,
+        path if looks && path.starts_with(page::FOLDER) => None,
         _ if looks => Some(Role::Read),
         path if path.starts_with("/api/v1/") => Some(Role::Operate),
         _ => Some(Role::Admin),
@@ -86,7 +93,7 @@ fn admit(plane: &Plane, request: &Request) -> Result<(), Problem> {
         return Err(problem.retry_after(wait_s));
     }
     let security = plane.security.load();
-    if security.tokens.0.is_empty() {
+    if security.tokens.is_empty() {
         from_here(request.headers(), request.uri())?;
     }
     let Some(needed) = needed(request.method(), request.uri().path()) else {
@@ -179,6 +186,8 @@ mod tests {
         let of = |method: Method, path| needed(&method, path);
         assert_eq!(of(Method::GET, "/"), None);
         assert_eq!(of(Method::GET, "/api/v1/openapi.json"), None);
+        assert_eq!(of(Method::GET, "/page/page.css"), None);
+        assert_eq!(of(Method::DELETE, "/page/page.css"), Some(Role::Admin));
         assert_eq!(of(Method::POST, "/"), Some(Role::Admin));
         assert_eq!(of(Method::GET, "/metrics"), Some(Role::Read));
         assert_eq!(of(Method::GET, "/dir/a"), Some(Role::Read));

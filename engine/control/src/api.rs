@@ -5,6 +5,7 @@ mod config;
 mod directory;
 mod events;
 mod home;
+mod me;
 mod phones;
 mod registrations;
 mod sessions;
@@ -15,6 +16,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
@@ -26,6 +28,7 @@ use utoipa_axum::routes;
 
 use crate::access;
 use crate::extract::is_type;
+use crate::page;
 use crate::plane::Plane;
 use crate::problem::{PROBLEM_JSON, Problem, ProblemBody};
 
@@ -51,7 +54,9 @@ fn routes() -> OpenApiRouter<Plane> {
     OpenApiRouter::with_openapi(Head::openapi())
         .routes(routes!(home::home))
         .routes(routes!(home::openapi))
+        .routes(routes!(me::me))
         .routes(routes!(stats::stats))
+        .routes(routes!(stats::history))
         .routes(routes!(stats::metrics))
         .routes(routes!(config::config, config::reload))
         .routes(routes!(sessions::sessions))
@@ -151,6 +156,7 @@ fn refusal(description: &str) -> utoipa::openapi::Response {
 pub(crate) fn router(plane: &Plane) -> Router {
     let (router, _) = routes().split_for_parts();
     router
+        .route(page::FILE, get(page::file))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_method)
         .layer(DefaultBodyLimit::max(plane.settings.bounds.body_bytes))

@@ -22,6 +22,8 @@ pub trait Engine: Send + Sync + 'static {
     fn watch(&self, shard: u8, watched: bool) -> bool;
     /// What each shard has counted, not older than some seconds.
     fn shard_stats(&self) -> Vec<ShardStats>;
+    /// How long things took on each shard in its last whole interval; what did not happen then is left out.
+    fn latencies(&self) -> Vec<Latency>;
     /// The bounds of tables.
     fn limits(&self) -> Vec<Limit>;
     /// All metrics in the text format of Prometheus.
@@ -104,6 +106,31 @@ pub struct ShardStats {
     pub news_lost: u64,
     /// New calls are limited because the shard has more to do than it can.
     pub overloaded: bool,
+    /// Thousandths of the last second in which it had something to do; of all together: those of the busiest.
+    pub busy_permille: u64,
+    /// Calls started, in the mean of the last second.
+    pub calls_per_s: f64,
+    /// Datagrams received, likewise.
+    pub datagrams_per_s: f64,
+    /// False while the application server does not answer; true too where there is none.
+    pub application_server_up: bool,
+}
+
+/// How long one thing took on one shard, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Latency {
+    /// The shard's number.
+    pub shard: u8,
+    /// What: `invite_in_to_out` is what the router adds to the set-up of a call.
+    pub metric: &'static str,
+    /// Half of them took at most this.
+    pub p50_us: f64,
+    /// 99 of 100.
+    pub p99_us: f64,
+    /// 999 of 1,000.
+    pub p999_us: f64,
+    /// All.
+    pub max_us: f64,
 }
 
 /// A configured bound.
@@ -113,6 +140,12 @@ pub struct Limit {
     pub key: &'static str,
     /// Its value.
     pub value: u64,
+}
+
+/// The time by the machine's clock, in milliseconds of Unix time.
+pub(crate) fn now_unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 /// When the engine's clock was zero.

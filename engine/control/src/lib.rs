@@ -13,11 +13,13 @@ mod directory;
 mod engine;
 mod events;
 mod extract;
+mod history;
 mod listener;
 mod location;
 mod names;
 mod news;
 mod notifier;
+mod page;
 mod paging;
 mod plane;
 mod problem;
@@ -27,7 +29,9 @@ mod tests;
 mod tls;
 
 pub use self::api::document;
-pub use self::engine::{Engine, Epoch, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats};
+pub use self::engine::{
+    Engine, Epoch, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats,
+};
 pub use self::news::{Listening, News, Teller, channel};
 pub use self::plane::{Plane, StartError, start};
 pub use self::settings::{

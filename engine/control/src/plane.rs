@@ -2,7 +2,6 @@
 //! it.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -10,12 +9,14 @@ use arc_swap::ArcSwap;
 use router::{Directory, LocationChange};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::access::Rates;
 use crate::asking::Asking;
 use crate::directory::Book;
-use crate::engine::{Engine, Epoch};
+use crate::engine::{Engine, Epoch, now_unix_ms};
 use crate::events::{self, Event, Events, PeerEvent};
+use crate::history::{History, Sample};
 use crate::listener::{self, BindError};
 use crate::location::Location;
 use crate::news::{Listening, News};
@@ -44,8 +45,10 @@ pub struct Shared {
     pub(crate) events: Events,
     /// How many listen to events.
     pub(crate) readers: watch::Sender<usize>,
-    /// Calls started in the last second.
-    pub(crate) calls_per_s: AtomicU64,
+    /// How many of them listen to how calls go.
+    pub(crate) watchers: watch::Sender<usize>,
+    /// The last minutes.
+    pub(crate) history: History,
 }
 
 /// The control plane could not start: a local cause.
@@ -85,7 +88,8 @@ impl Plane {
             location: Mutex::default(),
             events: Events::new(),
             readers: watch::channel(0).0,
-            calls_per_s: AtomicU64::new(0),
+            watchers: watch::channel(0).0,
+            history: History::default(),
             settings,
         }))
     }
@@ -95,6 +99,14 @@ impl Plane {
     pub(crate) fn renew(&self, security: Security) {
         self.security.store(Arc::new(security));
         self.renewed.send_replace(());
+    }
+
+    /// Notes the numbers of now.
+    pub(crate) fn note_numbers(&self) {
+        let (shards, latencies) = (self.engine.shard_stats(), self.engine.latencies());
+        let users = self.location().count();
+        let sample = Sample::of(now_unix_ms(), &shards, &latencies, users);
+        self.history.note(sample);
     }
 
     /// Who is registered.
@@ -155,7 +167,7 @@ pub async fn start(
     listener::open(&plane)?;
     tokio::spawn(hear_all(plane.clone(), listening.0));
     tokio::spawn(watch_calls(plane.clone()));
-    tokio::spawn(count_calls(plane.clone()));
+    tokio::spawn(note_numbers(plane.clone()));
     Ok(plane)
 }
 
@@ -170,12 +182,12 @@ async fn hear_all(plane: Plane, mut news: Receiver<News>) {
     }
 }
 
-/// Has the shards tell of calls while somebody listens. A shard that was not told is told later.
+/// Has the shards tell of calls while somebody listens to that. A shard that was not told is told later.
 async fn watch_calls(plane: Plane) {
-    let mut readers = plane.readers.subscribe();
+    let mut watchers = plane.watchers.subscribe();
     let mut told = vec![false; usize::from(plane.engine.shards())];
     loop {
-        let wanted = *readers.borrow_and_update() > 0;
+        let wanted = *watchers.borrow_and_update() > 0;
         for (shard, told) in told.iter_mut().enumerate() {
             if *told != wanted && plane.engine.watch(shard as u8, wanted) {
                 *told = wanted;
@@ -183,31 +195,20 @@ async fn watch_calls(plane: Plane) {
         }
         if told.iter().all(|told| *told == wanted) {
             // The sender lives as long as the plane.
-            let _ = readers.changed().await;
+            let _ = watchers.changed().await;
         } else {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
 
-async fn count_calls(plane: Plane) {
-    let started = || {
-        plane
-            .engine
-            .shard_stats()
-            .iter()
-            .map(|shard| shard.calls_started)
-            .sum()
-    };
+/// Notes the numbers as often as shards renew theirs.
+async fn note_numbers(plane: Plane) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    let mut before: u64 = started();
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let now: u64 = started();
-        plane
-            .calls_per_s
-            .store(now.saturating_sub(before), Ordering::Relaxed);
-        before = now;
+        plane.note_numbers();
     }
 }
 

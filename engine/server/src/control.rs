@@ -128,13 +128,14 @@ async fn open(control: &mut Control) -> Result<(), ControlError> {
     tokio::spawn(copy_boards(
         boards,
         limits,
-        control.latencies.take(),
+        control.latencies.clone(),
         control.journal.take(),
     ));
     if let Some(api) = api {
         let doors = Doors {
             mailboxes: Mutex::new(api.mailboxes),
             boards: control.boards.clone(),
+            latencies: control.latencies.take(),
             limits: control.limits.clone(),
             metrics,
             view: api.view,

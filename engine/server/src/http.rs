@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use arc_swap::ArcSwap;
-use control::{Engine, Limit, Reload, Setting, SettingsView, ShardStats};
+use control::{Engine, Latency, Limit, Reload, Setting, SettingsView, ShardStats};
+use latency::Metric;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reactor::mailbox::Sender;
 use router::{Directory, Query};
@@ -12,6 +13,7 @@ use shard::Command;
 
 use crate::board::{Board, Snapshot};
 use crate::config::{self, Limits, Loaded};
+use crate::housekeeping::{Summaries, Summary};
 use crate::letter::{Letter, Notice};
 
 /// The configuration in force, as the API shows it.
@@ -23,6 +25,8 @@ pub(crate) struct Doors {
     pub(crate) mailboxes: Mutex<Vec<Sender<Letter>>>,
     /// The shards' numbers.
     pub(crate) boards: Vec<Board>,
+    /// The shards' latencies, when they are measured.
+    pub(crate) latencies: Option<Summaries>,
     /// The configured limits.
     pub(crate) limits: Limits,
     /// All metrics.
@@ -68,6 +72,14 @@ impl Engine for Doors {
             .collect()
     }
 
+    fn latencies(&self) -> Vec<Latency> {
+        let summaries = self.latencies.as_ref().map(Summaries::read);
+        let shards = (0..).zip(summaries.iter().flatten());
+        shards
+            .flat_map(|(shard, summary)| latencies(shard, summary))
+            .collect()
+    }
+
     fn limits(&self) -> Vec<Limit> {
         let limits = &self.limits;
         let rows = [
@@ -99,6 +111,23 @@ impl Engine for Doors {
     }
 }
 
+/// Those that were measured, in microseconds.
+fn latencies(shard: u8, summary: &Summary) -> impl Iterator<Item = Latency> {
+    let latency = move |(metric, seconds): (Metric, &[f64; 4])| {
+        let [p50_us, p99_us, p999_us, max_us] = seconds.map(|s| (s * 1e9).round() / 1e3);
+        Latency {
+            shard,
+            metric: metric.name(),
+            p50_us,
+            p99_us,
+            p999_us,
+            max_us,
+        }
+    };
+    let all = Metric::ALL.into_iter().zip(summary).map(latency);
+    all.filter(|latency| latency.max_us.is_finite())
+}
+
 fn stats(board: &Snapshot) -> ShardStats {
     let shard = &board.shard;
     let transactions = &shard.transactions;
@@ -118,6 +147,10 @@ fn stats(board: &Snapshot) -> ShardStats {
         media_streams: shard.media.streams,
         news_lost: board.news_lost,
         overloaded: shard.admission.overloaded != 0,
+        busy_permille: board.pace.busy_permille,
+        calls_per_s: board.pace.calls_per_s,
+        datagrams_per_s: board.pace.datagrams_per_s,
+        application_server_up: shard.application_server_up != 0,
     }
 }
 
@@ -136,5 +169,29 @@ pub(crate) fn view(loaded: &Loaded, needs_restart: &[&str]) -> SettingsView {
             .map(|name| (*name).to_owned())
             .collect(),
         settings: config::settings(loaded).into_iter().map(setting).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_measured_is_told_in_microseconds() {
+        let summaries = Summaries::new(2);
+        let mut set = latency::Set::new(&Metric::NAMES);
+        set.record(Metric::InviteInToOut.index(), 20_000, 5);
+        summaries.renew(1, &set);
+        let told: Vec<Latency> = (0..)
+            .zip(&summaries.read())
+            .flat_map(|(shard, summary)| latencies(shard, summary))
+            .collect();
+        let [one] = told[..] else {
+            panic!("{told:?}");
+        };
+        assert_eq!((one.shard, one.metric), (1, "invite_in_to_out"));
+        for us in [one.p50_us, one.p99_us, one.p999_us, one.max_us] {
+            assert!((us - 20.0).abs() < 0.1, "{one:?}");
+        }
     }
 }

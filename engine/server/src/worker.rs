@@ -81,6 +81,8 @@ pub(crate) struct Turn {
     batch: SendBatch,
     snapshot: Snapshot,
     publish_at: Time,
+    /// When the board was renewed.
+    published: Time,
     turns: u32,
     stopped: bool,
     /// How long the reactor had waited before this turn, in all.
@@ -243,6 +245,8 @@ impl Worker {
         if now < self.station.turn.publish_at {
             return;
         }
+        let since = now.duration_since(self.station.turn.published);
+        self.station.turn.published = now;
         self.station.turn.publish_at = now + PUBLISH_EVERY;
         let refused = self
             .station
@@ -256,9 +260,11 @@ impl Worker {
         let media_drops = self.station.media_drops.total();
         self.station.warn_of_drops(now);
         let snapshot = &mut self.station.turn.snapshot;
+        let before = *snapshot;
         snapshot.beat += 1;
         snapshot.shard = self.station.shard.counters();
         snapshot.reactor = self.reactor.counters();
+        snapshot.pace = snapshot.pace_since(&before, since);
         snapshot.kernel_drops = drops;
         snapshot.media_kernel_drops = media_drops;
         snapshot.hand_over_refused = refused;

@@ -17,6 +17,7 @@ mod house;
 mod linphone;
 mod log;
 mod metrics;
+mod page;
 mod random;
 mod rfc;
 mod router;
@@ -49,6 +50,8 @@ enum Verb {
     Clients(clients::Options),
     /// Walk the HTTP API of a router with schemathesis.
     Api(api::Options),
+    /// Use the operator's page in a headless browser.
+    Page(page::Options),
     /// Check that the rooms' dependency arrows only point down.
     Arrows,
     /// Write docs/rfc.md from its registry.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Scenarios(options) => scenarios::run(&options),
         Verb::Clients(options) => clients::run(&options),
         Verb::Api(options) => api::run(&options),
+        Verb::Page(options) => page::run(&options),
         Verb::Arrows => arrows::run(),
         Verb::Rfc => rfc::run(),
     };

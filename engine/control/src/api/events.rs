@@ -45,22 +45,35 @@ struct Reader {
 }
 
 /// A reader's place among all; given back when the client has gone.
-struct Seat(Plane);
+struct Seat {
+    plane: Plane,
+    hears_calls: bool,
+}
 
 impl Seat {
-    fn take(plane: &Plane) -> Option<Seat> {
+    fn take(plane: &Plane, types: &[&str]) -> Option<Seat> {
+        let hears_calls = types.iter().any(|name| name.starts_with("call-"));
         let taken = plane.readers.send_if_modified(|readers| {
             let free = *readers < READERS;
             *readers += usize::from(free);
             free
         });
-        taken.then(|| Seat(plane.clone()))
+        if !taken {
+            return None;
+        }
+        let watching = usize::from(hears_calls);
+        plane.watchers.send_modify(|watchers| *watchers += watching);
+        let plane = plane.clone();
+        Some(Seat { plane, hears_calls })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.readers.send_modify(|readers| *readers -= 1);
+        let watching = usize::from(self.hears_calls);
+        self.plane.readers.send_modify(|readers| *readers -= 1);
+        let watchers = &self.plane.watchers;
+        watchers.send_modify(|watchers| *watchers -= watching);
     }
 }
 
@@ -76,7 +89,7 @@ pub(crate) async fn events(
     Query(wanted): Query<Wanted>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     let types = types(wanted.r#type.as_deref())?;
-    let seat = Seat::take(&plane);
+    let seat = Seat::take(&plane, &types);
     let seat = seat.ok_or_else(|| Problem::busy("64 clients listen to events already"))?;
     let reader = Reader {
         events: plane.events.listen(),

@@ -1,12 +1,14 @@
-//! What there is: links for people, a document for programs. Both are for everybody.
+//! What there is: the page for people, links and a document for programs. All are for everybody.
 
 use axum::Json;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::OnceLock;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
-use crate::api;
+use crate::{api, page};
 
 /// Where things are.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,9 +28,14 @@ pub(crate) struct Link {
     title: &'static str,
 }
 
-const LINKS: [(&str, &str); 10] = [
+const LINKS: [(&str, &str); 12] = [
     ("/api/v1/openapi.json", "The API as an OpenAPI document"),
+    ("/api/v1/me", "What this token may do"),
     ("/api/v1/stats", "Numbers of the router and its shards"),
+    (
+        "/api/v1/history",
+        "The last five minutes of the main numbers",
+    ),
     ("/api/v1/session", "Calls in progress"),
     ("/api/v1/phone", "Registered users and their contacts"),
     (
@@ -42,14 +49,31 @@ const LINKS: [(&str, &str); 10] = [
     ("/metrics", "Metrics for Prometheus"),
 ];
 
-/// What there is.
-#[utoipa::path(get, path = "/", tag = "router", responses((status = 200, body = Home)))]
-pub(crate) async fn home() -> Json<Home> {
+/// What there is: the operator's page for a browser, else a list of links.
+#[utoipa::path(
+    get, path = "/", tag = "router",
+    responses((status = 200, content(
+        (Home = "application/json"),
+        (String = "text/html")
+    )))
+)]
+pub(crate) async fn home(headers: HeaderMap) -> Response {
+    if wants_page(&headers) {
+        return page::index();
+    }
     let links = LINKS.map(|(href, title)| Link { href, title });
-    Json(Home {
+    let home = Home {
         name: "tipring",
         links: links.into(),
-    })
+    };
+    ([(header::VARY, "Accept")], Json(home)).into_response()
+}
+
+/// Browsers name `text/html` (RFC 9110 12.5.1); programs that take anything get what they can read.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    accepted.any(|value| value.to_ascii_lowercase().contains("text/html"))
 }
 
 /// This API as an OpenAPI 3.1 document.

@@ -1,7 +1,6 @@
 //! The router's numbers: as one JSON object, and as Prometheus reads them.
 
 use std::fs;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,20 +9,21 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::engine::{Limit, ShardStats};
+use crate::engine::{Latency, Limit, ShardStats};
+use crate::history::Sample;
 use crate::plane::Plane;
 
 /// The numbers of the whole router. Counters count from its start.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Stats {
+    /// The router's clock, in milliseconds of Unix time.
+    now_unix_ms: u64,
     /// The version that runs.
     version: &'static str,
     /// How long it has run.
     uptime_s: u64,
     /// Memory it has in RAM, in bytes; 0 where that is not told.
     resident_bytes: u64,
-    /// Calls started in the last second.
-    calls_per_s: u64,
     /// Users that are registered.
     registered_users: usize,
     /// Users in the directory.
@@ -32,6 +32,9 @@ pub(crate) struct Stats {
     total: ShardStats,
     /// Each shard, by number.
     shards: Vec<ShardStats>,
+    /// How long things took on each shard in its last whole interval of `latency.interval_s`; what did not
+    /// happen then, or is not measured, is left out.
+    latencies: Vec<Latency>,
     /// Configured bounds.
     limits: Vec<Limit>,
 }
@@ -42,19 +45,34 @@ pub(crate) async fn stats(State(plane): State<Plane>) -> Json<Stats> {
     let shards = plane.engine.shard_stats();
     let directory = plane.book.current();
     Json(Stats {
+        now_unix_ms: crate::engine::now_unix_ms(),
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: plane.epoch.age().as_secs(),
         resident_bytes: resident_bytes(),
-        calls_per_s: plane.calls_per_s.load(Ordering::Relaxed),
         registered_users: plane.location().count(),
         directory_users: directory.domains().map(|domain| domain.user_count()).sum(),
-        total: shards.iter().fold(ShardStats::default(), sum),
+        total: shards.iter().copied().reduce(sum).unwrap_or_default(),
         shards,
+        latencies: plane.engine.latencies(),
         limits: plane.engine.limits(),
     })
 }
 
-fn sum(total: ShardStats, shard: &ShardStats) -> ShardStats {
+/// The last minutes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Minutes {
+    /// One a second at most, oldest first.
+    samples: Vec<Sample>,
+}
+
+/// The last five minutes of the main numbers.
+#[utoipa::path(get, path = "/api/v1/history", tag = "router", responses((status = 200, body = Minutes)))]
+pub(crate) async fn history(State(plane): State<Plane>) -> Json<Minutes> {
+    let samples = plane.history.samples();
+    Json(Minutes { samples })
+}
+
+fn sum(total: ShardStats, shard: ShardStats) -> ShardStats {
     ShardStats {
         calls: total.calls + shard.calls,
         calls_started: total.calls_started + shard.calls_started,
@@ -71,6 +89,10 @@ fn sum(total: ShardStats, shard: &ShardStats) -> ShardStats {
         news_lost: total.news_lost + shard.news_lost,
         media_streams: total.media_streams + shard.media_streams,
         overloaded: total.overloaded || shard.overloaded,
+        calls_per_s: total.calls_per_s + shard.calls_per_s,
+        datagrams_per_s: total.datagrams_per_s + shard.datagrams_per_s,
+        busy_permille: total.busy_permille.max(shard.busy_permille),
+        application_server_up: total.application_server_up && shard.application_server_up,
     }
 }
 

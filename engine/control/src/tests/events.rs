@@ -84,3 +84,15 @@ async fn seats_are_given_back() {
     assert_eq!(*world.plane.readers.borrow(), 0);
     drop(listen(&world, "").await);
 }
+
+#[tokio::test]
+async fn shards_tell_of_calls_only_while_somebody_listens_to_that() {
+    let world = World::new();
+    let watchers = || *world.plane.watchers.borrow();
+    let quiet = listen(&world, "?type=peer-down,reload").await;
+    assert_eq!((*world.plane.readers.borrow(), watchers()), (1, 0));
+    let calls = listen(&world, "?type=reload,call-ended").await;
+    assert_eq!(watchers(), 1);
+    drop((quiet, calls));
+    assert_eq!((*world.plane.readers.borrow(), watchers()), (0, 0));
+}

@@ -6,6 +6,7 @@ mod directory;
 mod document;
 mod events;
 mod notifications;
+mod page;
 mod tls;
 mod users;
 
@@ -24,7 +25,7 @@ use tokio::sync::oneshot;
 use tower::ServiceExt;
 
 use crate::access::Peer;
-use crate::engine::{Engine, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats};
+use crate::engine::{Engine, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats};
 use crate::news::News;
 use crate::notifier::Notifier;
 use crate::plane::Plane;
@@ -85,9 +86,21 @@ impl Engine for PaperEngine {
     fn shard_stats(&self) -> Vec<ShardStats> {
         let shard = ShardStats {
             calls: 3,
+            busy_permille: 250,
             ..ShardStats::default()
         };
         vec![shard, shard]
+    }
+
+    fn latencies(&self) -> Vec<Latency> {
+        vec![Latency {
+            shard: 1,
+            metric: "invite_in_to_out",
+            p50_us: 20.5,
+            p99_us: 40.0,
+            p999_us: 90.0,
+            max_us: 100.0,
+        }]
     }
 
     fn limits(&self) -> Vec<Limit> {
@@ -296,7 +309,20 @@ async fn numbers_are_of_all_shards_and_of_each() {
         (&stats["total"]["calls"], &stats["shards"][1]["calls"]),
         (&6.into(), &3.into())
     );
+    assert_eq!(stats["total"]["busy_permille"], 250, "of the busiest");
+    assert_eq!(stats["latencies"][0]["p50_us"], 20.5);
     assert_eq!(stats["limits"][0]["key"], "limits.calls");
+    assert_eq!(
+        world.get("/api/v1/history").await.1["samples"],
+        Value::Array(Vec::new())
+    );
+    world.plane.note_numbers();
+    let (_, minutes) = world.get("/api/v1/history").await;
+    let sample = &minutes["samples"][0];
+    assert_eq!(
+        (&sample["calls"], &sample["set_up_p99_us"]),
+        (&6.into(), &40.0.into())
+    );
     assert!(stats["resident_bytes"].as_u64() > Some(0));
     assert_eq!(world.get("/metrics").await.1, "tipring_calls 6\n");
 }

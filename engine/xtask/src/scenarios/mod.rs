@@ -3,7 +3,7 @@
 pub(crate) mod manifest;
 mod rules;
 mod scripts;
-mod sipp;
+pub(crate) mod sipp;
 mod stage;
 mod trace;
 
