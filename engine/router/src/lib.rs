@@ -35,6 +35,7 @@ mod router;
 mod sanity;
 mod steer;
 mod target;
+mod traffic;
 mod transfer;
 
 pub use abuse::{
@@ -58,4 +59,5 @@ pub use query::{
 pub use registrar::{Nat, RegistrarCounters, RegistrarSettings, UnsupportedPath};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
+pub use traffic::{Durations, Messages, StreamsEnded, Traffic};
 pub use transfer::Word;
