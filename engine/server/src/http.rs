@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use arc_swap::ArcSwap;
 use control::{Engine, Latency, Limit, Reload, Setting, SettingsView, ShardStats};
 use latency::Metric;
-use metrics_exporter_prometheus::PrometheusHandle;
 use reactor::mailbox::Sender;
 use router::{Directory, Query};
 use shard::Command;
 
 use crate::board::{Board, Snapshot};
 use crate::config::{self, Limits, Loaded};
+use crate::exposition::Exposition;
 use crate::housekeeping::{Summaries, Summary};
 use crate::letter::{Letter, Notice};
 
@@ -30,7 +30,7 @@ pub(crate) struct Doors {
     /// The configured limits.
     pub(crate) limits: Limits,
     /// All metrics.
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) metrics: Exposition,
     /// The configuration in force.
     pub(crate) view: View,
     /// The way to the supervisor.

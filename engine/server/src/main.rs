@@ -18,6 +18,7 @@ mod dns;
 mod doctor;
 mod drops;
 mod effective;
+mod exposition;
 mod hep;
 mod housekeeping;
 mod http;
@@ -39,6 +40,7 @@ mod service;
 mod sip_trace;
 mod stopwatch;
 mod supervisor;
+mod top;
 mod worker;
 
 use std::process::ExitCode;
