@@ -5,8 +5,8 @@ use metrics::{Counter, Gauge, Unit};
 
 use crate::housekeeping::{Quantile, Summaries};
 
-pub(crate) const NAME: &str = "tipring_latency_seconds";
-pub(crate) const LOST: &str = "tipring_latency_lost_total";
+const NAME: &str = "tipring_latency_seconds";
+const LOST: &str = "tipring_latency_lost_total";
 
 /// Handles for every shard, metric and quantile, and where their values come from.
 pub(crate) struct LatencyGauges {
