@@ -76,7 +76,17 @@ fn a_call_is_among_the_numbers() {
     assert!(row.contains(" 100 ") && row.contains("127.0.0.1:"), "{row}");
     let shards = picture.lines().filter(|line| line.contains('%')).count();
     assert_eq!(shards, 2, "{picture}");
-    let metrics = scrape(&port);
+    // The recorder's copy is up to a second behind the boards.
+    let scrapes = (0..100).map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        scrape(&port)
+    });
+    let copied = |text: &String| {
+        let answered =
+            |line: &str| line.starts_with("tipring_calls_answered_total") && line.ends_with(" 1");
+        text.lines().any(answered)
+    };
+    let metrics = scrapes.into_iter().find(copied).expect("the call, scraped");
     let one = |name: &str, label: &str| {
         let of = |line: &&str| line.starts_with(name) && line.contains(label);
         let values = metrics
