@@ -33,7 +33,7 @@ pub use self::engine::{
     Engine, Epoch, Kept, Latency, Limit, Reload, Reloaded, Setting, SettingsView, ShardStats,
 };
 pub use self::news::{Listening, News, Teller, channel};
-pub use self::plane::{Beginning, Plane, StartError, start};
+pub use self::plane::{Beginning, METRICS, Plane, StartError, start};
 pub use self::settings::{
     Bounds, Role, Secret, Security, SecurityError, Settings, TlsFiles, Token,
 };

@@ -235,33 +235,42 @@ async fn note_numbers(plane: Plane) {
     }
 }
 
+/// The metrics of this room: name, label, and what each says.
+pub const METRICS: [(&str, &str, &str); 6] = [
+    (
+        "tipring_http_requests_total",
+        "class",
+        "Requests to the HTTP API, by class of status.",
+    ),
+    (
+        "tipring_http_refused_total",
+        "reason",
+        "Requests to the HTTP API that did not pass its door, by reason.",
+    ),
+    (
+        "tipring_http_connections_refused_total",
+        "",
+        "Connections to the HTTP API beyond http.connections.",
+    ),
+    (
+        "tipring_event_readers_cut_total",
+        "",
+        "Readers of the event stream that were too slow.",
+    ),
+    (
+        "tipring_notifications_sent_total",
+        "",
+        "Registrations told to the control of their domain.",
+    ),
+    (
+        "tipring_notifications_lost_total",
+        "reason",
+        "Registrations the control of their domain could not be told, by reason.",
+    ),
+];
+
 fn describe() {
-    for (name, help) in [
-        (
-            "tipring_http_requests_total",
-            "Requests to the HTTP API, by class of status.",
-        ),
-        (
-            "tipring_http_refused_total",
-            "Requests to the HTTP API that did not pass its door, by reason.",
-        ),
-        (
-            "tipring_http_connections_refused_total",
-            "Connections to the HTTP API beyond http.connections.",
-        ),
-        (
-            "tipring_event_readers_cut_total",
-            "Readers of the event stream that were too slow.",
-        ),
-        (
-            "tipring_notifications_sent_total",
-            "Registrations told to the control of their domain.",
-        ),
-        (
-            "tipring_notifications_lost_total",
-            "Registrations the control of their domain could not be told, by reason.",
-        ),
-    ] {
+    for (name, _, help) in METRICS {
         metrics::describe_counter!(name, metrics::Unit::Count, help);
     }
 }

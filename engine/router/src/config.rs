@@ -23,6 +23,7 @@ use crate::query::{Answer, CallView, Query};
 use crate::rdb::Table;
 use crate::reach::ReachCounters;
 use crate::registrar::{RegistrarCounters, RegistrarSettings};
+use crate::traffic::{Durations, StreamsEnded, Traffic};
 use crate::transfer::Word;
 
 /// The settings of one shard's router.
@@ -522,6 +523,14 @@ pub struct Counters {
     pub reach: ReachCounters,
     /// What became of subscriptions to, and publications of, the state of users.
     pub events: EventsCounters,
+    /// SIP messages by kind and direction. Counted by the shard.
+    pub traffic: Traffic,
+    /// From an INVITE to the first ringing its caller heard of. Only of calls with an account.
+    pub rang_after: Durations,
+    /// From an INVITE to its 2xx, likewise.
+    pub answered_after: Durations,
+    /// What was counted of streams that have ended.
+    pub streams_ended: StreamsEnded,
 }
 
 /// The few counters that are asked for after every turn.

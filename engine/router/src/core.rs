@@ -516,6 +516,9 @@ impl Core {
     /// Closes a stream of the call with this tag and tells what became of it; `line` is its m= line.
     pub(crate) fn end_stream(&mut self, now: Time, stream: StreamId, tag: &[u8], line: usize) {
         let summary = self.media.close(now, stream);
+        if let Some(summary) = &summary {
+            self.counters.streams_ended.note(summary);
+        }
         if let Some((summary, token)) = summary.zip(Token::parse_tag(tag))
             && let Some(account) = self.accounts.of(CallId::of_token(&token))
         {

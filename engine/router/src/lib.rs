@@ -37,6 +37,7 @@ mod router;
 mod sanity;
 mod steer;
 mod target;
+mod traffic;
 mod transfer;
 
 pub use abuse::{
@@ -47,7 +48,7 @@ pub use admission::{AdmissionCounters, Overload, PriorityNumbers, ResourcePriori
 pub use auth::{Auth, AuthCounters, AuthCounts, Demand, Policy};
 pub use config::*;
 pub use directory::{Credentials, Directory, Domain};
-pub use events::{EventsCounters, EventsSettings, MessageWaiting, Messages, Watchers};
+pub use events::{EventsCounters, EventsSettings, MessageCounts, MessageWaiting, Watchers};
 pub use headers::{WITHHELD, Withheld};
 pub use location::{Aor, Binding, LocationCause, LocationChange, LocationCounters, Registration};
 pub use outbound::{ApplicationServer, Outbound, Probed};
@@ -62,4 +63,5 @@ pub use reach::{ContactKeepAlive, Order, Reach, ReachCounters};
 pub use registrar::{Nat, RegistrarCounters, RegistrarSettings, UnsupportedPath};
 pub use router::Router;
 pub use steer::{WITHHELD_ATTRIBUTES, WithheldAttribute};
+pub use traffic::{Durations, Messages, StreamsEnded, Traffic};
 pub use transfer::Word;

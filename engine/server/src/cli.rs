@@ -54,6 +54,11 @@ pub(crate) enum Command {
     /// Several files are one run: give all that a run wrote. Logs of tipring-bench and of other HDR
     /// tools can be read, too. Exit code 1 when a file cannot be read.
     Report(Report),
+    /// Watch a running router: its numbers, shards, calls and events, over its HTTP API.
+    ///
+    /// Keys: q ends, p pauses, tab changes between calls and events. A router that goes away is asked until it
+    /// is back. With --once, exit code 1 when it does not answer.
+    Top(Top),
     /// Look into a journal of bindings and users.
     #[command(subcommand)]
     Journal(Journal),
@@ -129,6 +134,24 @@ pub(crate) struct Report {
     /// Print JSON, values in nanoseconds.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Arguments of `top`.
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// The router's HTTP API: `[http] address`.
+    #[arg(long, default_value = "http://127.0.0.1:8060")]
+    pub(crate) url: String,
+    /// A token with the role read. Others on this machine can see it in the list of processes: the variable
+    /// TIPRING_TOKEN does the same and is not seen.
+    #[arg(long)]
+    pub(crate) token: Option<String>,
+    /// PEM file with the certificates to trust; without it, those the system trusts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Print one picture as text and end. COLUMNS says how wide.
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 /// What to do with a journal.

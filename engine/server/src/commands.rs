@@ -17,7 +17,7 @@ use crate::launch::{self, Engine, LaunchError, Steered};
 use crate::letter::Notice;
 use crate::{
     doctor, effective, housekeeping, keys, lent_ports, logging, modes, plan, report, service,
-    supervisor,
+    supervisor, top,
 };
 
 /// Does what was asked and says how it went.
@@ -28,6 +28,10 @@ pub(crate) fn execute(command: cli::Command) -> ExitCode {
         cli::Command::Route(arguments) => route(&arguments),
         cli::Command::Doctor(arguments) => doctor(arguments.config.as_deref()),
         cli::Command::Report(arguments) => match report::report(&arguments) {
+            Ok(text) => say(&text),
+            Err(error) => fail(&error),
+        },
+        cli::Command::Top(arguments) => match top::top(&arguments) {
             Ok(text) => say(&text),
             Err(error) => fail(&error),
         },

@@ -15,6 +15,7 @@ use reactor::mailbox::Sender;
 
 use crate::board::Board;
 use crate::dns::{self, Families, Replies};
+use crate::exposition::{self, Exposition};
 use crate::housekeeping::Summaries;
 use crate::housekeeping::journal::Figures;
 use crate::http::{Doors, View};
@@ -74,8 +75,8 @@ pub(crate) enum ControlError {
     Metrics {
         /// The configured address.
         address: SocketAddr,
-        /// What the exporter says.
-        reason: String,
+        /// What the kernel says.
+        reason: std::io::Error,
     },
     /// The metrics' recorder: there is one already.
     #[error("metrics cannot be recorded: {0}")]
@@ -123,7 +124,16 @@ async fn open(control: &mut Control) -> Result<(), ControlError> {
     if control.metrics.is_none() && api.is_none() {
         return Ok(());
     }
-    let metrics = record(control.metrics)?;
+    let metrics = Exposition {
+        recorded: record()?,
+        boards: control.boards.clone(),
+        latencies: control.latencies.clone(),
+    };
+    if let Some(address) = control.metrics {
+        let listening = exposition::listen(address, metrics.clone()).await;
+        let wrong = |reason| ControlError::Metrics { address, reason };
+        listening.map_err(wrong)?;
+    }
     let (boards, limits) = (control.boards.clone(), control.limits.clone());
     tokio::spawn(copy_boards(
         boards,
@@ -149,25 +159,9 @@ async fn open(control: &mut Control) -> Result<(), ControlError> {
     Ok(())
 }
 
-/// Records metrics, and exports them at an address of their own when there is one.
-fn record(address: Option<SocketAddr>) -> Result<PrometheusHandle, ControlError> {
-    let builder = PrometheusBuilder::new();
-    let recorder = match address {
-        None => builder.build_recorder(),
-        Some(address) => {
-            let built = builder.with_http_listener(address).build();
-            let (recorder, listener) = built.map_err(|error| ControlError::Metrics {
-                address,
-                reason: error.to_string(),
-            })?;
-            tokio::spawn(async move {
-                if listener.await.is_err() {
-                    tracing::error!(%address, "the metrics listener has ended");
-                }
-            });
-            recorder
-        }
-    };
+/// Records metrics from here on.
+fn record() -> Result<PrometheusHandle, ControlError> {
+    let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder)
         .map_err(|error| ControlError::Recorder(error.to_string()))?;
@@ -189,6 +183,7 @@ async fn copy_boards(
         for (shard, board) in boards.iter().enumerate() {
             gauges.copy(shard, &board.read());
         }
+        crate::metrics::copy_memory();
         if let Some(latencies) = &latencies {
             latencies.copy();
         }

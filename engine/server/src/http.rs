@@ -7,13 +7,13 @@ use arc_swap::ArcSwap;
 use control::{Engine, Kept, Latency, Limit, Reload, Setting, SettingsView, ShardStats};
 use journal::{DirectoryChange, DirectoryJournal};
 use latency::Metric;
-use metrics_exporter_prometheus::PrometheusHandle;
 use reactor::mailbox::Sender;
 use router::{Aor, Directory, MessageWaiting, Query};
 use shard::Command;
 
 use crate::board::{Board, Snapshot};
 use crate::config::{self, Limits, Loaded};
+use crate::exposition::Exposition;
 use crate::housekeeping::{Summaries, Summary};
 use crate::letter::{Letter, Notice};
 
@@ -31,7 +31,7 @@ pub(crate) struct Doors {
     /// The configured limits.
     pub(crate) limits: Limits,
     /// All metrics.
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) metrics: Exposition,
     /// The configuration in force.
     pub(crate) view: View,
     /// The way to the supervisor.

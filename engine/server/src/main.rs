@@ -19,6 +19,7 @@ mod doctor;
 mod drops;
 mod effective;
 mod events;
+mod exposition;
 mod hep;
 mod housekeeping;
 mod http;
@@ -40,6 +41,7 @@ mod service;
 mod sip_trace;
 mod stopwatch;
 mod supervisor;
+mod top;
 mod worker;
 
 use std::process::ExitCode;

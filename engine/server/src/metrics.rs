@@ -3,7 +3,11 @@
 
 mod auth;
 mod counters;
+pub(crate) mod histograms;
 mod levels;
+#[cfg(test)]
+mod page;
+mod traffic;
 
 use metrics::{Counter, Gauge, Label, Unit};
 
@@ -13,7 +17,11 @@ use levels::LEVELS;
 
 /// What only grows.
 fn counters() -> impl Iterator<Item = &'static Metric> + Clone {
-    counters::COUNTERS.iter().chain(auth::COUNTERS)
+    let traffic = traffic::COUNTERS.into_iter().flatten();
+    counters::COUNTERS
+        .iter()
+        .chain(auth::COUNTERS)
+        .chain(traffic)
 }
 
 /// One line of the exposition, for each shard.
@@ -61,8 +69,11 @@ const fn kind(
     }
 }
 
-/// The configured bounds of the above, for the whole engine.
-fn register_bounds(limits: &Limits) {
+/// A configured bound, for the whole engine: its name, what it says, its value.
+type Bound = (&'static str, &'static str, usize);
+
+/// The configured bounds of the above.
+fn bounds(limits: &Limits) -> [Bound; 5] {
     let calls = (
         "tipring_calls_limit",
         "limits.calls, of all shards together.",
@@ -76,7 +87,43 @@ fn register_bounds(limits: &Limits) {
     let registrations = ("tipring_registrations_limit", help, limits.registrations);
     let help = "limits.bindings, the same for every shard.";
     let bindings = ("tipring_bindings_limit", help, limits.bindings);
-    for (name, help, bound) in [calls, transactions, subscriptions, registrations, bindings] {
+    [calls, transactions, subscriptions, registrations, bindings]
+}
+
+/// Numbers of the process: name, what it says.
+const INFO: (&str, &str) = ("tipring_info", "Always 1; the version is a label.");
+const BUILD: (&str, &str) = (
+    "tipring_build_info",
+    "Always 1; labels say what runs: version, architecture, and whether with the checks of a test build.",
+);
+const RESIDENT: (&str, &str) = (
+    "tipring_resident_memory_bytes",
+    "Memory of the process that is in RAM.",
+);
+
+fn register_process() {
+    let version = env!("CARGO_PKG_VERSION");
+    metrics::gauge!(INFO.0, "version" => version).set(1.0);
+    metrics::describe_gauge!(INFO.0, Unit::Count, INFO.1);
+    let checks = if cfg!(debug_assertions) { "on" } else { "off" };
+    metrics::gauge!(BUILD.0, "version" => version, "arch" => std::env::consts::ARCH, "checks" => checks)
+        .set(1.0);
+    metrics::describe_gauge!(BUILD.0, Unit::Count, BUILD.1);
+    metrics::describe_gauge!(RESIDENT.0, Unit::Bytes, RESIDENT.1);
+}
+
+/// Tells how much memory the process has. proc_pid_status(5): VmRSS is in KiB.
+pub(crate) fn copy_memory() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok());
+    if let Some(kib) = kib {
+        metrics::gauge!(RESIDENT.0).set(kib * 1_024.0);
+    }
+}
+
+fn register_bounds(limits: &Limits) {
+    for (name, help, bound) in bounds(limits) {
         metrics::describe_gauge!(name, Unit::Count, help);
         metrics::gauge!(name).set(bound as f64);
     }
@@ -98,12 +145,7 @@ impl Gauges {
             metrics::describe_gauge!(metric.name, metric.unit, metric.help);
         }
         register_bounds(limits);
-        metrics::gauge!("tipring_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        metrics::describe_gauge!(
-            "tipring_info",
-            Unit::Count,
-            "Always 1; the version is a label."
-        );
+        register_process();
         let counter =
             |shard, metric: &Metric| metrics::counter!(metric.name, labels(shard, metric));
         let level = |shard, metric: &Metric| metrics::gauge!(metric.name, labels(shard, metric));

@@ -245,6 +245,10 @@ fn prometheus_sees_the_calls() {
         page.contains("# HELP tipring_kernel_drops_total "),
         "{page}"
     );
+    assert!(
+        page.contains("# TYPE tipring_call_setup_seconds histogram"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -15,10 +15,11 @@ pub mod steer;
 pub use router::{
     Abuse, AbuseCounters, Accounting, AdmissionCounters, Answer, Aor, ApplicationServer, Ban,
     Binding, CallDetail, CallRecord, CallState, CallView, CallsPage, Command, Config, Counters,
-    EndedBy, Event, LegRecord, LegView, Limits, Listener, LocationCause, LocationChange,
-    LocationCounters, MediaEnded, Methods, Networks, Offence, Outbound, Overload, Peer, Peers,
-    PriorityNumbers, Probed, Probing, Progress, ProofKeys, Query, Question, Rate, Reaction,
+    Durations, EndedBy, Event, LegRecord, LegView, Limits, Listener, LocationCause, LocationChange,
+    LocationCounters, MediaEnded, Messages, Methods, Networks, Offence, Outbound, Overload, Peer,
+    Peers, PriorityNumbers, Probed, Probing, Progress, ProofKeys, Query, Question, Rate, Reaction,
     Refreshes, Registration, Reliable, Resolved, ResourcePriorities, Said, Scanners, SessionTimer,
-    Sieve, Standing, StreamRecord, StreamView, TimelineEntry, Timers, Transfers, Wake, Word,
+    Sieve, Standing, StreamRecord, StreamView, StreamsEnded, TimelineEntry, Timers, Traffic,
+    Transfers, Wake, Word,
 };
 pub use shard::{Applied, Input, Shard};

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use router::{Command, Config, Counters, Event, Progress, Resolved, Router, Wake};
+use router::{Command, Config, Counters, Event, Progress, Resolved, Router, Traffic, Wake};
 use stack::{Flow, Outbox, Time, Token};
 
 use crate::steer;
@@ -59,6 +59,7 @@ pub struct Shard {
     place: Place,
     /// Flows of listeners from here on are media.
     first_media: u16,
+    traffic: Traffic,
 }
 
 /// Which shard this is, of how many.
@@ -91,12 +92,16 @@ impl Shard {
             },
             first_media: u16::try_from(config.listeners.len()).unwrap_or(u16::MAX),
             router: Router::new(config, now),
+            traffic: Traffic::default(),
         }
     }
 
     /// What this shard has counted so far.
     pub fn counters(&self) -> Counters {
-        self.router.counters()
+        Counters {
+            traffic: self.traffic,
+            ..self.router.counters()
+        }
     }
 
     /// How far the counters have come that tell what a turn passed on. Cheap: asked for every turn.
@@ -121,6 +126,17 @@ impl Shard {
 
     /// Applies one input; datagrams to be sent are appended to `out`.
     pub fn apply(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) -> Applied {
+        let before = out.len();
+        let applied = self.apply_input(now, input, out);
+        for (flow, bytes) in out.iter_from(before) {
+            if flow.listener < self.first_media {
+                self.traffic.sent.count_printed(bytes);
+            }
+        }
+        applied
+    }
+
+    fn apply_input(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) -> Applied {
         match input {
             Input::Datagram { flow, bytes } => return self.receive(now, flow, bytes, out),
             Input::Unreachable { remote } => self.router.unreachable(now, remote, out),
@@ -172,6 +188,7 @@ impl Shard {
             return Applied::Done;
         }
         if self.router.is_overloaded() && is_stateless_ack(bytes) {
+            self.traffic.received.count_request(wire::Method::Ack);
             self.router.stateless_ack();
             return Applied::Done;
         }
@@ -181,6 +198,10 @@ impl Shard {
                 if owner != self.place.shard {
                     self.router.foreign();
                     return Applied::Foreign(owner);
+                }
+                match message.is_request() {
+                    true => self.traffic.received.count_request(message.method()),
+                    false => self.traffic.received.count_response(message.code()),
                 }
                 self.router.receive(now, flow, &message, out);
             }

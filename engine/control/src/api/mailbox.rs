@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use router::{MessageWaiting, Messages};
+use router::{MessageCounts, MessageWaiting};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -37,9 +37,9 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    fn messages(self) -> Messages {
+    fn messages(self) -> MessageCounts {
         let Counts { new, old } = self;
-        Messages { new, old }
+        MessageCounts { new, old }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What waits for users.
 
-use router::{MessageWaiting, Messages};
+use router::{MessageCounts, MessageWaiting};
 
 use super::World;
 
@@ -22,7 +22,7 @@ async fn every_shard_is_told_what_waits() {
     assert_eq!(world.call("DELETE", PATH).await.0, 204);
     let waiting = MessageWaiting {
         waiting: true,
-        voice: Some(Messages { new: 2, old: 8 }),
+        voice: Some(MessageCounts { new: 2, old: 8 }),
         fax: None,
     };
     let aor = || "1003@example.com".to_owned();

@@ -1,6 +1,7 @@
 //! The account of one call.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use stack::{Time, Token};
 
@@ -152,6 +153,11 @@ impl Account {
             self.rang = Some(now);
         }
         first
+    }
+
+    /// How long its INVITE is here.
+    pub(super) fn age(&self, now: Time) -> Duration {
+        now.duration_since(self.began)
     }
 
     pub(super) fn answer(&mut self, now: Time) -> bool {

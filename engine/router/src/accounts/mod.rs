@@ -165,16 +165,18 @@ impl Accounts {
 impl Core {
     /// The caller hears that it rings.
     pub(crate) fn rang(&mut self, now: Time, id: CallId) {
-        let first = self.accounts.of(id).is_some_and(|it| it.ring(now));
-        if first {
+        let account = self.accounts.of(id);
+        if let Some(after) = account.and_then(|it| it.ring(now).then(|| it.age(now))) {
+            self.counters.rang_after.note(after);
             self.tell_progress(id);
         }
     }
 
     /// The caller has its 2xx.
     pub(crate) fn answered(&mut self, now: Time, id: CallId) {
-        let first = self.accounts.of(id).is_some_and(|it| it.answer(now));
-        if first {
+        let account = self.accounts.of(id);
+        if let Some(after) = account.and_then(|it| it.answer(now).then(|| it.age(now))) {
+            self.counters.answered_after.note(after);
             self.tell_progress(id);
         }
     }

@@ -34,7 +34,7 @@ pub(crate) use notifier::Notifier;
 pub(crate) use package::ALLOW_EVENTS;
 pub use settings::{EventsSettings, Watchers};
 pub(crate) use state_agent::{Published, StateAgent};
-pub use summary::{MessageWaiting, Messages};
+pub use summary::{MessageCounts, MessageWaiting};
 
 /// Whether the router is notifier of anything.
 pub(crate) fn is_on(core: &Core) -> bool {

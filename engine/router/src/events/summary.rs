@@ -8,14 +8,14 @@ pub struct MessageWaiting {
     /// Whether there is something new: the lamp is lit.
     pub waiting: bool,
     /// Voice messages; `None`: they are not counted.
-    pub voice: Option<Messages>,
+    pub voice: Option<MessageCounts>,
     /// Fax messages; `None`: they are not counted.
-    pub fax: Option<Messages>,
+    pub fax: Option<MessageCounts>,
 }
 
 /// How many messages of one kind there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Messages {
+pub struct MessageCounts {
     /// Not heard or read.
     pub new: u32,
     /// The others.
@@ -28,7 +28,7 @@ pub(super) fn print(out: &mut Vec<u8>, aor: &Aor, waiting: &MessageWaiting) {
     let account = format!("Messages-Waiting: {lamp}\r\nMessage-Account: sip:{aor}\r\n");
     out.extend_from_slice(account.as_bytes());
     for (kind, messages) in [("Voice", waiting.voice), ("Fax", waiting.fax)] {
-        if let Some(Messages { new, old }) = messages {
+        if let Some(MessageCounts { new, old }) = messages {
             out.extend_from_slice(format!("{kind}-Message: {new}/{old}\r\n").as_bytes());
         }
     }
@@ -53,8 +53,8 @@ mod tests {
         );
         let some = MessageWaiting {
             waiting: true,
-            voice: Some(Messages { new: 2, old: 8 }),
-            fax: Some(Messages { new: 0, old: 1 }),
+            voice: Some(MessageCounts { new: 2, old: 8 }),
+            fax: Some(MessageCounts { new: 0, old: 1 }),
         };
         let counts = "Voice-Message: 2/8\r\nFax-Message: 0/1\r\n";
         assert_eq!(

@@ -1,6 +1,6 @@
 //! The package message-summary (RFC 3842): what the control side says waits for a user.
 
-use tipring_router::{Aor, Command, EventsSettings, MessageWaiting, Messages};
+use tipring_router::{Aor, Command, EventsSettings, MessageCounts, MessageWaiting};
 
 use crate::world::{Asked, world, world_with};
 
@@ -11,7 +11,7 @@ fn voice(user: &str, new: u32, old: u32) -> Command {
         aor: Aor::new(user, "example.com").expect("an AOR"),
         waiting: Some(MessageWaiting {
             waiting: new > 0,
-            voice: Some(Messages { new, old }),
+            voice: Some(MessageCounts { new, old }),
             fax: None,
         }),
     }

@@ -28,7 +28,7 @@ use crate::stopwatch::{Lap, Laps};
 use log_files::{Limits, LogFiles};
 use record_files::RecordFiles;
 pub(crate) use record_files::{RecordSettings, Records};
-pub(crate) use summary::{Quantile, Summaries, Summary};
+pub(crate) use summary::{Quantile, Spread, Summaries, Summary};
 
 /// How often it looks for laps and records. It bounds how old a record is when it is written, and how long the
 /// end of the process waits for it.

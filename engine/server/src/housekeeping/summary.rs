@@ -45,6 +45,48 @@ impl Quantile {
 /// Seconds by metric and quantile; NaN where nothing was measured.
 pub(crate) type Summary = [[f64; 4]; 7];
 
+/// The latencies of a shard since its start, in buckets, for each metric.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Spread {
+    /// How many lie above the bound before and not above this one; in the last place those above all.
+    pub(crate) counts: [u64; 18],
+    /// All of them together, in seconds.
+    pub(crate) sum_s: f64,
+}
+
+impl Spread {
+    /// Upper bounds: from a turn that had one message to read to one that holds a call up.
+    pub(crate) const BOUNDS_NS: [u64; 17] = [
+        1_000,
+        2_000,
+        5_000,
+        10_000,
+        20_000,
+        50_000,
+        100_000,
+        200_000,
+        500_000,
+        1_000_000,
+        2_000_000,
+        5_000_000,
+        10_000_000,
+        20_000_000,
+        50_000_000,
+        100_000_000,
+        1_000_000_000,
+    ];
+
+    /// Adds an interval. Values are told by their histogram to three digits.
+    fn add(&mut self, histogram: &Histogram) {
+        for step in histogram.iter_recorded() {
+            let (ns, times) = (step.value_iterated_to(), step.count_at_value());
+            let place = Self::BOUNDS_NS.partition_point(|bound| *bound < ns);
+            self.counts[place] += times;
+            self.sum_s += ns as f64 / 1e9 * times as f64;
+        }
+    }
+}
+
 /// The summaries of all shards, renewed by the housekeeping and read by the control thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Summaries(Arc<Mutex<State>>);
@@ -52,6 +94,7 @@ pub(crate) struct Summaries(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     shards: Vec<Summary>,
+    spreads: Vec<[Spread; 7]>,
     lost: u64,
 }
 
@@ -61,6 +104,7 @@ impl Summaries {
         let nothing = [[f64::NAN; 4]; 7];
         Summaries(Arc::new(Mutex::new(State {
             shards: vec![nothing; shards],
+            spreads: vec![[Spread::default(); 7]; shards],
             lost: 0,
         })))
     }
@@ -71,6 +115,10 @@ impl Summaries {
         self.with(|state| {
             if let Some(place) = state.shards.get_mut(shard) {
                 *place = summary;
+            }
+            let spreads = state.spreads.get_mut(shard).into_iter().flatten();
+            for (spread, (_, histogram)) in spreads.zip(set.iter()) {
+                spread.add(histogram);
             }
         });
     }
@@ -88,6 +136,11 @@ impl Summaries {
     /// The latest of every shard.
     pub(crate) fn read(&self) -> Vec<Summary> {
         self.with(|state| state.shards.clone())
+    }
+
+    /// The latencies of every shard since its start.
+    pub(crate) fn spreads(&self) -> Vec<[Spread; 7]> {
+        self.with(|state| state.spreads.clone())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
@@ -126,5 +179,26 @@ mod tests {
         assert!(read[1][Metric::RtpResidence.index()][3].is_nan());
         assert!(read[0][Metric::Turn.index()][3].is_nan());
         assert_eq!(summaries.lost(), 1);
+    }
+
+    #[test]
+    fn intervals_add_up_in_buckets() {
+        let summaries = Summaries::new(1);
+        let mut set = Set::new(&Metric::NAMES);
+        set.record(Metric::Turn.index(), 900, 2);
+        set.record(Metric::Turn.index(), 30_000, 3);
+        set.record(Metric::Turn.index(), 2_000_000_000, 1);
+        summaries.renew(0, &set);
+        summaries.renew(0, &set);
+        let spread = summaries.spreads()[0][Metric::Turn.index()];
+        assert_eq!(
+            (spread.counts[0], spread.counts[5], spread.counts[17]),
+            (4, 6, 2)
+        );
+        assert_eq!(spread.counts.iter().sum::<u64>(), 12);
+        assert!(
+            (spread.sum_s / 4.000_181_6 - 1.0).abs() < 0.01,
+            "{spread:?}"
+        );
     }
 }

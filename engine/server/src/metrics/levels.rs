@@ -1,6 +1,13 @@
 //! The table of what goes up and down.
 
-use super::{Metric, count};
+use super::{Metric, count, kind};
+
+const STATE: &str = "Calls in progress, by state: answered, or early: those not answered yet, or ending unanswered.";
+
+/// Calls that were answered and have not ended.
+fn answered(shard: &shard::Counters) -> u64 {
+    shard.calls_answered.saturating_sub(shard.calls_ended)
+}
 
 /// What goes up and down.
 pub(super) const LEVELS: &[Metric] = &[
@@ -43,6 +50,20 @@ pub(super) const LEVELS: &[Metric] = &[
         |s| s.shard.nonces,
     ),
     count("tipring_calls", "Calls in progress.", |s| s.shard.calls),
+    kind(
+        "tipring_calls_by_state",
+        ("state", "answered"),
+        STATE,
+        |s| answered(&s.shard),
+    ),
+    kind("tipring_calls_by_state", ("state", "early"), STATE, |s| {
+        s.shard.calls.saturating_sub(answered(&s.shard))
+    }),
+    count(
+        "tipring_busy_permille",
+        "Thousandths of the last second in which the shard had something to do.",
+        |s| s.pace.busy_permille,
+    ),
     count(
         "tipring_subscriptions",
         "Subscriptions in progress outside calls.",
