@@ -38,12 +38,14 @@ setup: ## Install what `make run` needs (a C linker)
 setup-fuzz: setup ## Install what `make fuzz` needs (a C++ compiler)
 	$(call need,c++,build-essential)
 
-setup-test: setup-fuzz ## Install what `make test` needs: a C++ compiler, sipp, sipsak, baresip, linphonec, chromium
+setup-test: setup-fuzz ## Install what `make test` needs: a C++ compiler, SIP clients, chromium, python3-venv
 	$(call need,sipp,sip-tester)
 	$(call need,sipsak,sipsak)
 	$(call need,baresip,baresip-core)
 	$(call need,linphonec,linphone-cli)
 	$(call need,chromium,chromium)
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq python3-venv >/dev/null; }
 
 setup-bench: setup ## Install what `make bench`, `compare` and `media-compare` need: kamailio, rtpengine
 	$(call need-idle,kamailio,kamailio,kamailio)
@@ -63,7 +65,7 @@ doctor: build ## Print what this machine allows, and what to do about the rest
 
 # ---- proving
 
-test: setup-test lint unit fuzz-smoke scenarios clients page docs ## Everything CI runs: about 12 minutes on 2 cores
+test: setup-test lint unit fuzz-smoke scenarios clients page api docs ## Everything CI runs: about 12 minutes on 2 cores
 	@echo "make test: all passed"
 
 lint: ## rustfmt, clippy, the arrows between rooms
@@ -94,6 +96,10 @@ clients: setup-test ## sipsak, baresip and linphonec in calls, holds, digits and
 page: setup-test ## The operator's page used in a headless Chromium; its pictures are left in target/scenario-logs/page
 	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
 	@target/checked/xtask page --router $(CHECKED_ROUTER)
+
+api: setup-test ## The HTTP API walked by schemathesis from its own document
+	@$(CARGO) build --locked $(CHECKED) -p tipring-server -p xtask
+	@target/checked/xtask api --router $(CHECKED_ROUTER)
 
 docs: ## Build the API documentation without a warning
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --locked --workspace --no-deps --document-private-items
@@ -146,4 +152,4 @@ clean: ## Remove what was built
 	@$(CARGO) clean
 
 .PHONY: help setup setup-fuzz setup-test setup-bench run build doctor test lint unit fuzz-smoke fuzz \
-	sim scenarios clients page docs bench compare register-compare media-compare soak micro instructions bpf fmt clean
+	sim scenarios clients page api docs bench compare register-compare media-compare soak micro instructions bpf fmt clean

@@ -187,7 +187,7 @@ fn kill_9_in_a_storm_of_registrations_loses_nothing_that_was_written() {
     assert!(lost.is_empty(), "{lost:?} of {}", durable.len());
     let gone = acknowledged.iter().filter(|(user, _)| !is_there(user));
     let ages: Vec<Duration> = gone.map(|(_, at)| killed.duration_since(*at)).collect();
-    println!(
+    eprintln!(
         "{} acknowledged, {} seen in the journal before the kill; {} lost, the oldest {:?} old",
         acknowledged.len(),
         durable.len(),

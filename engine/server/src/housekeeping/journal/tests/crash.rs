@@ -103,7 +103,7 @@ fn a_killed_process_has_lost_nothing_that_was_durable() {
         // Said, not judged: a busy machine may keep any thread waiting.
         let lost = put.range(oldest + 1..).next();
         let lost_ms = lost.map_or(0, |(_, at)| killed.saturating_sub(*at));
-        println!(
+        eprintln!(
             "killed in round {:?}: {oldest} was there; the oldest change lost was {lost_ms} ms old",
             put.keys().next_back()
         );

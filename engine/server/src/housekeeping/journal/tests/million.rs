@@ -28,14 +28,14 @@ fn a_million_bindings_are_read() {
     run.wait(|numbers| numbers.waiting == 0 && numbers.records >= USERS);
     let written = begun.elapsed();
     let numbers = run.end();
-    println!(
+    eprintln!(
         "written twice in {written:?}: {numbers:?}, {} MB",
         megabytes(&directory)
     );
     for _ in 0..3 {
         let begun = Instant::now();
         let found = opened(&directory, 64 << 20);
-        println!(
+        eprintln!(
             "{} registrations read in {:?}",
             found.restored.registrations.len(),
             begun.elapsed()
@@ -46,6 +46,6 @@ fn a_million_bindings_are_read() {
             &found.restored.registrations,
             &found.restored.directory,
         ));
-        println!("the journal's own table of them in {:?}", begun.elapsed());
+        eprintln!("the journal's own table of them in {:?}", begun.elapsed());
     }
 }
