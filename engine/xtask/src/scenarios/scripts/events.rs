@@ -137,10 +137,10 @@ pub(super) fn message_waiting(stage: &Stage<'_>) -> Result<(), Failure> {
     let answer = put(stage, "/api/v1/mwi/example.com/alice", body)?;
     check(answer.starts_with("HTTP/1.1 200 "), || answer.clone())?;
     for phone in &phones {
-        says(&phone.first, "Messages-Waiting: no\r\n")?;
+        says(&phone.first, "Messages-Waiting: no")?;
         let notify = phone.next(&phone.first)?;
-        says(&notify, "Messages-Waiting: yes\r\n")?;
-        says(&notify, "Voice-Message: 2/8\r\n")?;
+        says(&notify, "Messages-Waiting: yes")?;
+        says(&notify, "Voice-Message: 2/8")?;
         phone.end(&notify)?;
     }
     let answer = put(stage, "/api/v1/mwi/example.com/mallory", body)?;
