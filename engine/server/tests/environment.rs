@@ -56,6 +56,7 @@ fn a_start_line_of_srgo_needs_no_file() {
     media     ports 16384-20383 at 127.0.0.1, latching latch, timeout 60 s
     limits    250000 calls, 1000000 transactions
     metrics   http://127.0.0.1:8080
+    journal   off: journal.directory is not set, and there is no STATE_DIRECTORY
     rdb       (built-in), 5 records
     mode      application server 127.0.0.5:5060: every call goes there but its own, which go by the routing DB (its own come from that address and port; asked every 20 s, down after 2 failures)
     mode      outbound proxy 127.0.0.9:5060: calls that go by the routing DB leave through it

@@ -202,7 +202,7 @@ fn an_executor_of_files_that_cannot_start_stops_no_call() {
     let line = runs_without_logs(&desk, "no latency logs", |command| {
         lab::with_locked_memory(command, 500);
     });
-    assert!(line.contains("\"level\":\"WARN\""), "{line}");
+    assert!(line.contains("\"level\":\"ERROR\""), "{line}");
     assert!(line.contains("LimitMEMLOCK"), "{line}");
     assert!(!desk.path("logs").exists());
 }

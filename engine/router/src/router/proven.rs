@@ -8,6 +8,7 @@ use super::Router;
 use crate::auth::entrance::{self, Ask};
 use crate::auth::without_own_credentials;
 use crate::call::Refusal;
+use crate::events;
 
 impl Router {
     /// A request that has not been here before. A REGISTER keeps its credentials: they go no further than to
@@ -71,6 +72,10 @@ impl Router {
 
     /// Whether a request is proxied, by its route or to a user of ours.
     fn is_proxied(&mut self, now: Time, request: &Message<'_>) -> bool {
+        // What the router answers itself is nobody else's.
+        if events::takes(&self.core, request) {
+            return false;
+        }
         if self.is_for_user(now, request) {
             return true;
         }
