@@ -179,7 +179,10 @@ fn files_are_rotated_by_size_and_a_reload_changes_the_format() {
     assert_eq!(engine.end().code(), Some(0));
     let files = lines(&directory);
     let mut csv = files.iter().filter(|file| is_csv(file));
-    let last = csv.next_back().and_then(|file| file.last()).expect("a line");
+    let last = csv
+        .next_back()
+        .and_then(|file| file.last())
+        .expect("a line");
     assert!(last.contains(",caller,,200,16,^100$,"), "{last}");
 }
 
