@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SITE: &str = "[journal]\ndirectory = \"state/journal\"\ncommit_ms = 5\n[auth]\nregister = false\n\
                     [[domain]]\nname = \"example.com\"\nusers = [{ username = \"1001\", secret = \"a\" }]\n";
 
-/// Registers a phone for 1001; the contacts the router tells.
-fn register(engine: &Engine, phone: &str) -> (String, Vec<String>) {
+/// Registers a phone for 1001; the phone, which keeps its port while it is there, and the contacts the router tells.
+fn register(engine: &Engine, phone: &str) -> (Phone, Vec<String>) {
     let phone = Phone::new(engine.address, phone);
     phone.request("REGISTER", "sip:example.com", "<sip:1001@example.com>", 1);
     let answer = phone.wait_for("200");
     let lines = answer.echoed(&["Contact"]);
     let contacts = lines.lines().map(str::to_owned).collect();
-    (phone.address().to_string(), contacts)
+    (phone, contacts)
 }
 
 /// What `journal inspect` says is in force.
@@ -54,7 +54,8 @@ fn wait_for_bindings(desk: &Desk, wanted: u64) {
 fn a_binding_survives_kill_9() {
     let desk = Desk::new();
     let mut engine = Engine::start(&desk, SITE);
-    let (first, told) = register(&engine, "first");
+    let (first_phone, told) = register(&engine, "first");
+    let first = first_phone.address().to_string();
     assert!(told.len() == 1 && told[0].contains(&first), "{told:?}");
     wait_for_bindings(&desk, 1);
     engine.signal(SIGKILL);
@@ -63,7 +64,8 @@ fn a_binding_survives_kill_9() {
     let mut engine = Engine::start(&desk, SITE);
     let read = engine.said("\"message\":\"journal read\"").expect("said");
     assert!(read.contains("\"bindings\":1"), "{read}");
-    let (second, told) = register(&engine, "second");
+    let (second_phone, told) = register(&engine, "second");
+    let second = second_phone.address().to_string();
     let has = |address: &str| told.iter().any(|contact| contact.contains(address));
     assert!(told.len() == 2 && has(&first) && has(&second), "{told:?}");
     // The orderly end writes what waits.
