@@ -38,6 +38,8 @@ const SENT_ON: [Total; 2] = [
 ];
 /// So many calls that, with two shards, all but surely both have some.
 const CALLS: usize = 16;
+/// The router renews its numbers once a second.
+const RENEWED: std::time::Duration = std::time::Duration::from_millis(1_100);
 /// REGISTERs whose proof was good.
 const PROVEN: Total = Total {
     name: "tipring_auth_proven_total",
@@ -134,6 +136,7 @@ pub(super) fn call_each_other(stage: &Stage<'_>) -> Result<(), Failure> {
         consoles[caller].types("/hangup\n")?;
         // Only who is hung up on says so: each of them in every second call.
         phones[callee].says_often(CLOSED, calls.div_ceil(2))?;
+        std::thread::sleep(RENEWED);
     }
     for console in &consoles {
         console.types("/quit\n")?;
