@@ -13,7 +13,7 @@ use wire::{Host, NameAddr};
 use super::rules::Broken;
 use super::schema::within;
 
-/// How users of the domains register (RFC 3261 10). Without a [[domain]] and without one that was given over HTTP there
+/// How users of the domains register (RFC 3261 10). Without a `[[domain]]` and without one that was given over HTTP there
 /// is no registrar, and REGISTER is answered 405.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields, default)]
